@@ -145,7 +145,7 @@ func (d *Dir) Load() ([]*Key, error) {
 // LoadYear reads one year and no file of another. It returns nil if the year has no files. The
 // error is a *DamagedError if its files cannot be used.
 func (d *Dir) LoadYear(y idp.Year) (*Key, error) {
-	if !y.Valid() {
+	if !y.IsValid() {
 		return nil, fmt.Errorf("load signing key: %q is not a year", y)
 	}
 	k, err := d.loadYear(y)
@@ -296,7 +296,7 @@ func (d *Dir) listYears(endings ...string) (listYears []idp.Year, err error) {
 	}
 	for _, e := range entries {
 		ext := filepath.Ext(e.Name())
-		if y := idp.Year(strings.TrimSuffix(e.Name(), ext)); y.Valid() && slices.Contains(endings, ext) {
+		if y := idp.Year(strings.TrimSuffix(e.Name(), ext)); y.IsValid() && slices.Contains(endings, ext) {
 			listYears = append(listYears, y)
 		}
 	}

@@ -127,7 +127,7 @@ func (d *Dir) loadVaultKey(k *Key) error {
 // key that wrapped the year's own key exists. A key in a Vault is destroyed there first, so that
 // its file records the key until the Vault has removed it.
 func (d *Dir) Destroy(y idp.Year) error {
-	if !y.Valid() {
+	if !y.IsValid() {
 		return fmt.Errorf("destroy signing key: %q is not a year", y)
 	}
 	d.fileMu.Lock()

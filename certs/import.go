@@ -201,19 +201,19 @@ func (c *importCheck) checkReuse() {
 func (c *importCheck) checkDates(now time.Time) {
 	span := c.Span
 	beginAt, endAt := c.Cert.NotBefore.UTC(), c.Cert.NotAfter.UTC()
-	request := fmt.Sprintf("a certificate that is valid from %s at the latest until %s at least", formatDate(span.BeginBy), formatDate(span.EndAt))
+	request := fmt.Sprintf("a certificate that is valid from %s at the latest until %s at least", formatDate(span.LatestBeginAt), formatDate(span.EndAt))
 	switch {
 	case !endAt.After(now):
 		c.addProblem(FoundEnded, request, "it expired on %s", formatDate(endAt))
-	case endAt.Before(span.EndFrom):
+	case endAt.Before(span.EarliestEndAt):
 		c.addProblem(FoundShort, request, "it expires on %s: service providers need it until %s, to have time to move to the next year",
-			formatDate(endAt), formatDate(span.EndFrom))
+			formatDate(endAt), formatDate(span.EarliestEndAt))
 	case endAt.Before(span.EndAt):
 		c.addWarning(FoundEndsSooner, "", "it expires on %s and not on %s as planned: service providers have less time to move to the next year", formatDate(endAt), formatDate(span.EndAt))
 	}
 	switch {
-	case beginAt.After(span.BeginBy):
-		c.addProblem(FoundLate, request, "it is not valid before %s, and year %s is published on %s", beginAt.Format(time.RFC3339), c.Year, formatDate(span.BeginBy))
+	case beginAt.After(span.LatestBeginAt):
+		c.addProblem(FoundLate, request, "it is not valid before %s, and year %s is published on %s", beginAt.Format(time.RFC3339), c.Year, formatDate(span.LatestBeginAt))
 	case beginAt.After(now):
 		c.addWarning(FoundBeginsAhead, "", "it is not valid before %s: do not publish year %s earlier", beginAt.Format(time.RFC3339), c.Year)
 	}

@@ -44,7 +44,7 @@ func issueCert(t testing.TB, pub crypto.PublicKey, change func(*x509.Certificate
 }
 
 // span2027 is the time that the certificate of 2027 must cover if it is imported in January.
-var span2027 = rotation.Span{BeginBy: at("2027-02-01"), EndFrom: at("2028-03-01"), EndAt: at("2028-04-01")}
+var span2027 = rotation.Span{LatestBeginAt: at("2027-02-01"), EarliestEndAt: at("2028-03-01"), EndAt: at("2028-04-01")}
 
 // TestCheckImport gives certificates with one fault each. Codes of problems have
 // a "!" in front.

@@ -109,7 +109,7 @@ func NewKey(rand io.Reader, y idp.Year, endAt time.Time, spec Spec, baseURL stri
 // digital signatures only, no CA, serial of 128 random bits from rand, valid
 // from five minutes before now to end.
 func Certify(rand io.Reader, signer crypto.Signer, y idp.Year, endAt time.Time, spec Spec, baseURL string, now time.Time) (*Key, error) {
-	if !y.Valid() {
+	if !y.IsValid() {
 		return nil, fmt.Errorf("signing key: %q is not a year", y)
 	}
 	if !endAt.After(now) {
@@ -196,7 +196,7 @@ func (k *Key) Public() crypto.PublicKey {
 
 // check returns an error if the parts of the key do not belong together.
 func (k *Key) check() error {
-	if !k.Year.Valid() {
+	if !k.Year.IsValid() {
 		return fmt.Errorf("%q is not a year", k.Year)
 	}
 	if k.Signer == nil && k.Cert == nil {

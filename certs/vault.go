@@ -42,7 +42,7 @@ func (k *VaultKey) Public() crypto.PublicKey { return k.Pub }
 func (k *VaultKey) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
 	signature, err := k.Vault.Sign(k.Year, k.Pub, digest, opts)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", idp.ErrKeyAway, err)
+		return nil, fmt.Errorf("%w: %w", idp.ErrKeyUnavailable, err)
 	}
 	return signature, nil
 }
@@ -50,7 +50,7 @@ func (k *VaultKey) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts) ([]b
 // CheckReady reports whether the key could sign now.
 func (k *VaultKey) CheckReady() error {
 	if err := k.Vault.CheckReady(k.Year, k.Pub); err != nil {
-		return fmt.Errorf("%w: %w", idp.ErrKeyAway, err)
+		return fmt.Errorf("%w: %w", idp.ErrKeyUnavailable, err)
 	}
 	return nil
 }

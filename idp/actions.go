@@ -86,16 +86,16 @@ var (
 	LabelAllowLevel             = declareLabel("allow_level")
 	LabelApplyAt                = declareLabel("apply_at")
 	LabelBeginChange            = declareLabel("begin_change")
-	LabelBringKeyToo            = declareLabel("bring_key_too")
+	LabelImportKeyToo            = declareLabel("bring_key_too")
 	LabelChangeRegistered       = declareLabel("change_registered")
 	LabelChooseProvider         = declareLabel("choose_provider")
 	LabelCreateFirst            = declareLabel("create_first")
-	LabelEndUnwantedYear        = declareLabel("end_unwanted_year")
+	LabelEndUnneededYear        = declareLabel("end_unwanted_year")
 	LabelKeyLeaked              = declareLabel("key_leaked")
-	LabelLetIn                  = declareLabel("let_in")
+	LabelAllowPreview                  = declareLabel("let_in")
 	LabelListLinks              = declareLabel("list_links")
 	LabelListRegistered         = declareLabel("list_registered")
-	LabelMakeKeyAndRequest      = declareLabel("make_key_and_request")
+	LabelCreateKeyAndRequest      = declareLabel("make_key_and_request")
 	LabelNameProvider           = declareLabel("name_provider")
 	LabelNewKeySameYear         = declareLabel("new_key_same_year")
 	LabelNewYear                = declareLabel("new_year")
@@ -113,18 +113,18 @@ var (
 	LabelRetireFirst            = declareLabel("retire_first")
 	LabelReturnToOlderYear      = declareLabel("return_to_older_year")
 	LabelRevokeLostKey          = declareLabel("revoke_lost_key")
-	LabelSeeDates               = declareLabel("see_dates")
-	LabelSeeNotices             = declareLabel("see_notices")
+	LabelShowDates               = declareLabel("see_dates")
+	LabelShowNotices             = declareLabel("see_notices")
 	LabelSendNotices            = declareLabel("send_notices")
 	LabelShowChange             = declareLabel("show_change")
 	LabelShowMetadata           = declareLabel("show_metadata")
 	LabelTakeOver               = declareLabel("take_over")
-	LabelTimeIsRight            = declareLabel("time_is_right")
+	LabelConfirmTime            = declareLabel("time_is_right")
 	LabelVerifyAudit            = declareLabel("verify_audit")
-	LabelWhenCertificateHasCome = declareLabel("when_certificate_has_come")
-	LabelWhoStillUsesIt         = declareLabel("who_still_uses_it")
+	LabelImportCertificate = declareLabel("when_certificate_has_come")
+	LabelListUses         = declareLabel("who_still_uses_it")
 	LabelWriteNotices           = declareLabel("write_notices")
-	LabelYearsMade              = declareLabel("years_made")
+	LabelListYears              = declareLabel("years_made")
 )
 
 // SuggestionLabels returns all labels.
@@ -143,7 +143,7 @@ var (
 func declareAction(do Action, options ...string) Action {
 	s := Suggest(do)
 	for _, name := range options {
-		s = s.With(name, "")
+		s = s.WithOption(name, "")
 	}
 	actions = append(actions, s)
 	return do
@@ -161,14 +161,14 @@ type advisedError struct {
 }
 
 func (e *advisedError) Unwrap() error           { return e.error }
-func (e *advisedError) Suggested() []Suggestion { return e.suggestions }
+func (e *advisedError) ListSuggestions() []Suggestion { return e.suggestions }
 
 // Advise adds suggestions for the user to err; see SuggestionsOf.
 func Advise(err error, list ...Suggestion) error { return &advisedError{err, list} }
 
-// SuggestionsOf returns the suggestions for a user after an error. The outermost error with a
+// FindSuggestions returns the suggestions for a user after an error. The outermost error with a
 // method Suggested decides.
-func SuggestionsOf(err error) []Suggestion {
+func FindSuggestions(err error) []Suggestion {
 	var advised interface{ Suggested() []Suggestion }
 	if errors.As(err, &advised) {
 		return advised.Suggested()

@@ -13,7 +13,7 @@ import (
 // SuggestionsOf looks through wrapped errors, and the outermost suggestions win.
 func TestSuggestionsOf(t *testing.T) {
 	t.Parallel()
-	add, list := idp.Suggest(idp.DoSPAdd).With(idp.OptionMetadata, ""), idp.Suggest(idp.DoSPList).Labeled(idp.LabelListRegistered)
+	add, list := idp.Suggest(idp.DoSPAdd).WithOption(idp.OptionMetadata, ""), idp.Suggest(idp.DoSPList).WithLabel(idp.LabelListRegistered)
 	cause := errors.New("cause")
 	tests := []struct {
 		name string
@@ -27,7 +27,7 @@ func TestSuggestionsOf(t *testing.T) {
 		{"twice", idp.Advise(idp.Advise(cause, add), list), []idp.Suggestion{list}},
 	}
 	for _, tt := range tests {
-		if diff := cmp.Diff(tt.want, idp.SuggestionsOf(tt.err)); diff != "" {
+		if diff := cmp.Diff(tt.want, idp.FindSuggestions(tt.err)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", tt.name, diff)
 		}
 		if tt.want != nil && !errors.Is(tt.err, cause) {

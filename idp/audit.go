@@ -17,9 +17,9 @@ type AuditEvent struct {
 	// user.
 	RequestID string `json:"request_id,omitempty"`
 	ErrorID   string `json:"error_id,omitempty"`
-	// Address is the peer's IP address. It is not part of the record, which is permanent;
+	// IPAddress is the peer's IP address. It is not part of the record, which is permanent;
 	// see AuditRecord.AddressSum.
-	Address string `json:"address,omitempty"`
+	IPAddress string `json:"address,omitempty"`
 	// Detail lists the changes, by name and value.
 	Detail map[string]string `json:"detail,omitempty"`
 }
@@ -30,11 +30,11 @@ type AuditRecord struct {
 	Seq uint64    `json:"seq"`
 	At  time.Time `json:"at"`
 	AuditEvent
-	// AddressSum commits to Address without disclosing it. It is the SHA-256, hex, over
+	// IPAddressSum commits to Address without disclosing it. It is the SHA-256, hex, over
 	// the time, 16 random bytes and the IP address. The random bytes and the IP address
 	// are kept beside the record and removed after AddressLifetime. From then on, no one
 	// can find the IP address by trying all of them. "" if the event had no IP address.
-	AddressSum string `json:"address_sum,omitempty"`
+	IPAddressSum string `json:"address_sum,omitempty"`
 	// Prev is the Hash of the previous record, hex; 64 zeros for the first record.
 	Prev string `json:"prev"`
 	// Hash is the SHA-256, hex, over the record's JSON without this field and
@@ -42,8 +42,8 @@ type AuditRecord struct {
 	Hash string `json:"hash"`
 }
 
-// AddressLifetime is how long an IP address stays in the trail.
-const AddressLifetime = 90 * 24 * time.Hour
+// IPAddressLifetime is how long an IP address stays in the trail.
+const IPAddressLifetime = 90 * 24 * time.Hour
 
 // AuditHead is the end of the trail: the number of records ever written and the Hash of the
 // last one. A copy is kept outside the store, in the log. It shows when records were cut off
@@ -63,9 +63,9 @@ type AuditLine struct {
 	Place uint64
 	// JSON is the record without its IP address.
 	JSON []byte
-	// Address is the data about the IP address kept beside the record; nil if it never
+	// IPAddress is the data about the IP address kept beside the record; nil if it never
 	// existed or was removed.
-	Address []byte
+	IPAddress []byte
 }
 
 // AuditPage is a part of the trail in its stored form, with the store's view of the whole
@@ -75,13 +75,13 @@ type AuditPage struct {
 	// Head is the end of the trail as authenticated when it was written. Authentic reports
 	// whether its MAC is valid.
 	Head      AuditHead
-	Authentic bool
-	// Counted is the store's second, separate count of the records.
-	Counted uint64
+	IsHeadAuthentic bool
+	// RecordCount is the store's second, separate count of the records.
+	RecordCount uint64
 	// Checkpoint is the beginning of the trail; nil if no record was pruned.
 	Checkpoint *AuditCheckpoint
-	// Stray reports whether an IP address in this part belongs to no record.
-	Stray bool
+	// HasStrayIPAddress reports whether an IP address in this part belongs to no record.
+	HasStrayIPAddress bool
 }
 
 // AuditCheckpoint replaces the records up to Seq, which were exported and removed. With the

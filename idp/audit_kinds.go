@@ -70,7 +70,7 @@ var (
 // AuditMeaning is a kind of audit record and its meaning.
 type AuditMeaning struct {
 	Kind AuditKind
-	What string
+	Meaning string
 }
 
 // AuditKinds returns all kinds of audit record, sorted by name.

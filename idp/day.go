@@ -2,9 +2,9 @@ package idp
 
 import "time"
 
-// DaysUntil counts the calendar days (UTC) between two times. The count is negative if to is
+// CountDaysUntil counts the calendar days (UTC) between two times. The count is negative if to is
 // in the past, and 0 if to is zero.
-func DaysUntil(from, to time.Time) int {
+func CountDaysUntil(from, to time.Time) int {
 	if to.IsZero() {
 		return 0
 	}

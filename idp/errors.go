@@ -26,9 +26,9 @@ var (
 	// ErrNotWritten is returned when the disk does not take a change: it is full,
 	// read-only or failing. A retry can succeed once an operator has fixed that.
 	ErrNotWritten = errors.New("the store cannot be written; check that its disk has space and is not read-only")
-	// ErrKeyAway is returned when a signing key cannot be used because its token does not
+	// ErrKeyUnavailable is returned when a signing key cannot be used because its token does not
 	// answer. A retry can succeed once it does.
-	ErrKeyAway = errors.New("the token with the signing key does not answer")
+	ErrKeyUnavailable = errors.New("the token with the signing key does not answer")
 	// ErrDamaged is returned when the store's file is damaged. Only a backup helps.
 	ErrDamaged = errors.New("the store's file is damaged; restore it from a backup")
 )

@@ -38,9 +38,9 @@ type RequestHandle string
 // the Short form of the SessionID ever leaves the server.
 type SessionID string
 
-// Short returns the part of the ID that identifies a session to operators and to its own user:
+// ShortID returns the part of the ID that identifies a session to operators and to its own user:
 // 64 bits, which give no access.
-func (id SessionID) Short() string { return string(id[:min(len(id), 16)]) }
+func (id SessionID) ShortID() string { return string(id[:min(len(id), 16)]) }
 
 // HashSessionToken returns the SessionID for a browser's cookie value.
 func HashSessionToken(token string) SessionID {
@@ -62,8 +62,8 @@ const YearPattern = `[0-9]{4}[a-z]?`
 
 var yearRE = regexp.MustCompile(`^` + YearPattern + `$`)
 
-// Valid reports whether y has the form of a Year.
-func (y Year) Valid() bool { return yearRE.MatchString(string(y)) }
+// IsValid reports whether y has the form of a Year.
+func (y Year) IsValid() bool { return yearRE.MatchString(string(y)) }
 
 // Clock returns the current time. It is a field wherever time matters so that tests can set
 // it. Production code uses time.Now.

@@ -55,9 +55,9 @@ func Clip(s string, limit int) string {
 	return s[:limit] + "…"
 }
 
-// OneLine replaces the characters that IsControl reports, so that external text keeps its line
+// ReplaceControls replaces the characters that IsControl reports, so that external text keeps its line
 // and direction.
-func OneLine(s string) string {
+func ReplaceControls(s string) string {
 	return strings.Map(func(r rune) rune {
 		if IsControl(r) {
 			return utf8.RuneError
@@ -70,15 +70,15 @@ func OneLine(s string) string {
 // writing direction.
 func IsControl(r rune) bool {
 	return r < 0x20 || r >= 0x7f && r < 0xa0 || r == '\u2028' || r == '\u2029' ||
-		r >= '\u202a' && r <= '\u202e' || r >= '\u2066' && r <= '\u2069' || isMark(r)
+		r >= '\u202a' && r <= '\u202e' || r >= '\u2066' && r <= '\u2069' || isDirectionMark(r)
 }
 
-// isMark reports whether a character only sets the direction of its neighbor, which is a
+// isDirectionMark reports whether a character only sets the direction of its neighbor, which is a
 // normal part of how names are written.
-func isMark(r rune) bool { return r == '\u061c' || r == '\u200e' || r == '\u200f' }
+func isDirectionMark(r rune) bool { return r == '\u061c' || r == '\u200e' || r == '\u200f' }
 
 // HasControl reports whether a text has characters that XML cannot carry (XML 1.0 §2.2), or
 // that change how the text around it is displayed.
 func HasControl(s string) bool {
-	return strings.ContainsFunc(s, func(r rune) bool { return r >= 0xfffd && r <= 0xffff || IsControl(r) && !isMark(r) })
+	return strings.ContainsFunc(s, func(r rune) bool { return r >= 0xfffd && r <= 0xffff || IsControl(r) && !isDirectionMark(r) })
 }

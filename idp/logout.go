@@ -47,9 +47,9 @@ type LogoutRequest struct {
 // IsAnswered reports whether the answer was already decided.
 func (r *LogoutRequest) IsAnswered() bool { return !r.AnsweredAt.IsZero() }
 
-// EverySession reports whether the request applies to every session of the user in which its
+// AppliesToEverySession reports whether the request applies to every session of the user in which its
 // SP takes part (saml-core §3.7.3.1).
-func (r *LogoutRequest) EverySession() bool { return len(r.SessionIndexes) == 0 || r.UUIDIndex }
+func (r *LogoutRequest) AppliesToEverySession() bool { return len(r.SessionIndexes) == 0 || r.UUIDIndex }
 
 // Logout is one delivery of a LogoutRequest that needs an answer now; see
 // LogoutStore.RecordLogout.
@@ -69,13 +69,13 @@ type Logout struct {
 // LogoutDecision contains the sessions to end and the status for the SP.
 type LogoutDecision struct {
 	Status, StatusDetail string
-	End                  []SessionID
+	SessionIDs                  []SessionID
 }
 
 // LogoutOutcome is the result of RecordLogout.
 type LogoutOutcome struct {
 	// Request is the request as first received, with the status of this answer.
 	Request *LogoutRequest
-	// Ended are the sessions that ended in this call.
-	Ended []*Session
+	// EndedSessions are the sessions that ended in this call.
+	EndedSessions []*Session
 }

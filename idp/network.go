@@ -5,10 +5,10 @@ import (
 	"strings"
 )
 
-// NetworkOf returns the network that rate limits count for an IP address: one IPv4 address or
+// FindNetwork returns the network that rate limits count for an IP address: one IPv4 address or
 // an IPv6 /64, the usual size for one household or server. It returns the zero Prefix for the
 // zero Addr.
-func NetworkOf(a netip.Addr) netip.Prefix {
+func FindNetwork(a netip.Addr) netip.Prefix {
 	a = a.Unmap().WithZone("")
 	bits := 64
 	if a.Is4() {

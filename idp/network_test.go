@@ -16,11 +16,11 @@ func TestNetworkOf(t *testing.T) {
 		{"IPv6 with a zone", "fe80::1%eth0", "fe80::/64"},
 	}
 	for _, tt := range tests {
-		if got := idp.NetworkOf(netip.MustParseAddr(tt.in)).String(); got != tt.want {
+		if got := idp.FindNetwork(netip.MustParseAddr(tt.in)).String(); got != tt.want {
 			t.Errorf("%s: %s, want %s", tt.name, got, tt.want)
 		}
 	}
-	if got := idp.NetworkOf(netip.Addr{}); got != (netip.Prefix{}) {
+	if got := idp.FindNetwork(netip.Addr{}); got != (netip.Prefix{}) {
 		t.Errorf("no address: %s", got)
 	}
 }

@@ -91,8 +91,8 @@ const (
 	RefusedAccountLocked RefusalCode = "account_locked"   //
 )
 
-// tellable lists the codes whose Seen may be logged.
-var tellable = map[RefusalCode]bool{
+// loggableSeen lists the codes whose Seen may be logged.
+var loggableSeen = map[RefusalCode]bool{
 	RefusedMessageType: true, RefusedParameterTwice: true, RefusedRequestTooLarge: true,
 	RefusedSignature: true, RefusedSignatureAlgorithm: true, RefusedDigestAlgorithm: true, RefusedCanonicalization: true, RefusedTransform: true,
 	RefusedVersion: true, RefusedIssueInstant: true, RefusedIssueInstantOld: true, RefusedIssueInstantFuture: true, RefusedBeforeRestore: true,
@@ -107,8 +107,8 @@ func Refuse(code RefusalCode, field, seen string, args ...string) *Refusal {
 	return &Refusal{Code: code, Field: field, Seen: Clip(seen, 200), Args: args}
 }
 
-// With adds a cause for the log.
-func (r *Refusal) With(err error) *Refusal {
+// WithCause adds a cause for the log.
+func (r *Refusal) WithCause(err error) *Refusal {
 	r.Err = err
 	return r
 }
@@ -118,7 +118,7 @@ func (r *Refusal) With(err error) *Refusal {
 // an email address.
 func (r *Refusal) Error() string {
 	s := fmt.Sprintf("refused (%s): %s", r.Code, r.Field)
-	if tellable[r.Code] {
+	if loggableSeen[r.Code] {
 		s += fmt.Sprintf(" %q", r.Seen)
 	}
 	if r.Err != nil {

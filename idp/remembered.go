@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// MaxRemembered limits the remembered devices of one user. The oldest is dropped first.
-const MaxRemembered = 10
+// MaxRememberedDevices limits the remembered devices of one user. The oldest is dropped first.
+const MaxRememberedDevices = 10
 
 // RememberedDevice is a browser that the user asked us to remember. It replaces the second
 // factor where a request allows that.
@@ -26,14 +26,14 @@ type RememberedDevice struct {
 	System  string `json:"system,omitempty"`
 }
 
-// Short returns the part of the hash that identifies a device to its own user and to operators: 64
+// ShortHash returns the part of the hash that identifies a device to its own user and to operators: 64
 // bits, which give no access.
-func (d *RememberedDevice) Short() string { return hex.EncodeToString(d.Hash[:min(len(d.Hash), 8)]) }
+func (d *RememberedDevice) ShortHash() string { return hex.EncodeToString(d.Hash[:min(len(d.Hash), 8)]) }
 
-// Remembers reports when the user used a real second factor in the browser whose cookie has
+// RememberedAt reports when the user used a real second factor in the browser whose cookie has
 // the hash. ok is false for a browser that is not remembered. The caller decides how long that
 // counts (assurance.RememberedFor).
-func (u *User) Remembers(hash []byte) (at time.Time, ok bool) {
+func (u *User) RememberedAt(hash []byte) (at time.Time, ok bool) {
 	for _, d := range u.Devices {
 		if d.hasHash(hash) {
 			at, ok = d.At, true
@@ -47,9 +47,9 @@ func (d *RememberedDevice) hasHash(hash []byte) bool {
 	return len(hash) > 0 && subtle.ConstantTimeCompare(d.Hash, hash) == 1
 }
 
-// UsedDevice records that a device replaced the second factor. It returns the results of Remembers,
+// RecordDeviceUse records that a device replaced the second factor. It returns the results of Remembers,
 // for a record that is being changed.
-func (u *User) UsedDevice(hash []byte, now time.Time) (at time.Time, ok bool) {
+func (u *User) RecordDeviceUse(hash []byte, now time.Time) (at time.Time, ok bool) {
 	for i := range u.Devices {
 		if d := &u.Devices[i]; d.hasHash(hash) {
 			at, ok, d.UsedAt = d.At, true, now
@@ -58,8 +58,8 @@ func (u *User) UsedDevice(hash []byte, now time.Time) (at time.Time, ok bool) {
 	return at, ok
 }
 
-// Forget removes the devices whose cookies have one of the hashes and returns their number.
-func (u *User) Forget(hashes ...[]byte) int {
+// ForgetDevices removes the devices whose cookies have one of the hashes and returns their number.
+func (u *User) ForgetDevices(hashes ...[]byte) int {
 	before := len(u.Devices)
 	u.Devices = slices.DeleteFunc(u.Devices, func(d RememberedDevice) bool {
 		return slices.ContainsFunc(hashes, d.hasHash)
@@ -67,10 +67,10 @@ func (u *User) Forget(hashes ...[]byte) int {
 	return before - len(u.Devices)
 }
 
-// Remember adds a device as the newest one.
-func (u *User) Remember(d RememberedDevice) {
+// RememberDevice adds a device as the newest one.
+func (u *User) RememberDevice(d RememberedDevice) {
 	u.Devices = append(u.Devices, d)
-	if over := len(u.Devices) - MaxRemembered; over > 0 {
+	if over := len(u.Devices) - MaxRememberedDevices; over > 0 {
 		u.Devices = append([]RememberedDevice(nil), u.Devices[over:]...)
 	}
 }

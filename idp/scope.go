@@ -5,7 +5,7 @@ import "strings"
 // Prefixes of a NameIDScope.
 const (
 	agencyPrefix = "agency:"
-	ownPrefix    = "sp:"
+	providerPrefix    = "sp:"
 )
 
 // AgencyScope returns the scope that the SPs of an agency share.
@@ -15,7 +15,7 @@ func AgencyScope(agency string) NameIDScope { return NameIDScope(agencyPrefix + 
 // doubled, so that an EntityID that ends in "#2" cannot collide with the second registration
 // of another SP.
 func OwnScope(id EntityID) NameIDScope {
-	return NameIDScope(ownPrefix + strings.ReplaceAll(string(id), "#", "##"))
+	return NameIDScope(providerPrefix + strings.ReplaceAll(string(id), "#", "##"))
 }
 
 // Agency returns the agency that the scope belongs to; false for the own scope of an SP.
@@ -26,7 +26,7 @@ func (s NameIDScope) Agency() (string, bool) {
 // Owner returns the SP that the scope belongs to, in any of its registrations; false for
 // the scope of an agency.
 func (s NameIDScope) Owner() (EntityID, bool) {
-	rest, ok := strings.CutPrefix(string(s), ownPrefix)
+	rest, ok := strings.CutPrefix(string(s), providerPrefix)
 	if !ok {
 		return "", false
 	}

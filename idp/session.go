@@ -34,9 +34,9 @@ type Session struct {
 	// Pending marks a sign-in that has proved the password but not yet the second factor.
 	// It has a separate cookie and gives no other access.
 	Pending bool `json:"pending,omitempty"`
-	// CameAs records, for a Pending session, which of their email addresses the user entered:
+	// SignInEmailMark records, for a Pending session, which of their email addresses the user entered:
 	// an account.AddressMark, which does not reveal the email address. It is "" afterwards.
-	CameAs string `json:"came_as,omitempty"`
+	SignInEmailMark string `json:"came_as,omitempty"`
 	// BegunAt is when the user signed in, for a session that replaced another one because
 	// the user proved more within it; zero if that is CreatedAt.
 	BegunAt time.Time `json:"begun_at,omitzero"`
@@ -45,8 +45,8 @@ type Session struct {
 	CreatedAt time.Time `json:"created_at"`
 	SeenAt    time.Time `json:"seen_at"`
 	ExpiresAt time.Time `json:"expires_at"`
-	// Idle is how long the session lasts without use; 0 means until ExpiresAt.
-	Idle time.Duration `json:"idle,omitempty"`
+	// IdleTimeout is how long the session lasts without use; 0 means until ExpiresAt.
+	IdleTimeout time.Duration `json:"idle,omitempty"`
 	// Device is the device on which the session began, as far as the browser discloses it.
 	Device Device `json:"device,omitzero"`
 	// AuthnAt is when the user last authenticated with all factors.
@@ -55,9 +55,9 @@ type Session struct {
 	Participants []Participant `json:"participants,omitempty"`
 }
 
-// Began returns when the user signed in. It does not change when the user proves more within
+// SignedInAt returns when the user signed in. It does not change when the user proves more within
 // the session, which gives it another ID.
-func (s *Session) Began() time.Time {
+func (s *Session) SignedInAt() time.Time {
 	if s.BegunAt.IsZero() {
 		return s.CreatedAt
 	}
@@ -66,8 +66,8 @@ func (s *Session) Began() time.Time {
 
 // EndsAt returns when the session ends if it is not used again.
 func (s *Session) EndsAt() time.Time {
-	if s.Idle > 0 {
-		if idle := s.SeenAt.Add(s.Idle); idle.Before(s.ExpiresAt) {
+	if s.IdleTimeout > 0 {
+		if idle := s.SeenAt.Add(s.IdleTimeout); idle.Before(s.ExpiresAt) {
 			return idle
 		}
 	}
@@ -178,8 +178,8 @@ type LoginRequest struct {
 	ExpiresAt  time.Time `json:"expires_at"`
 	// AnsweredAt is set when a Response is issued. The request cannot be used after that.
 	AnsweredAt time.Time `json:"answered_at,omitzero"`
-	// AnsweredIn is the session from which the answer was issued.
-	AnsweredIn SessionID `json:"answered_in,omitempty"`
+	// AnsweringSession is the session from which the answer was issued.
+	AnsweringSession SessionID `json:"answered_in,omitempty"`
 }
 
 // IsAnswered reports whether a Response has been issued to the request.
@@ -224,13 +224,13 @@ type Issuance struct {
 	Session SessionID
 	User    UserID
 	Scope   NameIDScope
-	// Proposed becomes the user's NameID in the scope if the user has none.
-	Proposed NameID
+	// ProposedNameID becomes the user's NameID in the scope if the user has none.
+	ProposedNameID NameID
 	// SessionIndex becomes the SP's index in the session if the SP has none there.
 	SessionIndex string
-	// Address is the user's email address that the assertion contains as the NameID, if it
+	// EmailAddress is the user's email address that the assertion contains as the NameID, if it
 	// was not disclosed to the SP before; "" otherwise.
-	Address string
+	EmailAddress string
 	At      time.Time
 	// Check decides again within the write; nil if the answer is not signed.
 	Check Check
@@ -257,8 +257,8 @@ type Standing struct {
 // may run more than once.
 type Check func(Standing) error
 
-// Issued contains the values that the assertion of an Issuance must carry.
-type Issued struct {
+// IssuedIDs contains the values that the assertion of an Issuance must carry.
+type IssuedIDs struct {
 	NameID       NameID
 	SessionIndex string
 }

@@ -200,28 +200,28 @@ type SessionStore interface {
 	//   - appends i.Event.
 	//
 	// It returns the values that the assertion must carry. A zero i.At is refused.
-	RecordIssuance(ctx context.Context, i *Issuance) (Issued, error)
+	RecordIssuance(ctx context.Context, i *Issuance) (IssuedIDs, error)
 }
 
 // SessionStart is the start of a session.
 type SessionStart struct {
 	Session *Session
-	// Completes is the pending session that becomes this one, "" for none.
-	Completes SessionID
-	// Continues is the session within which the user has proved more, "" for none. The
+	// PendingID is the pending session that becomes this one, "" for none.
+	PendingID SessionID
+	// PreviousID is the session within which the user has proved more, "" for none. The
 	// stored session keeps its time of sign-in (Session.Began).
-	Continues SessionID
-	Replaces  []SessionID
+	PreviousID SessionID
+	ReplacedIDs  []SessionID
 }
 
 // SessionEnd selects sessions to end: those in IDs, or all of User except Keep.
 type SessionEnd struct {
 	IDs  []SessionID
 	User UserID
-	// Keep is the session that makes the request, "" for none. If it no longer exists,
+	// KeptID is the session that makes the request, "" for none. If it no longer exists,
 	// nothing changes and the error is ErrSessionEnded, because an ended session may not
 	// end others.
-	Keep SessionID
+	KeptID SessionID
 	// Event returns the audit event of each session that ends; nil for none.
 	Event func(*Session) AuditEvent
 }
@@ -351,7 +351,7 @@ type RestoreStore interface {
 	//     codes that they must not use again; see User.EndUntil.
 	//
 	// It returns the numbers of removed records. A zero r.At is refused.
-	Restore(ctx context.Context, r Restore, events ...AuditEvent) (Ended, error)
+	Restore(ctx context.Context, r Restore, events ...AuditEvent) (EndedRecords, error)
 	// RestoredAt returns when the store was last restored from a backup; zero: never. The store
 	// knows no earlier sessions and requests. The time is never in the future, even if the
 	// clock was set back. RestoredAt does not read the store.
@@ -365,11 +365,11 @@ type Restore struct {
 	Change func(kind string, d *Document) error
 	// Add returns documents by kind that are new, or replace others that Change left as they
 	// were. It may complete the details of the events. It is optional.
-	Add func(Ended) (map[string]Document, error)
+	Add func(EndedRecords) (map[string]Document, error)
 }
 
-// Ended counts the records that a restore removed.
-type Ended struct {
+// EndedRecords counts the records that a restore removed.
+type EndedRecords struct {
 	Sessions       int `json:"sessions"`
 	LoginRequests  int `json:"login_requests"`
 	LogoutRequests int `json:"logout_requests"`

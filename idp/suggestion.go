@@ -32,14 +32,14 @@ func Suggest(do Action, subjects ...string) Suggestion {
 	return Suggestion{Do: do, Subjects: subjects}
 }
 
-// With returns s with one more option; see Option.
-func (s Suggestion) With(name, value string) Suggestion {
+// WithOption returns s with one more option; see Option.
+func (s Suggestion) WithOption(name, value string) Suggestion {
 	s.Options = append(s.Options[:len(s.Options):len(s.Options)], Option{name, value})
 	return s
 }
 
-// Labeled returns s with a label.
-func (s Suggestion) Labeled(label SuggestionLabel) Suggestion {
+// WithLabel returns s with a label.
+func (s Suggestion) WithLabel(label SuggestionLabel) Suggestion {
 	s.Label = label
 	return s
 }

@@ -12,8 +12,8 @@ type Use struct {
 	// CertSHA256 is the fingerprint of the SP's request certificate that verified; "" if
 	// unsigned.
 	CertSHA256 string
-	// RelayState is its length in bytes.
-	RelayState int
+	// RelayStateLength is its length in bytes.
+	RelayStateLength int
 	// IssuedAt is the request's IssueInstant. Its difference from ReceivedAt, or from At
 	// if ReceivedAt is zero, shows the error of the SP's clock. Zero: unknown.
 	IssuedAt, ReceivedAt time.Time
@@ -27,6 +27,6 @@ type Fetch struct {
 	// SP is the value of the query parameter "sp": a hint, never proof. "" if the
 	// parameter is missing.
 	SP EntityID
-	// Address and UserAgent are the client's, unchecked.
-	Address, UserAgent string
+	// IPAddress and UserAgent are the client's, unchecked.
+	IPAddress, UserAgent string
 }

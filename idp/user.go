@@ -20,9 +20,9 @@ type User struct {
 	// Devices are the browsers that remember the user, oldest first. Every change to how
 	// the user signs in removes them all.
 	Devices []RememberedDevice `json:"devices,omitempty"`
-	// Proofed is the part of the user's Profile that decisions need; nil without a
+	// Proofing is the part of the user's Profile that decisions need; nil without a
 	// Profile. Only the store sets it, together with the Profile and derived from it.
-	Proofed *Proofed `json:"proofed,omitempty"`
+	Proofing *Proofing `json:"proofed,omitempty"`
 	Role    string   `json:"role,omitempty"`
 	// LockedAt is when an operator locked the account; zero while it is not locked.
 	LockedAt   time.Time `json:"locked_at,omitzero"`
@@ -69,8 +69,8 @@ type TOTP struct {
 	AddedAt  time.Time `json:"added_at"`
 }
 
-// Proofed records that a user's identity was proofed, without any identity data.
-type Proofed struct {
+// Proofing records that a user's identity was proofed, without any identity data.
+type Proofing struct {
 	// Level is IALVerified or IALFacialMatch.
 	Level string `json:"level"`
 	// VerifiedAt is when the identity was proofed; zero if unknown.
@@ -78,7 +78,7 @@ type Proofed struct {
 }
 
 // Equal reports whether p and q are equal. Two nil pointers are equal.
-func (p *Proofed) Equal(q *Proofed) bool {
+func (p *Proofing) Equal(q *Proofing) bool {
 	if p == nil || q == nil {
 		return p == q
 	}
@@ -113,12 +113,12 @@ type Profile struct {
 	Phone string `json:"phone,omitempty"`
 }
 
-// Proofed returns the Proofed that belongs in the User; nil for nil.
-func (p *Profile) Proofed() *Proofed {
+// Proofing returns the Proofed that belongs in the User; nil for nil.
+func (p *Profile) Proofing() *Proofing {
 	if p == nil {
 		return nil
 	}
-	return &Proofed{Level: p.Level, VerifiedAt: p.VerifiedAt}
+	return &Proofing{Level: p.Level, VerifiedAt: p.VerifiedAt}
 }
 
 // PrimaryEmail returns the user's first email address, or "".
@@ -129,11 +129,11 @@ func (u *User) PrimaryEmail() string {
 	return u.Emails[0].Address
 }
 
-// EndUntil ends the devices and codes that the user may have removed or used before the given time
+// ExpireUntil ends the devices and codes that the user may have removed or used before the given time
 // without a record here. Devices remembered until then are forgotten, and all steps whose codes
 // were accepted until then count as used. A store calls it for each user that it reads after a
 // restore.
-func (u *User) EndUntil(at time.Time) {
+func (u *User) ExpireUntil(at time.Time) {
 	if at.IsZero() {
 		return
 	}
@@ -156,13 +156,13 @@ type ImportedUser struct {
 	Profile *Profile
 	// NameIDs become the user's, as if they had been issued here.
 	NameIDs map[NameIDScope]NameID
-	// Deleted is true for a user deleted at the source. Only User.ID and the NameIDs are
+	// IsDeleted is true for a user deleted at the source. Only User.ID and the NameIDs are
 	// kept, so that both stay taken.
-	Deleted bool
-	// Existing is true for a user who already exists here: the NameIDs are added to the
+	IsDeleted bool
+	// AlreadyExists is true for a user who already exists here: the NameIDs are added to the
 	// user's own. Only the ID of User is used, and DisclosedTo of its Emails, which is
 	// added to the same email address, compared without case.
-	Existing bool
+	AlreadyExists bool
 	// Event is recorded if the user is added. An event without a Kind is not recorded.
 	Event AuditEvent
 }

@@ -19,10 +19,10 @@ const MaxAggregate = 256 << 20
 // ReadSP. It keeps the EntitiesDescriptors around it, whose namespaces and dates apply to it.
 // It checks nothing else, because ReadSP checks the result.
 func Cut(doc []byte, id idp.EntityID) ([]byte, error) {
-	if kind := filetext.KindOf(doc); kind != filetext.XML {
+	if kind := filetext.DetectKind(doc); kind != filetext.XML {
 		return nil, fmt.Errorf("this is %s, not SAML metadata", kind.Article())
 	}
-	doc, _, err := filetext.Document(doc)
+	doc, _, err := filetext.ExtractDocument(doc)
 	if err != nil {
 		return nil, err
 	}

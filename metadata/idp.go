@@ -101,7 +101,7 @@ func (d IdP) signDocument(y idp.Year, s *xmldsig.Signer, certs []*x509.Certifica
 // checkYear returns an error if no reader could accept the document.
 func (d IdP) checkYear(y idp.Year) error {
 	switch {
-	case !y.Valid():
+	case !y.IsValid():
 		return errors.New("not a year")
 	case d.BaseURL == "" || strings.HasSuffix(d.BaseURL, "/"):
 		return fmt.Errorf("base URL %q is empty or ends with a slash", d.BaseURL)

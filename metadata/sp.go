@@ -79,7 +79,7 @@ type spReader struct {
 
 // parseXML parses the XML. It returns nil and records a problem if that fails.
 func (r *spReader) parseXML(data []byte) *xmltree.Element {
-	switch kind := filetext.KindOf(data); kind {
+	switch kind := filetext.DetectKind(data); kind {
 	case filetext.Empty:
 		r.addFault(PartDocument, "The metadata is empty. Get the document from the service provider again.")
 		return nil
@@ -96,7 +96,7 @@ func (r *spReader) parseXML(data []byte) *xmltree.Element {
 		r.addFault(PartDocument, "This is not XML: it does not begin with <. Give the metadata without other text.")
 		return nil
 	}
-	doc, skipped, err := filetext.Document(data)
+	doc, skipped, err := filetext.ExtractDocument(data)
 	if err != nil {
 		r.addFault(PartDocument, "The encoding of the metadata cannot be read: %v.", err)
 		return nil
@@ -106,7 +106,7 @@ func (r *spReader) parseXML(data []byte) *xmltree.Element {
 	switch {
 	case errors.As(err, &syntaxErr):
 		line := 1 + skipped + bytes.Count(doc[:min(syntaxErr.Offset, len(doc))], []byte("\n"))
-		r.addFault(PartDocument, "The metadata cannot be read: on line %d, %s. Get the document again, without changes by a browser or an editor.", line, syntaxErr.What)
+		r.addFault(PartDocument, "The metadata cannot be read: on line %d, %s. Get the document again, without changes by a browser or an editor.", line, syntaxErr.Problem)
 	case err != nil:
 		r.addFault(PartDocument, "The metadata cannot be read: %v.", err)
 	}

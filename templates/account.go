@@ -25,7 +25,7 @@ type AccountPage struct {
 	// Sessions are the user's own sessions, the current one first. More is how many are
 	// not listed.
 	Sessions                   []OwnSession
-	More                       int
+	UnlistedCount                       int
 	EndAction, EndOthersAction string
 	// Devices are the user's remembered browsers, the newest first.
 	Devices                       []OwnDevice
@@ -36,7 +36,7 @@ type AccountPage struct {
 type OwnDevice struct {
 	ID              string // identifies it in the form
 	Browser, System string // "" if not known
-	Current         bool   // the browser that requested the page
+	IsCurrent         bool   // the browser that requested the page
 	// At is when it was remembered, UntilAt when that ends, UsedAt when it last replaced a
 	// code; zero if never.
 	At, UntilAt, UsedAt time.Time
@@ -47,8 +47,8 @@ type OwnSession struct {
 	ID string // identifies it in the form
 	// Browser, System and Network describe the browser; "" if not known.
 	Browser, System, Network string
-	Current                  bool // the session that requested the page
-	Pending                  bool // the second factor is still missing
+	IsCurrent                  bool // the session that requested the page
+	IsPending                  bool // the second factor is still missing
 	BegunAt, SeenAt          time.Time
 	Services                 []string // names of the services visited
 }
@@ -56,9 +56,9 @@ type OwnSession struct {
 // StayPage says how long a session lasts and, once Due, that it is about to end.
 type StayPage struct {
 	Base
-	Due bool
-	// Final reports whether the session ends at EndAt even if it is used.
-	Final   bool
+	IsDue bool
+	// IsFinal reports whether the session ends at EndAt even if it is used.
+	IsFinal   bool
 	EndAt   time.Time
 	Minutes int    // minutes left, at least 1
 	Action  string // where the form to stay is posted
@@ -69,7 +69,7 @@ type StayPage struct {
 // SessionEndedPage says that a session ended without an action of the user.
 type SessionEndedPage struct {
 	Base
-	Why       Key // EndedIdle, EndedAbsolute or EndedElsewhere
+	Reason       Key // EndedIdle, EndedAbsolute or EndedElsewhere
 	SignInURL string
 }
 

@@ -15,8 +15,8 @@ type AttributesPage struct {
 // level.
 type AttributeRow struct {
 	Name, Format, Level string
-	Always              bool // independent of the level
-	NotYet              bool // this version has no value for it
+	IsAlwaysReleased              bool // independent of the level
+	IsUnsupported              bool // this version has no value for it
 }
 
 // Example returns a value of the attribute, of an invented user; "" for an attribute without

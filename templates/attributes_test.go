@@ -11,7 +11,7 @@ func TestEachAttributeHasExample(t *testing.T) {
 	t.Parallel()
 	const prefix = "attributes.text."
 	described := 0
-	for key := range mustNew(t).inLanguage(fallback).catalogue {
+	for key := range mustNew(t).selectLanguage(fallback).catalogue {
 		if name, ok := strings.CutPrefix(string(key), prefix); ok {
 			described++
 			if (AttributeRow{Name: name}).Example() == "" {

@@ -24,9 +24,9 @@ type BoardPage struct {
 	// Target is the year that service providers should move to, "" for none. Of the Seen active
 	// ones, Moved have moved. Both are 0 while no service provider must leave a live year.
 	Target      idp.Year
-	Moved, Seen int
-	Manual      bool   // the server takes no step automatically
-	Held        bool   // no newer year becomes preferred automatically, because of a rollback
+	MovedCount, ActiveCount int
+	IsManual      bool   // the server takes no step automatically
+	IsHeld        bool   // no newer year becomes preferred automatically, because of a rollback
 	DataURL     string // the same data as JSON
 	Years       []BoardYear
 	// Attention lists the items that need an operator's attention. StatusCommand lists all of
@@ -41,10 +41,10 @@ type BoardPage struct {
 	// filter that it keeps, Query the search text.
 	Moves, InYears []BoardFilter
 	Search         BoardSearch
-	// SPs is one page of the list: First to Last of Total.
+	// SPCount is one page of the list: First to Last of Total.
 	SPs                []BoardSP
 	First, Last, Total int
-	All                int // service providers, without the filter
+	RegisteredCount                int // service providers, without the filter
 	PreviousURL        string
 	NextURL            string
 	// Fetches are metadata downloads that are credited to no service provider.
@@ -55,29 +55,29 @@ type BoardPage struct {
 type BoardYear struct {
 	Year  idp.Year
 	State Key
-	// Live reports whether the year's endpoints answer, so that its use is counted.
-	Live, Preferred bool
+	// IsLive reports whether the year's endpoints answer, so that its use is counted.
+	IsLive, IsPreferred bool
 	// CertEndAt is zero without a certificate, RetireAt for a year that is not live.
 	CertEndAt, RetireAt time.Time
-	CertEnded           bool
-	// Leaving reports whether its service providers must move. Unmoved counts those that
+	HasCertEnded           bool
+	// Source reports whether its service providers must move. Unmoved counts those that
 	// have not.
-	Leaving      bool
-	SPs, Unmoved int
+	MustBeLeft      bool
+	SPCount, UnmovedCount int
 	// UnmovedURL lists them; "" for a year that no service provider must leave. Current
 	// reports whether that list is shown.
 	UnmovedURL string
-	Current    bool
+	IsCurrent    bool
 	Next       *BoardStep
 }
 
 // BoardStep is a coming step or event.
 type BoardStep struct {
 	Year idp.Year
-	What Key // {0} the year
+	Text Key // {0} the year
 	At   time.Time
-	// ByHand reports whether an operator takes the step, Stuck that it has no date.
-	ByHand, Stuck bool
+	// IsManual reports whether an operator takes the step, Stuck that it has no date.
+	IsManual, IsStuck bool
 	Waits         []rotation.Reason // why it is late
 }
 
@@ -93,7 +93,7 @@ type BoardFilter struct {
 	Year    idp.Year
 	Count   int
 	URL     string
-	Current bool
+	IsCurrent bool
 }
 
 // BoardSearch is the form that searches for a name.
@@ -135,7 +135,7 @@ type BoardCert struct {
 type BoardFetch struct {
 	Year               idp.Year // "" for the stable document
 	Hint               string   // an unregistered entity ID, as sent by the client
-	Address, UserAgent string
+	ClientIP, UserAgent string
 	LastAt             time.Time
 	Count              int
 }
@@ -145,40 +145,40 @@ type BoardFetch struct {
 type WallPage struct {
 	Base
 	At time.Time
-	// To is the year that service providers should move to, Leaving the year whose
+	// Target is the year that service providers should move to, Leaving the year whose
 	// migration is at the top; "" if no service provider must leave a year.
-	Leaving, To, Preferred idp.Year
+	Source, Target, Preferred idp.Year
 	// Years are the live ones.
 	Years     []BoardYear
 	NextSteps []BoardStep
 	// Attention counts the items that need attention, Needs lists their kinds.
 	Attention int
 	Needs     []WallNeed
-	// Unmoved, Both, Moved and Unseen count active service providers, by how far they
+	// UnmovedCount, Both, Moved and Unseen count active service providers, by how far they
 	// have moved to To.
-	Unmoved, Both, Moved, Unseen int
+	UnmovedCount, BothCount, MovedCount, UnseenCount int
 	// Migrations begin with the one from Leaving. The others follow.
 	Migrations []WallMigration
-	// Still reports whether the page does not reload automatically (which a header does),
+	// IsPaused reports whether the page does not reload automatically (which a header does),
 	// and offers to. Users must be able to stop content that updates automatically.
-	Still bool
+	IsPaused bool
 	// SwitchURL leads to the page that reloads, or to the one that does not.
 	SwitchURL string
 }
 
 // WallNeed is a kind of item that needs attention, and the number of items.
 type WallNeed struct {
-	What  Key
+	Text  Key
 	Year  idp.Year // "" for none
 	Count int
 }
 
 // WallMigration is a year that service providers must still leave. Names are some of them,
-// More how many others, Count all of them.
+// UnlistedCount how many others, Count all of them.
 type WallMigration struct {
 	Year        idp.Year
 	Names       []WallName
-	More, Count int
+	UnlistedCount, Count int
 }
 
 // WallName is a service provider that has not moved.

@@ -15,8 +15,8 @@ type Brand struct {
 	Files []BrandFile
 }
 
-// In returns the branding in a language. It is the zero value without a brand.
-func (b *Brand) In(lang Lang) Branding {
+// Branding returns the branding in a language. It is the zero value without a brand.
+func (b *Brand) Branding(lang Lang) Branding {
 	if b == nil {
 		return Branding{}
 	}

@@ -39,7 +39,7 @@ func readCatalogues(files fs.FS) (map[Lang]catalogue, error) {
 }
 
 var (
-	mark         = regexp.MustCompile(`\{([a-z0-9_]+)\}`)
+	placeholder         = regexp.MustCompile(`\{([a-z0-9_]+)\}`)
 	optionalPart = regexp.MustCompile(`(?s)\[\[(.*?)\]\]`)
 )
 
@@ -65,17 +65,17 @@ func fill(text string, value func(name string) string) string {
 	}
 	text = optionalPart.ReplaceAllStringFunc(text, func(part string) string {
 		part = part[len("[[") : len(part)-len("]]")]
-		if slices.ContainsFunc(mark.FindAllString(part, -1), func(m string) bool { return value(m[1:len(m)-1]) == "" }) {
+		if slices.ContainsFunc(placeholder.FindAllString(part, -1), func(m string) bool { return value(m[1:len(m)-1]) == "" }) {
 			return ""
 		}
 		return part
 	})
-	return mark.ReplaceAllStringFunc(text, func(m string) string { return value(m[1 : len(m)-1]) })
+	return placeholder.ReplaceAllStringFunc(text, func(m string) string { return value(m[1 : len(m)-1]) })
 }
 
-// names are the languages' own names, because users who need the switcher cannot read the
+// nameSet are the languages' own names, because users who need the switcher cannot read the
 // page.
-var names = map[Lang]string{"en": "English", "es": "Español", "fr": "Français"}
+var nameSet = map[Lang]string{"en": "English", "es": "Español", "fr": "Français"}
 
 // formatDate formats a time with one of the texts that have placeholders for its parts: the
 // name of the month, the day, the year, the hour and the minute.

@@ -186,7 +186,7 @@ func TestDatesFollowLanguage(t *testing.T) {
 	for lang, want := range map[Lang]string{
 		"en": "August 1, 2027, 09:05 UTC", "es": "1 de agosto de 2027, 09:05 UTC", "fr": "1er août 2027 à 09\u00a0h\u00a005 UTC",
 	} {
-		when := pageFuncs(lang, s.inLanguage(lang).catalogue, "")["when"].(func(time.Time) (string, error))
+		when := pageFuncs(lang, s.selectLanguage(lang).catalogue, "")["when"].(func(time.Time) (string, error))
 		if got, err := when(first); err != nil || got != want {
 			t.Errorf("%s: got %q, %v; want %q", lang, got, err, want)
 		}
@@ -218,7 +218,7 @@ func TestEachRefusalHasPageAndText(t *testing.T) {
 							}
 						}
 						for _, bad := range []string{"secret", "[[", "]]", "{0}", "  ", " .", ":.", "of,"} {
-							if body := out[strings.Index(out, s.inLanguage(lang).catalogue["refusal.expected"]):]; strings.Contains(body, bad) {
+							if body := out[strings.Index(out, s.selectLanguage(lang).catalogue["refusal.expected"]):]; strings.Contains(body, bad) {
 								t.Errorf("%q in:\n%s", bad, body)
 							}
 						}

@@ -14,11 +14,11 @@ type Color struct{ R, G, B uint8 }
 // White is the color of the text on buttons, and of pages in light mode.
 var White = Color{255, 255, 255}
 
-var colorForm = regexp.MustCompile(`^#[0-9a-fA-F]{6}$`)
+var colorPattern = regexp.MustCompile(`^#[0-9a-fA-F]{6}$`)
 
 // ParseColor parses #rrggbb.
 func ParseColor(text string) (Color, error) {
-	if !colorForm.MatchString(text) {
+	if !colorPattern.MatchString(text) {
 		return Color{}, fmt.Errorf("%q is not a color such as #005ea2", text)
 	}
 	raw, err := hex.DecodeString(text[1:])

@@ -14,11 +14,11 @@ import (
 func TestEveryPageParses(t *testing.T) {
 	t.Parallel()
 	s := mustNew(t)
-	if len(s.langs) != len(names) {
-		t.Errorf("languages are %v, names %v", s.langs, names)
+	if len(s.langs) != len(nameSet) {
+		t.Errorf("languages are %v, names %v", s.langs, nameSet)
 	}
 	for lang, l := range s.pages {
-		if names[lang] == "" {
+		if nameSet[lang] == "" {
 			t.Errorf("%s has no name", lang)
 		}
 		for name, parse := range l.html {
@@ -62,7 +62,7 @@ var bracket = regexp.MustCompile(`\[\[|\]\]`)
 
 // placeholdersOf returns the distinct placeholders and brackets of a text, sorted.
 func placeholdersOf(text string) []string {
-	found := slices.Concat(mark.FindAllString(text, -1), bracket.FindAllString(text, -1))
+	found := slices.Concat(placeholder.FindAllString(text, -1), bracket.FindAllString(text, -1))
 	slices.Sort(found)
 	return slices.Compact(found)
 }

@@ -12,8 +12,8 @@ import (
 
 // DemoSample is the data about both samples that each page of a sample needs.
 type DemoSample struct {
-	Second bool   // the second of the two, which looks different
-	Other  string // name of the other sample
+	IsSecond bool   // the second of the two, which looks different
+	OtherName  string // name of the other sample
 	// OtherURL is the page's link to the other sample.
 	OtherURL string
 }
@@ -30,13 +30,13 @@ type DemoHomePage struct {
 	// it was already used.
 	Code    string
 	Seconds int
-	Used    bool
+	IsUsed    bool
 	// CodeURL is where the page's script loads the current values later, as JSON: code,
 	// seconds, used. "" for a page without script.
 	CodeURL string
-	// Post reports whether requests use HTTP-POST, Encrypted whether assertions are
+	// UsesPost reports whether requests use HTTP-POST, Encrypted whether assertions are
 	// encrypted.
-	Post, Encrypted bool
+	UsesPost, IsEncrypted bool
 	EntityID        string
 	// MetadataURL is the sample's metadata, IdPMetadataURL the metadata that it has
 	// loaded.

@@ -16,7 +16,7 @@ import (
 func pageFuncs(lang Lang, c catalogue, prefix string) map[string]any {
 	all := map[string]any{
 		"lang":   func() Lang { return lang },
-		"name":   func(l Lang) string { return names[l] },
+		"name":   func(l Lang) string { return nameSet[l] },
 		"static": func(name string) string { return prefix + name },
 		"t":      func(key Key, args ...any) (string, error) { return c.text(key, c.flattenArgs(args)...) },
 		"brand": func(name string) (string, error) {

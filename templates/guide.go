@@ -32,8 +32,8 @@ type GuidePage struct {
 	Title string
 	// Body is the rendered guide, with its h1.
 	Body htmltemplate.HTML
-	// Developers reports whether the guide belongs to the index for integrators.
-	Developers bool
+	// IsForIntegrators reports whether the guide belongs to the index for integrators.
+	IsForIntegrators bool
 }
 
 // GuidesPage is an index of guides: the one for integrators, or the one for users and

@@ -20,11 +20,11 @@ type jsonPage interface {
 func (s *Set) WriteJSON(w io.Writer, p Page) error {
 	page, ok := p.(jsonPage)
 	if !ok {
-		return fmt.Errorf("page %s has no JSON", fileOf(p))
+		return fmt.Errorf("page %s has no JSON", pageFileName(p))
 	}
-	answer, err := page.answer(s.inLanguage(p.language()).catalogue)
+	answer, err := page.answer(s.selectLanguage(p.language()).catalogue)
 	if err != nil {
-		return fmt.Errorf("render JSON of page %s: %w", fileOf(p), err)
+		return fmt.Errorf("render JSON of page %s: %w", pageFileName(p), err)
 	}
 	return json.NewEncoder(w).Encode(answer)
 }
@@ -160,12 +160,12 @@ type retiredChange struct {
 
 func (p RetiredPage) answer(c catalogue) (any, error) {
 	texts, text := textList{catalogue: c}, Key("retired.text")
-	if p.Revoked {
+	if p.IsRevoked {
 		text = "revoked.text"
 	}
 	a := retiredAnswer{
 		Code: "year_retired", Title: texts.read("retired.title", string(p.Year)), Text: texts.read(text, string(p.Year)),
-		Year: p.Year, Revoked: p.Revoked, NewYear: p.NewYear, Changes: make([]retiredChange, len(p.Changes)),
+		Year: p.Year, Revoked: p.IsRevoked, NewYear: p.NewYear, Changes: make([]retiredChange, len(p.Changes)),
 		Fingerprint: p.Fingerprint, EntityID: p.EntityID, ErrorID: p.ErrorID,
 	}
 	if !p.EndedAt.IsZero() {
@@ -173,7 +173,7 @@ func (p RetiredPage) answer(c catalogue) (any, error) {
 		a.EndedAt = &at
 	}
 	for i, change := range p.Changes {
-		a.Changes[i] = retiredChange{Endpoint: endpoints[change.What], Old: change.Old, New: change.New}
+		a.Changes[i] = retiredChange{Endpoint: endpoints[change.Text], Old: change.Old, New: change.New}
 	}
 	return a, texts.err
 }

@@ -18,12 +18,12 @@ func parseMails(files fs.FS, lang Lang, c catalogue) (*texttemplate.Template, er
 		"date":      func(t time.Time) (string, error) { return c.formatDate("mail.date", t) },
 		"days":      func(n int) (string, error) { return c.formatCount("reason_part.days", n) },
 		"providers": func(n int) (string, error) { return c.formatCount("mail.providers", n) },
-		"years":     c.years,
+		"years":     c.listYears,
 	}).ParseFS(files, "mails/"+string(lang)+"/*.txt")
 }
 
-// years returns a list of years: "2025 and 2026".
-func (c catalogue) years(years []idp.Year) string {
+// listYears returns a list of years: "2025 and 2026".
+func (c catalogue) listYears(years []idp.Year) string {
 	list := ""
 	for i, y := range years {
 		switch {

@@ -10,16 +10,16 @@ type NoYearPage struct {
 	Path string // the requested path
 	// Years are the years that answer, the newest first.
 	Years []YearURL
-	// Preferred is the year for new integrations, "" if it does not answer. Target is the
+	// IsPreferred is the year for new integrations, "" if it does not answer. Target is the
 	// year to move to, if it differs.
 	Preferred, Target idp.Year
-	// Load is set for an endpoint that serves a file and receives no messages.
-	Load bool
+	// ServesFile is set for an endpoint that serves a file and receives no messages.
+	ServesFile bool
 }
 
 // YearURL is an endpoint in one year.
 type YearURL struct {
 	Year      idp.Year `json:"year"`
 	URL       string   `json:"url"`
-	Preferred bool     `json:"preferred"`
+	IsPreferred bool     `json:"preferred"`
 }

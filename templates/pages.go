@@ -11,10 +11,10 @@ import (
 // binding, saml-bindings §3.5).
 type LogoutPage struct {
 	Base
-	// Ended is false if the session here continues, because the request was about another
+	// HasEnded is false if the session here continues, because the request was about another
 	// one.
-	Ended        bool
-	Still        []string // names of services where the user may still be signed in
+	HasEnded        bool
+	OpenServices        []string // names of services where the user may still be signed in
 	Action       string   // the registered logout URL
 	SAMLResponse string   // in base64
 	RelayState   string
@@ -55,8 +55,8 @@ type RefusalPage struct {
 	StartURL string
 	// BaseURL is our URL, for a program's link to the documentation.
 	BaseURL string
-	// SeenUnknown omits the seen value, where it is not recorded.
-	SeenUnknown bool
+	// OmitsSeen omits the seen value, where it is not recorded.
+	OmitsSeen bool
 	// SignInURL is where the user can sign in as someone else, "" for none.
 	SignInURL string
 	// AccountURL is the way to continue without a StartURL, "" for none. Only the page of
@@ -82,7 +82,7 @@ type LackPage struct {
 // Explain returns the texts of a refusal separately: its title, the expected value, and the fix.
 // They are "" for a code without them.
 func (s *Set) Explain(lang Lang, r *idp.Refusal) (title, expected, remedy string) {
-	c := s.inLanguage(lang).catalogue
+	c := s.selectLanguage(lang).catalogue
 	title, _ = c.text(refusalKey(r.Code, "title"), r.Args...)
 	expected, _ = c.text(refusalKey(r.Code, "expected"), r.Args...)
 	remedy, _ = c.text(refusalKey(r.Code, "remedy"), r.Args...)
@@ -94,9 +94,9 @@ type RetiredPage struct {
 	Base
 	Year    idp.Year
 	NewYear idp.Year // "" if no year is preferred, so that no year replaces it
-	// Revoked reports whether the year ended early and its certificate is no longer
+	// IsRevoked reports whether the year ended early and its certificate is no longer
 	// trustworthy. The reason is not disclosed.
-	Revoked bool
+	IsRevoked bool
 	// EndedAt is when the year ended; zero if unknown.
 	EndedAt time.Time
 	// Changes are the values to change at a service provider that is configured by hand.
@@ -114,10 +114,10 @@ func (p RetiredPage) FingerprintBytes() []string { return strings.Split(p.Finger
 
 // Change is a URL of a year that is over, and that of the year to move to.
 type Change struct {
-	What     Key
+	Text     Key
 	Old, New string
-	// Load reports whether New serves a file and receives no messages.
-	Load bool
+	// ServesFile reports whether New serves a file and receives no messages.
+	ServesFile bool
 }
 
 // NotFoundPage answers at unknown URLs (status 404).

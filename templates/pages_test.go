@@ -65,7 +65,7 @@ func TestEveryPageIsWellFormed(t *testing.T) {
 func TestLogoutOneWayBack(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	p := LogoutPage{Base: Base{SPName: spName, ReturnURL: "https://records.example/home"}, Ended: true, Action: "https://records.example/logged-out"}
+	p := LogoutPage{Base: Base{SPName: spName, ReturnURL: "https://records.example/home"}, HasEnded: true, Action: "https://records.example/logged-out"}
 	if err := mustNew(t).WriteHTML(&out, p); err != nil {
 		t.Fatal(err)
 	}
@@ -208,7 +208,7 @@ func TestPlainTextPagesNameFields(t *testing.T) {
 	t.Parallel()
 	s := mustNew(t)
 	say := func(key Key, args ...string) string {
-		text, err := s.inLanguage(fallback).catalogue.text(key, args...)
+		text, err := s.selectLanguage(fallback).catalogue.text(key, args...)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -231,13 +231,13 @@ func TestPlainTextPagesNameFields(t *testing.T) {
 		{"retired", func(w io.Writer) error {
 			return s.WriteText(w, RetiredPage{
 				Year: "2025", NewYear: "2027", EndedAt: time.Date(2026, 7, 1, 0, 0, 0, 0, time.UTC),
-				Changes: []Change{{What: ChangeAuth, Old: "https://id.example/a25", New: "https://id.example/a27"}}, Fingerprint: "AA:BB", EntityID: "https://id.example",
+				Changes: []Change{{Text: ChangeAuth, Old: "https://id.example/a25", New: "https://id.example/a27"}}, Fingerprint: "AA:BB", EntityID: "https://id.example",
 			})
 		}, []string{say("retired.title", "2025") + "\n\n", say("retired.text", "2025") + " " + say("retired.ended", "July 1, 2026"), say("retired.move", "2027"),
 			"\n\n" + say("retired.auth") + "\n  " + say("retired.old") + " https://id.example/a25\n  " + say("retired.new") + " https://id.example/a27\n\n",
 			"\n\n" + say("retired.fingerprint") + "\n  AA:BB\n\n" + say("retired.entity_id") + "\n  https://id.example\n"}},
 		{"revoked", func(w io.Writer) error {
-			return s.WriteText(w, RetiredPage{Year: "2026", NewYear: "2026b", Revoked: true, EntityID: "https://id.example"})
+			return s.WriteText(w, RetiredPage{Year: "2026", NewYear: "2026b", IsRevoked: true, EntityID: "https://id.example"})
 		}, []string{say("revoked.text", "2026") + " " + say("retired.final"), "\n\n" + say("revoked.remove", "2026")}},
 		{"retired without a successor", func(w io.Writer) error { return s.WriteText(w, RetiredPage{Year: "2025", ErrorID: "id-7"}) },
 			[]string{say("retired.text", "2025") + " " + say("retired.final"), "\n" + say("retired.alone"), "\n\n" + say("error_id.label") + " id-7\n"}},

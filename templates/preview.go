@@ -26,7 +26,7 @@ type Preview struct {
 	// MetadataURL and CertificateURL contain the secret of the link as long as the year is
 	// not published.
 	MetadataURL, CertificateURL, AuthURL string
-	// Published reports whether the year is now public, so that there is no preview to
+	// IsPublished reports whether the year is now public, so that there is no preview to
 	// leave.
-	Published bool
+	IsPublished bool
 }

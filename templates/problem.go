@@ -45,8 +45,8 @@ func (p Problem) String() string {
 	return strings.Join(append([]string{string(p.Key)}, p.Args...), " ")
 }
 
-// kept are the problems that a form preserves, with the number of their arguments.
-var kept = map[Key]int{
+// argCounts are the problems that a form preserves, with the number of their arguments.
+var argCounts = map[Key]int{
 	ProblemEmailMissing: 0, ProblemEmailInvalid: 0, ProblemPasswordMissing: 0, ProblemSignInWrong: 0,
 	ProblemCodeMissing: 0, ProblemCodeFormat: 0, ProblemCodeWrong: 0,
 	ProblemThrottledMinute: 0, ProblemThrottled: 1, ProblemBusy: 0,
@@ -71,7 +71,7 @@ func ParseProblems(values []string) (problems Problems) {
 	for _, value := range values[:min(len(values), maxProblems)] {
 		parts := strings.Split(value, " ")
 		key, args := Key(parts[0]), parts[1:]
-		if n, ok := kept[key]; !ok || n != len(args) || slices.ContainsFunc(problems, func(p Problem) bool { return p.Key == key }) {
+		if n, ok := argCounts[key]; !ok || n != len(args) || slices.ContainsFunc(problems, func(p Problem) bool { return p.Key == key }) {
 			continue
 		}
 		if slices.ContainsFunc(args, func(arg string) bool { n, err := strconv.Atoi(arg); return err != nil || n < 1 || n > 999 }) {

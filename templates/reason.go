@@ -33,7 +33,7 @@ func PhrasesIn(lang Lang) *Phrases {
 	if err != nil {
 		panic(err)
 	}
-	l := s.inLanguage(lang)
+	l := s.selectLanguage(lang)
 	p := newPhrases(l.catalogue)
 	p.mails = l.mails
 	return p
@@ -70,13 +70,13 @@ func (p *Phrases) Reasons(all []rotation.Reason) string {
 // Attention renders an item that needs an operator's attention.
 func (p *Phrases) Attention(a rotation.Attention) string {
 	values := p.argTexts(a.Args)
-	values["year"], values["because"] = string(a.Year), p.Reasons(a.Because)
+	values["year"], values["because"] = string(a.Year), p.Reasons(a.Reasons)
 	return p.fillText("attention."+string(a.Code), values)
 }
 
 // Refusal renders the reason for refusing a step.
 func (p *Phrases) Refusal(e *rotation.RefusedError) string {
-	text, err := p.c.text("reason_part.refused", string(e.Kind), string(e.Year), p.Reason(e.Because))
+	text, err := p.c.text("reason_part.refused", string(e.Kind), string(e.Year), p.Reason(e.Reason))
 	if err != nil {
 		return e.Error()
 	}
@@ -113,12 +113,12 @@ const maxNamed = 5
 func (p *Phrases) argTexts(a rotation.Args) map[string]string {
 	v := map[string]string{
 		"year": string(a.Year), "step": string(a.Step), "sha256": a.SHA256, "value": oneLine(a.Value),
-		"days": p.days(a.Days), "days_left": p.days(a.DaysLeft), "count": p.c.formatNumber(a.Count), "entity_ids": p.listNames(a.SPs),
+		"days": p.formatDays(a.Days), "days_left": p.formatDays(a.DaysLeft), "count": p.c.formatNumber(a.Count), "entity_ids": p.listNames(a.SPs),
 	}
 	if a.State != "" {
 		v["state"] = p.c[Key("year."+string(a.State))]
 	}
-	for name, t := range map[string]time.Time{"from": a.From, "to": a.To, "date": a.Date, "until": a.Until} {
+	for name, t := range map[string]time.Time{"from": a.FromAt, "to": a.ToAt, "date": a.At, "until": a.EndAt} {
 		if !t.IsZero() {
 			v[name] = p.dateText(t)
 		}
@@ -126,7 +126,7 @@ func (p *Phrases) argTexts(a rotation.Args) map[string]string {
 	return v
 }
 
-func (p *Phrases) days(n int) string {
+func (p *Phrases) formatDays(n int) string {
 	text, err := p.c.formatCount("reason_part.days", n)
 	if err != nil {
 		return fmt.Sprint(n)
@@ -170,7 +170,7 @@ func (p *Phrases) valueText(v any) string {
 	case int:
 		return p.c.formatNumber(v)
 	case Days:
-		return p.days(int(v))
+		return p.formatDays(int(v))
 	case time.Time:
 		return p.dateText(v)
 	case []idp.EntityID:
@@ -205,16 +205,16 @@ func (p *Phrases) fillText(key string, values map[string]string) string {
 // FillStatus renders every reason of a status into its Text, for clients that read JSON.
 func (p *Phrases) FillStatus(st *rotation.Status) {
 	p.FillSteps(st.Steps)
-	for i := range st.Due {
-		p.fillWhy(&st.Due[i].Why, st.Due[i].Waits)
+	for i := range st.DueSteps {
+		p.fillEvent(&st.DueSteps[i].Cause, st.DueSteps[i].Waits)
 	}
 	for _, y := range st.Years {
 		if y.Next != nil {
-			p.fillWhy(&y.Next.Why, y.Next.Waits)
+			p.fillEvent(&y.Next.Cause, y.Next.Waits)
 		}
 	}
 	for i := range st.Attention {
-		p.FillReasons(st.Attention[i].Because)
+		p.FillReasons(st.Attention[i].Reasons)
 		st.Attention[i].Text = p.Attention(st.Attention[i])
 	}
 }
@@ -222,14 +222,14 @@ func (p *Phrases) FillStatus(st *rotation.Status) {
 // FillSteps renders the reason of each step into its Text.
 func (p *Phrases) FillSteps(steps []rotation.Step) {
 	for i := range steps {
-		p.fillWhy(&steps[i].Why, nil)
+		p.fillEvent(&steps[i].Cause, nil)
 	}
 }
 
 // FillPlan renders every reason of a plan into its Text.
 func (p *Phrases) FillPlan(plan []rotation.UpcomingStep) {
 	for i := range plan {
-		p.fillWhy(&plan[i].Why, plan[i].Waits)
+		p.fillEvent(&plan[i].Cause, plan[i].Waits)
 	}
 }
 
@@ -240,8 +240,8 @@ func (p *Phrases) FillReasons(all []rotation.Reason) {
 	}
 }
 
-// fillWhy renders the reason for an event, and the reasons why it waits.
-func (p *Phrases) fillWhy(why *rotation.Reason, waits []rotation.Reason) {
+// fillEvent renders the reason for an event, and the reasons why it waits.
+func (p *Phrases) fillEvent(why *rotation.Reason, waits []rotation.Reason) {
 	why.Text = p.Reason(*why)
 	p.FillReasons(waits)
 }

@@ -20,8 +20,8 @@ import (
 
 // allArgs fills every argument.
 var allArgs = rotation.Args{
-	Year: "2026", From: time.Date(2027, 4, 1, 0, 0, 0, 0, time.UTC), To: time.Date(2027, 4, 2, 0, 0, 0, 0, time.UTC),
-	Date: time.Date(2027, 4, 3, 0, 0, 0, 0, time.UTC), Until: time.Date(2027, 4, 4, 0, 0, 0, 0, time.UTC),
+	Year: "2026", FromAt: time.Date(2027, 4, 1, 0, 0, 0, 0, time.UTC), ToAt: time.Date(2027, 4, 2, 0, 0, 0, 0, time.UTC),
+	At: time.Date(2027, 4, 3, 0, 0, 0, 0, time.UTC), EndAt: time.Date(2027, 4, 4, 0, 0, 0, 0, time.UTC),
 	Days: 14, DaysLeft: 1, Step: rotation.StepRetire, State: rotation.Grace, SPs: []idp.EntityID{"urn:sp"}, Count: 3, SHA256: "c3c3", Value: "disk is full",
 }
 
@@ -116,7 +116,7 @@ func TestEveryCodeHasText(t *testing.T) {
 		if !ok {
 			t.Fatalf("%s has no text", key)
 		}
-		for _, m := range mark.FindAllStringSubmatch(template, -1) {
+		for _, m := range placeholder.FindAllStringSubmatch(template, -1) {
 			if !slices.Contains(fields, m[1]) {
 				t.Errorf("the text of %s names {%s}, which it does not fill", key, m[1])
 			}
@@ -133,7 +133,7 @@ func TestEveryCodeHasText(t *testing.T) {
 				check(t, p, "reason."+string(code), fields, p.Reason(rotation.Reason{Code: code, Args: allArgs}))
 			}
 			for _, code := range rotation.AttentionCodes() {
-				a := rotation.Attention{Code: code, Year: "2026", Args: allArgs, Because: []rotation.Reason{{Code: rotation.WaitsNoNewerYear}}}
+				a := rotation.Attention{Code: code, Year: "2026", Args: allArgs, Reasons: []rotation.Reason{{Code: rotation.WaitsNoNewerYear}}}
 				check(t, p, "attention."+string(code), append(slices.Clone(attentionArgs[code]), "year", "because"), p.Attention(a))
 				if text := p.Text(NeedKey(code), "2026"); strings.HasPrefix(text, "needs.") || hole.MatchString(text) {
 					t.Errorf("on the wallboard, %s: %q", code, text)
@@ -164,14 +164,14 @@ func TestReasonTextFillsItsParts(t *testing.T) {
 	tests := []struct {
 		name, got, want string
 	}{
-		{"date and names", p.Reason(rotation.Reason{Code: "plain", Args: rotation.Args{Date: date, SPs: []idp.EntityID{"urn:a", "urn:b"}}}), "on 2.4.2027 by urn:a, urn:b"},
-		{"many names", p.Reason(rotation.Reason{Code: "plain", Args: rotation.Args{Date: date, SPs: []idp.EntityID{"a", "b", "c", "d", "e", "f", "g"}}}), "on 2.4.2027 by a, b, c, d, e and 2 more"},
+		{"date and names", p.Reason(rotation.Reason{Code: "plain", Args: rotation.Args{At: date, SPs: []idp.EntityID{"urn:a", "urn:b"}}}), "on 2.4.2027 by urn:a, urn:b"},
+		{"many names", p.Reason(rotation.Reason{Code: "plain", Args: rotation.Args{At: date, SPs: []idp.EntityID{"a", "b", "c", "d", "e", "f", "g"}}}), "on 2.4.2027 by a, b, c, d, e and 2 more"},
 		{"optional part", p.Reason(rotation.Reason{Code: "part", Args: rotation.Args{Days: 1, SPs: []idp.EntityID{"urn:a"}}}), "used by urn:a, 1 day"},
 		{"without it", p.Reason(rotation.Reason{Code: "part", Args: rotation.Args{Days: 14}}), "used, 14 days"},
 		{"a mark in foreign text", p.Reason(rotation.Reason{Code: "value", Args: rotation.Args{Value: "{date} [[x]]"}}), "it said {date} [[x]]"},
 		{"a control character", p.Reason(rotation.Reason{Code: "value", Args: rotation.Args{Value: "a\x1b[31mb"}}), `it said a\x1b[31mb`},
 		{"several", p.Reasons([]rotation.Reason{{Code: "value", Args: rotation.Args{Value: "a;b"}}, {Code: "part", Args: rotation.Args{Days: 2}}}), "it said a;b; used, 2 days"},
-		{"attention", p.Attention(rotation.Attention{Code: rotation.StepHeld, Year: "2026", Args: rotation.Args{Step: rotation.StepRetire}, Because: []rotation.Reason{{Code: "value", Args: rotation.Args{Value: "no"}}}}), "retire 2026: it said no"},
+		{"attention", p.Attention(rotation.Attention{Code: rotation.StepHeld, Year: "2026", Args: rotation.Args{Step: rotation.StepRetire}, Reasons: []rotation.Reason{{Code: "value", Args: rotation.Args{Value: "no"}}}}), "retire 2026: it said no"},
 		{"attention without a reason", p.Attention(rotation.Attention{Code: rotation.StepHeld, Year: "2026", Args: rotation.Args{Step: rotation.StepRetire}}), "retire 2026"},
 		{"a code of a newer program", p.Reason(rotation.Reason{Code: "of_tomorrow"}), "of_tomorrow"},
 		{"none", p.Reason(rotation.Reason{}), ""},

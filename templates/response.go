@@ -13,7 +13,7 @@ import (
 
 // responseKind is a variant of the page: with or without a service provider name, and with or
 // without a RelayState.
-type responseKind struct{ named, relay bool }
+type responseKind struct{ hasName, hasRelay bool }
 
 // slot is a value's place in the page.
 type slot int
@@ -53,11 +53,11 @@ type responseData struct {
 // cutResponse renders the page in each kind and cuts it at the sentinels.
 func cutResponse(l *language, b Branding) (map[responseKind]segments, error) {
 	kinds := make(map[responseKind]segments)
-	for _, k := range []responseKind{{}, {named: true}, {relay: true}, {named: true, relay: true}} {
+	for _, k := range []responseKind{{}, {hasName: true}, {hasRelay: true}, {hasName: true, hasRelay: true}} {
 		d := responseData{SAMLResponse: sentinels[slotXML]}
 		d.Base = Base{Brand: sentinels[slotBrand], Nonce: sentinels[slotNonce], Branding: b}
-		d.ACSURL, d.RelayState, d.HasRelay = sentinels[slotACS], sentinels[slotRelay], k.relay
-		if k.named {
+		d.ACSURL, d.RelayState, d.HasRelay = sentinels[slotACS], sentinels[slotRelay], k.hasRelay
+		if k.hasName {
 			d.SPName = sentinels[slotSPName]
 		}
 		var page bytes.Buffer
@@ -69,16 +69,16 @@ func cutResponse(l *language, b Branding) (map[responseKind]segments, error) {
 		for _, seg := range kinds[k] {
 			seen[seg.then]++
 		}
-		if seen[slotACS] != 1 || seen[slotXML] != 1 || seen[slotNonce] != 1 || seen[slotRelay] > 1 || seen[slotRelay] == 1 != k.relay {
+		if seen[slotACS] != 1 || seen[slotXML] != 1 || seen[slotNonce] != 1 || seen[slotRelay] > 1 || seen[slotRelay] == 1 != k.hasRelay {
 			return nil, fmt.Errorf("page response: values are not where they should be")
 		}
 	}
 	return kinds, nil
 }
 
-// responseIn returns the page in each kind with a branding. It is prepared once for each: an
+// prepareResponse returns the page in each kind with a branding. It is prepared once for each: an
 // installation has one branding for each language.
-func (l *language) responseIn(b Branding) (map[responseKind]segments, error) {
+func (l *language) prepareResponse(b Branding) (map[responseKind]segments, error) {
 	if kinds, ok := l.responses.Load(b); ok {
 		return kinds.(map[responseKind]segments), nil
 	}
@@ -116,14 +116,14 @@ func cutSegments(page string) segments {
 // RelayState reaches the service provider unchanged, as far as forms allow: browsers convert
 // lone carriage returns and line feeds to pairs, and bytes that are not UTF-8 to U+FFFD.
 func (s *Set) AppendResponse(dst []byte, p ResponsePage) ([]byte, error) {
-	if !isWeb(p.ACSURL) {
+	if !isWebURL(p.ACSURL) {
 		return nil, fmt.Errorf("response page: URL %.40q is neither http nor https", p.ACSURL)
 	}
-	l := s.inLanguage(p.Lang)
+	l := s.selectLanguage(p.Lang)
 	if p.Brand == "" {
 		p.Brand = l.catalogue["brand"]
 	}
-	kinds, err := l.responseIn(p.Branding)
+	kinds, err := l.prepareResponse(p.Branding)
 	if err != nil {
 		return nil, err
 	}
@@ -147,7 +147,7 @@ func (s *Set) AppendResponse(dst []byte, p ResponsePage) ([]byte, error) {
 	return dst, nil
 }
 
-func isWeb(address string) bool {
+func isWebURL(address string) bool {
 	scheme, _, ok := strings.Cut(address, "://")
 	return ok && (strings.EqualFold(scheme, "https") || strings.EqualFold(scheme, "http"))
 }

@@ -33,7 +33,7 @@ func TestFastResponseMatchesTemplate(t *testing.T) {
 		mark, unmark := strings.NewReplacer("\n", "\uE00A", "\r", "\uE00D"), strings.NewReplacer("\uE00A", "&#10;", "\uE00D", "&#13;")
 		d := responseData{ResponsePage: p, SAMLResponse: base64.StdEncoding.EncodeToString(p.XML)}
 		d.RelayState, d.SPName, d.Brand, d.Nonce = mark.Replace(p.RelayState), mark.Replace(p.SPName), mark.Replace(p.Brand), mark.Replace(p.Nonce)
-		if err := s.inLanguage(p.Lang).writeHTML(&want, "response", d); err != nil {
+		if err := s.selectLanguage(p.Lang).writeHTML(&want, "response", d); err != nil {
 			t.Fatal(err)
 		}
 		got, err := s.AppendResponse([]byte("before"), p)

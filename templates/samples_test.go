@@ -44,7 +44,7 @@ func brandedSamples(lang Lang, acs string, branding Branding) []sample {
 		return sample{name, len(p.Problems) > 0, func(s *Set, w io.Writer) error { return s.WriteHTML(w, p) }}
 	}
 	code := func(name string, change func(*CodePage)) sample {
-		p := CodePage{Base: b, Action: "/sign-in/code", Request: "Zx81", Email: "ada@example.com", Time: CodeTime{WarnIn: 480, EndIn: 600, Minutes: 2, AgainURL: "/sign-in"}}
+		p := CodePage{Base: b, Action: "/sign-in/code", Request: "Zx81", Email: "ada@example.com", Time: CodeTime{WarnIn: 480, EndIn: 600, Minutes: 2, RestartURL: "/sign-in"}}
 		change(&p)
 		return sample{name, len(p.Problems) > 0, func(s *Set, w io.Writer) error { return s.WriteHTML(w, p) }}
 	}
@@ -61,7 +61,7 @@ func brandedSamples(lang Lang, acs string, branding Branding) []sample {
 	}
 	change := func(what Key, name, extension string, load bool) Change {
 		const base = "https://id.example/api/saml/"
-		return Change{What: what, Old: base + name + "2025" + extension, New: base + name + "2027" + extension, Load: load}
+		return Change{Text: what, Old: base + name + "2025" + extension, New: base + name + "2027" + extension, ServesFile: load}
 	}
 	retired := RetiredPage{Base: b, Year: "2025", NewYear: "2027", ErrorID: id, StartURL: start, EndedAt: at,
 		Changes: []Change{change(ChangeMetadata, "metadata", "", true), change(ChangeAuth, "auth", "", false), change(ChangeLogout, "logout", "", false),
@@ -69,20 +69,20 @@ func brandedSamples(lang Lang, acs string, branding Branding) []sample {
 		Fingerprint: strings.TrimSuffix(strings.Repeat("A1:", 32), ":"), EntityID: "https://id.example/api/saml"}
 	noYear := NoYearPage{Base: alone, Path: "/api/saml/auth2019", Preferred: "2026", Target: "2027",
 		Years: []YearURL{{"2027", "https://id.example/api/saml/auth2027", false}, {"2026", "https://id.example/api/saml/auth2026", true}}}
-	noYearMetadata := NoYearPage{Base: alone, Path: "/api/saml/metadata2019", Load: true, Preferred: "2027",
+	noYearMetadata := NoYearPage{Base: alone, Path: "/api/saml/metadata2019", ServesFile: true, Preferred: "2027",
 		Years: []YearURL{{"2027", "https://id.example/api/saml/metadata2027", true}}}
 	revoked := retired
-	revoked.Revoked, revoked.StartURL = true, ""
+	revoked.IsRevoked, revoked.StartURL = true, ""
 	retiredHere := retired
 	retiredHere.SignOutAction = "/sign-out"
 	demo := Base{Lang: lang, Brand: "Sample A", Nonce: "bm9uY2U", Languages: langs}
-	first := DemoSample{Other: "Sample B", OtherURL: "http://b.localhost:8082"}
-	second := DemoSample{Second: true, Other: "Sample A", OtherURL: "http://a.localhost:8081"}
+	first := DemoSample{OtherName: "Sample B", OtherURL: "http://b.localhost:8082"}
+	second := DemoSample{IsSecond: true, OtherName: "Sample A", OtherURL: "http://a.localhost:8081"}
 	home := DemoHomePage{Base: demo, Sample: first, SignInURL: "/signed-in", Email: "ada@example.com", Password: "spring-every-year",
 		Code: "123 456", Seconds: 30, EntityID: "http://a.localhost:8081/saml/metadata",
 		MetadataURL: "http://a.localhost:8081/saml/metadata", IdPMetadataURL: "http://localhost:8080/api/saml/metadata2027", IdPURL: "http://localhost:8080"}
 	homeOut := home
-	homeOut.Sample, homeOut.Post, homeOut.Encrypted, homeOut.Used = second, true, true, true
+	homeOut.Sample, homeOut.UsesPost, homeOut.IsEncrypted, homeOut.IsUsed = second, true, true, true
 	homeOut.Notice, homeOut.NoticeArgs = NoticeDemoSignedOut, []string{"Sample A"}
 	signedIn := DemoSignedInPage{Base: demo, Sample: first, Email: "ada@example.com", NameID: "0198f2c4-7d1e-4c52-9f0e-0d1f6a2b7c11",
 		Format:     "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent",
@@ -118,56 +118,56 @@ func brandedSamples(lang Lang, acs string, branding Branding) []sample {
 		signIn("signin-throttled", b, func(p *SignInPage) { p.Problems = Throttled(5 * time.Minute) }),
 		signIn("signin-busy", b, func(p *SignInPage) { p.Problems = NewProblems(ProblemBusy) }),
 		code("code", func(*CodePage) {}),
-		code("code-remember", func(p *CodePage) { p.Remember = true }),
+		code("code-remember", func(p *CodePage) { p.OffersRemember = true }),
 		code("code-alone", func(p *CodePage) { p.Base, p.Request = alone, "" }),
 		code("code-notice", func(p *CodePage) { p.Notice, p.NoticeArgs = NoticeStepUp, []string{spName} }),
-		code("code-more", func(p *CodePage) { p.Notice, p.Remember, p.Remembered = NoticeMoreTime, true, true }),
-		code("code-soon", func(p *CodePage) { p.Remember, p.Time.WarnIn = true, 0 }),
-		code("code-soon-final", func(p *CodePage) { p.Time.WarnIn, p.Time.Final, p.Time.Minutes = 0, true, 1 }),
+		code("code-more", func(p *CodePage) { p.Notice, p.OffersRemember, p.IsRemembered = NoticeMoreTime, true, true }),
+		code("code-soon", func(p *CodePage) { p.OffersRemember, p.Time.WarnIn = true, 0 }),
+		code("code-soon-final", func(p *CodePage) { p.Time.WarnIn, p.Time.IsFinal, p.Time.Minutes = 0, true, 1 }),
 		code("code-over", func(p *CodePage) { p.Time.WarnIn, p.Time.EndIn = -1, -1 }), // so that the picture shows it
 		code("code-wrong", func(p *CodePage) { p.Problems, p.Languages.Form = NewProblems(ProblemCodeWrong), FormCode }),
 		code("code-throttled", func(p *CodePage) { p.Problems = Throttled(time.Minute) }),
 		{"account", false, func(s *Set, w io.Writer) error {
 			return s.WriteHTML(w, AccountPage{Base: alone, Email: "ada@example.com", Action: "/sign-out",
 				Visits: []Visit{{SPName: spName, SPLogo: logoPath, At: at}, {SPName: "Department of Very Long Names and Other Affairs", At: at.Add(time.Hour)}},
-				Idle:   15, EndAt: at.Add(12 * time.Hour), EndAction: "/end", EndOthersAction: "/end-others", More: 3, Notice: NoticeSessionEnded,
+				Idle:   15, EndAt: at.Add(12 * time.Hour), EndAction: "/end", EndOthersAction: "/end-others", UnlistedCount: 3, Notice: NoticeSessionEnded,
 				Sessions: []OwnSession{
-					{ID: "0123456789abcdef", Browser: "Firefox", System: "Linux", Network: "203.0.113.x", Current: true, BegunAt: at, SeenAt: at,
+					{ID: "0123456789abcdef", Browser: "Firefox", System: "Linux", Network: "203.0.113.x", IsCurrent: true, BegunAt: at, SeenAt: at,
 						Services: []string{spName, "Department of Very Long Names and Other Affairs"}},
 					{ID: "1123456789abcdef", Browser: "Samsung Internet", System: "Android", Network: "2001:db8:1234:x", BegunAt: at, SeenAt: at},
-					{ID: "2123456789abcdef", System: "Windows", BegunAt: at, SeenAt: at, Pending: true},
+					{ID: "2123456789abcdef", System: "Windows", BegunAt: at, SeenAt: at, IsPending: true},
 				},
 				ForgetAction: "/forget", ForgetAllAction: "/forget-all",
 				Devices: []OwnDevice{
-					{ID: "3123456789abcdef", Browser: "Firefox", System: "Linux", Current: true, At: at, UntilAt: at.AddDate(0, 0, 30)},
+					{ID: "3123456789abcdef", Browser: "Firefox", System: "Linux", IsCurrent: true, At: at, UntilAt: at.AddDate(0, 0, 30)},
 					{ID: "4123456789abcdef", At: at, UntilAt: at.AddDate(0, 0, 30), UsedAt: at.AddDate(0, 0, 2)},
 				}})
 		}},
 		{"account-new", false, func(s *Set, w io.Writer) error {
 			return s.WriteHTML(w, AccountPage{Base: b, Email: "ada@example.com", Action: "/sign-out", Idle: 1, EndAt: at,
-				Sessions: []OwnSession{{ID: "0123456789abcdef", Current: true, BegunAt: at, SeenAt: at}}})
+				Sessions: []OwnSession{{ID: "0123456789abcdef", IsCurrent: true, BegunAt: at, SeenAt: at}}})
 		}},
 		{"stay", false, func(s *Set, w io.Writer) error {
-			return s.WriteHTML(w, StayPage{Base: alone, Due: true, EndAt: at, Minutes: 2, Action: "/stay", AccountURL: "/account"})
+			return s.WriteHTML(w, StayPage{Base: alone, IsDue: true, EndAt: at, Minutes: 2, Action: "/stay", AccountURL: "/account"})
 		}},
 		{"stay-final", false, func(s *Set, w io.Writer) error {
-			return s.WriteHTML(w, StayPage{Base: alone, Due: true, Final: true, EndAt: at, Minutes: 1, AccountURL: "/account", SignInURL: "/sign-in"})
+			return s.WriteHTML(w, StayPage{Base: alone, IsDue: true, IsFinal: true, EndAt: at, Minutes: 1, AccountURL: "/account", SignInURL: "/sign-in"})
 		}},
 		{"stay-live", false, func(s *Set, w io.Writer) error {
 			return s.WriteHTML(w, StayPage{Base: alone, EndAt: at, Minutes: 12, Action: "/stay", AccountURL: "/account"})
 		}},
 		{"session-ended", false, func(s *Set, w io.Writer) error {
-			return s.WriteHTML(w, SessionEndedPage{Base: alone, Why: EndedIdle, SignInURL: "/sign-in"})
+			return s.WriteHTML(w, SessionEndedPage{Base: alone, Reason: EndedIdle, SignInURL: "/sign-in"})
 		}},
 		{"session-ended-elsewhere", false, func(s *Set, w io.Writer) error {
-			return s.WriteHTML(w, SessionEndedPage{Base: alone, Why: EndedElsewhere, SignInURL: "/sign-in"})
+			return s.WriteHTML(w, SessionEndedPage{Base: alone, Reason: EndedElsewhere, SignInURL: "/sign-in"})
 		}},
 		{"signed-out", false, func(s *Set, w io.Writer) error {
 			return s.WriteHTML(w, SignedOutPage{Base: b, SignInURL: "/sign-in"})
 		}},
 		{"signed-out-alone", false, func(s *Set, w io.Writer) error { return s.WriteHTML(w, SignedOutPage{Base: alone}) }},
 		{"logout", false, func(s *Set, w io.Writer) error {
-			return s.WriteHTML(w, LogoutPage{Base: b, Ended: true, Still: []string{"Department of Very Long Names and Other Affairs", "Benefits"},
+			return s.WriteHTML(w, LogoutPage{Base: b, HasEnded: true, OpenServices: []string{"Department of Very Long Names and Other Affairs", "Benefits"},
 				Action: acs, SAMLResponse: "PExvZ291dFJlc3BvbnNlLz4=", RelayState: "a+b", HasRelay: true})
 		}},
 		{"logout-not", false, func(s *Set, w io.Writer) error {
@@ -179,11 +179,11 @@ func brandedSamples(lang Lang, acs string, branding Branding) []sample {
 		}},
 		{"attributes", false, func(s *Set, w io.Writer) error {
 			return s.WriteHTML(w, AttributesPage{Base: alone, Example: "http://idmanagement.gov/ns/requested_attributes?ReqAttr=email,first_name,last_name", ClassRefs: []string{"urn:acr.login.gov:auth-only"}, Rows: []AttributeRow{
-				{Name: "uuid", Format: "basic", Level: "any", Always: true}, {Name: "email", Format: "basic", Level: "any"},
-				{Name: "verified_at", Format: "uri", Level: "eligible"}, {Name: "x509_subject", Format: "uri", Level: "piv", NotYet: true}}})
+				{Name: "uuid", Format: "basic", Level: "any", IsAlwaysReleased: true}, {Name: "email", Format: "basic", Level: "any"},
+				{Name: "verified_at", Format: "uri", Level: "eligible"}, {Name: "x509_subject", Format: "uri", Level: "piv", IsUnsupported: true}}})
 		}},
 		{"guide", false, func(s *Set, w io.Writer) error {
-			return s.WriteHTML(w, GuidePage{Base: guided, Title: "Install", Developers: true, Body: `<h1 id="install">Install</h1>
+			return s.WriteHTML(w, GuidePage{Base: guided, Title: "Install", IsForIntegrators: true, Body: `<h1 id="install">Install</h1>
 <p>For operators who set up Vernal. See <a href="/help/proxy">Behind a proxy</a> and <code>vernal.yaml</code>.</p>
 <h2 id="binary">The binary</h2>
 <pre tabindex="0"><code class="language-sh">vernal rotation preview 2027 --sp https://records.agency.example --wide-wide-wide-wide-wide-wide-wide-wide-wide-wide-wide
@@ -216,7 +216,7 @@ func brandedSamples(lang Lang, acs string, branding Branding) []sample {
 				MetadataURL:    "https://id.example/api/saml/metadata2027?preview=" + strings.Repeat("unbroken", 8),
 				CertificateURL: "https://id.example/api/saml/certificate2027.pem?preview=" + strings.Repeat("unbroken", 8)}
 			published := p
-			published.Published, published.Year = true, "2026"
+			published.IsPublished, published.Year = true, "2026"
 			return s.WriteHTML(w, PreviewPage{Base: alone, Previews: []Preview{p, published}, Action: "/developers/preview"})
 		}},
 		{"preview-none", false, func(s *Set, w io.Writer) error { return s.WriteHTML(w, PreviewPage{Base: alone}) }},

@@ -20,8 +20,8 @@ type CodePage struct {
 	Action     string
 	Request    string
 	Email      string // email address of the code's user
-	Remember   bool   // offer to remember this device
-	Remembered bool   // it was selected in the previous attempt
+	OffersRemember   bool   // offer to remember this device
+	IsRemembered bool   // it was selected in the previous attempt
 	Problems   Problems
 	Notice     Key
 	NoticeArgs []string
@@ -36,7 +36,7 @@ type CodeTime struct {
 	WarnIn, EndIn int
 	// Minutes is how many are left at the warning, at least 1.
 	Minutes int
-	// Final reports whether the time cannot be extended.
-	Final    bool
-	AgainURL string // where to start again
+	// IsFinal reports whether the time cannot be extended.
+	IsFinal    bool
+	RestartURL string // where to start again
 }

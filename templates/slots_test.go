@@ -106,8 +106,8 @@ func TestRefusalSlotsAreFilled(t *testing.T) {
 	signature := regexp.MustCompile("Signature|Digest|Canonical|Transform|Reference")
 	for name, code := range refusalConstants(t) {
 		for _, part := range []string{"title", "person", "seen", "expected", "remedy"} {
-			text := s.inLanguage(fallback).catalogue[refusalKey(idp.RefusalCode(code), part)]
-			for _, m := range mark.FindAllStringSubmatch(text, -1) {
+			text := s.selectLanguage(fallback).catalogue[refusalKey(idp.RefusalCode(code), part)]
+			for _, m := range placeholder.FindAllStringSubmatch(text, -1) {
 				n, err := strconv.Atoi(m[1])
 				if err != nil {
 					t.Fatalf("refusal.%s.%s has {%s}", code, part, m[1])
@@ -166,7 +166,7 @@ func TestRefusalsSayWhatWasSeen(t *testing.T) {
 	t.Parallel()
 	codes, found := refusalConstants(t), 0
 	described := func(name string) bool {
-		return mustNew(t).inLanguage(fallback).catalogue[refusalKey(idp.RefusalCode(codes[name]), "seen")] != ""
+		return mustNew(t).selectLanguage(fallback).catalogue[refusalKey(idp.RefusalCode(codes[name]), "seen")] != ""
 	}
 	for _, call := range refuseCalls(t) {
 		name, ok := call.Args[0].(*ast.SelectorExpr)
@@ -186,7 +186,7 @@ func TestRefusalsSayWhatWasSeen(t *testing.T) {
 	for _, lang := range s.Langs() {
 		for _, code := range codes {
 			r := &idp.Refusal{Code: idp.RefusalCode(code), Field: "Somefield"}
-			text, err := s.inLanguage(lang).catalogue.seenText(r)
+			text, err := s.selectLanguage(lang).catalogue.seenText(r)
 			if err != nil || text == "" {
 				continue
 			}

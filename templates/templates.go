@@ -34,7 +34,7 @@ import (
 type Lang string
 
 // IsKnown reports whether the language is one of ours.
-func (l Lang) IsKnown() bool { return names[l] != "" }
+func (l Lang) IsKnown() bool { return nameSet[l] != "" }
 
 // fallback is the language used for an unknown one.
 const fallback Lang = "en"
@@ -64,9 +64,9 @@ type language struct {
 
 // New returns every page in every language. They never change, so a process parses them once,
 // at first use. An error means that this build of the program is broken.
-func New() (*Set, error) { return parsed() }
+func New() (*Set, error) { return parseOnce() }
 
-var parsed = sync.OnceValues(parseAll)
+var parseOnce = sync.OnceValues(parseAll)
 
 // parseAll reads the embedded files.
 func parseAll() (*Set, error) {
@@ -186,8 +186,8 @@ func parsePage(shared func() (*htmltemplate.Template, error), file string) (*htm
 	return page.ParseFS(embedded, file)
 }
 
-// inLanguage returns the pages of lang, or of the fallback.
-func (s *Set) inLanguage(lang Lang) *language {
+// selectLanguage returns the pages of lang, or of the fallback.
+func (s *Set) selectLanguage(lang Lang) *language {
 	if l := s.pages[lang]; l != nil {
 		return l
 	}
@@ -198,14 +198,14 @@ func (s *Set) inLanguage(lang Lang) *language {
 // x.html or x.txt in pages/.
 type Page interface{ language() Lang }
 
-// fileOf returns the name of a page's file, without its extension.
-func fileOf(p Page) string {
+// pageFileName returns the name of a page's file, without its extension.
+func pageFileName(p Page) string {
 	return strings.ToLower(strings.TrimSuffix(reflect.TypeOf(p).Name(), "Page"))
 }
 
 // WriteHTML writes a page.
 func (s *Set) WriteHTML(w io.Writer, p Page) error {
-	return s.inLanguage(p.language()).writeHTML(w, fileOf(p), p)
+	return s.selectLanguage(p.language()).writeHTML(w, pageFileName(p), p)
 }
 
 // writeHTML writes the page with that name.
@@ -225,12 +225,12 @@ func (s *Set) WriteText(w io.Writer, p Page) error {
 	if lack, ok := p.(LackPage); ok {
 		p = lack.refusalPage() // the part for programs
 	}
-	page, err := s.inLanguage(p.language()).text[fileOf(p)]()
+	page, err := s.selectLanguage(p.language()).text[pageFileName(p)]()
 	if err == nil {
 		err = page.Execute(w, p)
 	}
 	if err != nil {
-		return fmt.Errorf("render text %s: %w", fileOf(p), err)
+		return fmt.Errorf("render text %s: %w", pageFileName(p), err)
 	}
 	return nil
 }

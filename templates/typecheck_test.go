@@ -43,8 +43,8 @@ func TestTemplatesMatchTheirStructs(t *testing.T) {
 			if !ok {
 				t.Fatal("no struct for this page")
 			}
-			if p, isPage := data.(Page); isPage && base != "response.html" && fileOf(p) != strings.TrimSuffix(base, path.Ext(base)) {
-				t.Errorf("%T is written with the file %s", data, fileOf(p))
+			if p, isPage := data.(Page); isPage && base != "response.html" && pageFileName(p) != strings.TrimSuffix(base, path.Ext(base)) {
+				t.Errorf("%T is written with the file %s", data, pageFileName(p))
 			}
 			for _, problem := range typeProblems(t, file, data) {
 				t.Error(problem)

@@ -57,7 +57,7 @@ func (a *app) connect(ctx context.Context) (client *admin.Client, release func()
 
 // connectOnce tries the socket, then the store.
 func (a *app) connectOnce(ctx context.Context, c *Config) (*admin.Client, func(), error) {
-	client := admin.OverSocket(c.DataDir)
+	client := admin.NewSocketClient(c.DataDir)
 	pingCtx, cancel := context.WithTimeout(ctx, pingWait)
 	defer cancel()
 	_, err := admin.Call(pingCtx, client, ops.Ping, ops.Empty{})
@@ -74,22 +74,22 @@ func (a *app) connectOnce(ctx context.Context, c *Config) (*admin.Client, func()
 	case errors.Is(err, fs.ErrPermission):
 		return nil, nil, cli.Refuse("%s belongs to another user; run this as its owner or as root", c.DataDir)
 	}
-	return a.openHere(c)
+	return a.openLocally(c)
 }
 
-// openHere opens the store in this process. Only the folder's owner may do so, because files of
+// openLocally opens the store in this process. Only the folder's owner may do so, because files of
 // another user there, even root's, could keep the server from starting.
-func (a *app) openHere(c *Config) (*admin.Client, func(), error) {
+func (a *app) openLocally(c *Config) (*admin.Client, func(), error) {
 	self := admin.Self()
 	if owner, ok := config.OwnerOf(c.DataDir); ok && owner != self.UID {
 		return nil, nil, cli.Refuse("%s belongs to uid %d, you are uid %d, and no server runs there; run this as that user",
 			c.DataDir, owner, self.UID)
 	}
-	d, err := openDeps(c, a.warnings(), a.Clock, a.Getenv, lockTry, false)
+	d, err := openDeps(c, a.newWarningLog(), a.Clock, a.Getenv, lockTry, false)
 	if err != nil {
 		return nil, nil, err
 	}
-	client := admin.InProcess(d.service("").Endpoint(self.UID), self)
+	client := admin.NewProcessClient(d.service("").Endpoint(self.UID), self)
 	return client, func() {
 		if err := d.Close(); err != nil {
 			a.Say("vernal: close the store: %v", err)
@@ -115,7 +115,7 @@ func (a *app) trustDataDir(c *Config) error {
 	case owner != self && self != 0:
 		return cli.Refuse("%s belongs to uid %d, you are uid %d; run this as that user, or as root with --config", dir, owner, self)
 	}
-	for _, err := range []error{config.CheckTrust(dir, info, self, owner), config.CheckFolderTrust(dir, self, owner), checkInside(c, self, owner)} {
+	for _, err := range []error{config.CheckTrust(dir, info, self, owner), config.CheckFolderTrust(dir, self, owner), checkDataFiles(c, self, owner)} {
 		if err != nil {
 			return cli.Refuse("%v", err)
 		}
@@ -123,9 +123,9 @@ func (a *app) trustDataDir(c *Config) error {
 	return nil
 }
 
-// checkInside checks the files in the data folder, and the master key: only the owners and root
+// checkDataFiles checks the files in the data folder, and the master key: only the owners and root
 // may have written them.
-func checkInside(c *Config, owners ...int) error {
+func checkDataFiles(c *Config, owners ...int) error {
 	names := []string{c.MasterKeyFile}
 	for _, name := range []string{storeName, admin.SocketName, keysName, restore.MarkerName, restore.SinceName} {
 		names = append(names, filepath.Join(c.DataDir, name))
@@ -171,7 +171,7 @@ func (a *app) restoreHost() backup.Host {
 			if err != nil {
 				return nil, err
 			}
-			d, err := openDeps(c, a.warnings(), a.Clock, a.Getenv, lockTry, false)
+			d, err := openDeps(c, a.newWarningLog(), a.Clock, a.Getenv, lockTry, false)
 			if err != nil {
 				return nil, err
 			}
@@ -195,7 +195,7 @@ func (a *app) configFor(dataDir string) (*Config, error) {
 	return c, nil
 }
 
-// warnings returns the log of a command.
-func (a *app) warnings() *slog.Logger {
+// newWarningLog returns the log of a command.
+func (a *app) newWarningLog() *slog.Logger {
 	return slog.New(slog.NewTextHandler(a.Err, &slog.HandlerOptions{Level: slog.LevelWarn}))
 }

@@ -26,7 +26,7 @@ func newApp(t *testing.T) (a *app, out, errOut *bytes.Buffer) {
 func newAppAt(t *testing.T, clock idp.Clock) (a *app, out, errOut *bytes.Buffer) {
 	t.Helper()
 	out, errOut = new(bytes.Buffer), new(bytes.Buffer)
-	a = newProgram(strings.NewReader(""), out, errOut, noEnv, clock)
+	a = newProgram(strings.NewReader(""), out, errOut, getNoEnv, clock)
 	a.lockWait = 300 * time.Millisecond
 	if code := call(t, a, "--config", filepath.Join(t.TempDir(), "vernal.yaml"), "init"); code != cli.ExitDone {
 		t.Fatalf("init: %d, %s", code, errOut)
@@ -95,7 +95,7 @@ func TestInitMakesYearsForTheDate(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			errOut := new(bytes.Buffer)
-			a := newProgram(strings.NewReader(""), new(bytes.Buffer), errOut, noEnv, func() time.Time { return tt.now })
+			a := newProgram(strings.NewReader(""), new(bytes.Buffer), errOut, getNoEnv, func() time.Time { return tt.now })
 			if code := call(t, a, "init", "--config", filepath.Join(t.TempDir(), "vernal.yaml")); code != cli.ExitDone {
 				t.Fatalf("%d, %s", code, errOut)
 			}

@@ -91,12 +91,12 @@ func (a *app) runDemo(ctx context.Context, ports *demo.Ports, dir string) (err e
 		return err
 	}
 	// The log goes to a file, so that the terminal stays readable.
-	log, err := os.OpenFile(demoLog(c), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	log, err := os.OpenFile(demoLogPath(c), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
 		return fmt.Errorf("open the log: %w", err)
 	}
 	defer log.Close()
-	d, err := openDeps(c, slog.New(slog.NewTextHandler(log, nil)), a.Clock, noEnv, demoLockWait, true)
+	d, err := openDeps(c, slog.New(slog.NewTextHandler(log, nil)), a.Clock, getNoEnv, demoLockWait, true)
 	if errors.Is(err, idp.ErrLocked) {
 		return cli.Refuse("%s is in use; does another demo run there?", dir)
 	} else if err != nil {
@@ -126,5 +126,5 @@ func (a *app) runDemo(ctx context.Context, ports *demo.Ports, dir string) (err e
 	return nil
 }
 
-// demoLog returns the path of the demo's log.
-func demoLog(c *Config) string { return filepath.Join(c.DataDir, "demo.log") }
+// demoLogPath returns the path of the demo's log.
+func demoLogPath(c *Config) string { return filepath.Join(c.DataDir, "demo.log") }

@@ -32,7 +32,7 @@ func TestDemoShowsErrors(t *testing.T) {
 	}
 
 	var out, errOut bytes.Buffer
-	a := newProgram(strings.NewReader(""), &out, &errOut, noEnv, time.Now)
+	a := newProgram(strings.NewReader(""), &out, &errOut, getNoEnv, time.Now)
 	if code := a.run([]string{"errors", "show", id, "--config", d.Config, "--json"}); code != cli.ExitDone {
 		t.Fatalf("exit code %d: %s", code, errOut.String())
 	}
@@ -54,7 +54,7 @@ func TestDemoRecordsWrongCode(t *testing.T) {
 	v := newVisitor(t)
 	page := v.send(v.get(d.URL+"/sign-in"), "email", d.Email, "password", d.Password)
 	v.send(page, "code", "000000")
-	client := admin.OverSocket(d.DataDir)
+	client := admin.NewSocketClient(d.DataDir)
 	defer client.Close()
 	found, err := admin.Call(t.Context(), client, ops.FindAudit, ops.AuditQuery{Filter: audit.Filter{Kind: "refusal"}, Limit: 10})
 	if err != nil {

@@ -21,8 +21,8 @@ import (
 // demoMark is the file that marks a folder as the demo's.
 const demoMark = "demo"
 
-// noEnv keeps the environment of a real installation away from the demo.
-func noEnv(string) string { return "" }
+// getNoEnv keeps the environment of a real installation away from the demo.
+func getNoEnv(string) string { return "" }
 
 // demoFolder makes the folder ready: configuration, master key, signing keys.
 // An existing folder must be a demo's, because the password of its user is
@@ -59,12 +59,12 @@ func (a *app) demoFolder(dir string, ports *demo.Ports) (*Config, error) {
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		return nil, fmt.Errorf("write the configuration: %w", err)
 	}
-	c, err := config.Load(file, noEnv)
+	c, err := config.Load(file, getNoEnv)
 	if err != nil {
 		return nil, err
 	}
 	bare, shared := *a, *a.App
-	shared.Getenv = noEnv
+	shared.Getenv = getNoEnv
 	bare.App = &shared
 	master, err := bare.initMaster(c, result)
 	if err != nil {
@@ -101,7 +101,7 @@ func listenDemo(listen string) (_ *demo.Ports, err error) {
 		*p.l, err = listenPort(host, int(at))
 		if errors.Is(err, syscall.EADDRINUSE) {
 			return nil, fmt.Errorf("port %d, for %s, is taken by another program; choose others with --listen, such as --listen 127.0.0.1:%d",
-				at, p.role, otherPort(port))
+				at, p.role, proposePort(port))
 		}
 		if err != nil {
 			return nil, fmt.Errorf("listen for %s (--listen): %w", p.role, err)
@@ -115,8 +115,8 @@ func listenDemo(listen string) (_ *demo.Ports, err error) {
 	return ports, nil
 }
 
-// otherPort returns a port to propose.
-func otherPort(port uint64) uint64 {
+// proposePort returns a port to propose.
+func proposePort(port uint64) uint64 {
 	if port >= 9000 && port < 60000 {
 		return port + 1000
 	}

@@ -46,7 +46,7 @@ func (a *app) printDemo(d *demo.Demo, c *Config, scratch bool) error {
 	}
 	r := demoResult{
 		URL: c.BaseURL, MetadataURL: d.YearMetadata(), RotationURL: d.RotationURL(), MailURL: d.MailURL(), Email: demo.Email, Password: demo.Password,
-		TOTPSecret: d.User.Secret, TOTPURL: d.User.URL, Code: strings.ReplaceAll(code.Code, " ", ""), DataDir: c.DataDir, Config: c.File, Log: demoLog(c),
+		TOTPSecret: d.User.Secret, TOTPURL: d.User.URL, Code: strings.ReplaceAll(code.Code, " ", ""), DataDir: c.DataDir, Config: c.File, Log: demoLogPath(c),
 	}
 	for _, s := range d.Samples {
 		r.Samples = append(r.Samples, demoSample{Name: s.Name, URL: s.URL, EntityID: s.EntityID()})
@@ -64,28 +64,28 @@ func (a *app) printDemo(d *demo.Demo, c *Config, scratch bool) error {
 	}
 	w := a.Out
 	fmt.Fprint(w, "\nVernal runs, with two sample service providers to sign in to.\n")
-	section(w, "Open", [][2]string{
+	printSection(w, "Open", [][2]string{
 		{r.Samples[0].Name, r.Samples[0].URL},
 		{r.Samples[1].Name, r.Samples[1].URL + "  (then go on here: it asks for no password)"},
 	})
-	section(w, "Sign in as", [][2]string{
+	printSection(w, "Sign in as", [][2]string{
 		{"Email", r.Email},
 		{"Password", r.Password},
 		{"Code", shown},
 		{"", "each code works once: to sign in again, wait for the next"},
 	})
-	section(w, "The code in an authenticator app of your own", [][2]string{
+	printSection(w, "The code in an authenticator app of your own", [][2]string{
 		{"TOTP secret", r.TOTPSecret},
 		{"otpauth URL", r.TOTPURL},
 	})
-	section(w, "The identity provider", [][2]string{
+	printSection(w, "The identity provider", [][2]string{
 		{"Pages", r.URL},
 		{"Metadata", r.MetadataURL + "  (the key of " + string(d.Year()) + ")"},
 		{"", r.URL + "/api/saml/metadata  (all years)"},
 		{"Rotation", r.RotationURL + "  (who uses which year)"},
 		{"Mail", r.MailURL + "  (what it sends, caught here)"},
 	})
-	section(w, "Behind it", [][2]string{
+	printSection(w, "Behind it", [][2]string{
 		{"Data", folder},
 		{"Log", r.Log},
 		{"Look inside", shellquote.Quote(os.Args[0]) + " sp list --config " + shellquote.Quote(r.Config)},
@@ -95,12 +95,12 @@ func (a *app) printDemo(d *demo.Demo, c *Config, scratch bool) error {
 	return err
 }
 
-// section prints names and values in two columns under a heading. All sections have their values
+// printSection prints names and values in two columns under a heading. All sections have their values
 // in the same column.
-func section(w io.Writer, heading string, rows [][2]string) {
+func printSection(w io.Writer, heading string, rows [][2]string) {
 	fmt.Fprintf(w, "\n%s\n", heading)
 	for _, r := range rows {
-		fmt.Fprintf(w, "  %-13s%s\n", r[0], idp.OneLine(r[1]))
+		fmt.Fprintf(w, "  %-13s%s\n", r[0], idp.ReplaceControls(r[1]))
 	}
 }
 
@@ -118,11 +118,11 @@ func (a *app) showCodes(d *demo.Demo) {
 	defer tick.Stop()
 	for {
 		if code, err := d.User.Code(context.Background()); err == nil {
-			fmt.Fprintf(cli.Unfiltered(a.Out), "\r\x1b[K  %-13s%s", "Code now", code)
+			fmt.Fprintf(cli.UnwrapWriter(a.Out), "\r\x1b[K  %-13s%s", "Code now", code)
 		}
 		select {
 		case <-d.Done():
-			fmt.Fprint(cli.Unfiltered(a.Out), "\r\x1b[K")
+			fmt.Fprint(cli.UnwrapWriter(a.Out), "\r\x1b[K")
 			return
 		case <-tick.C:
 		}

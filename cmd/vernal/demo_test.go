@@ -50,7 +50,7 @@ func startDemo(t *testing.T, ports *demo.Ports, dir string) *runningDemo {
 	t.Cleanup(stop)
 	d := &runningDemo{stop: stop, done: make(chan error, 1)}
 	read, write := io.Pipe()
-	a := newProgram(strings.NewReader(""), write, io.Discard, noEnv, time.Now)
+	a := newProgram(strings.NewReader(""), write, io.Discard, getNoEnv, time.Now)
 	a.JSON = true
 	go func() {
 		err := a.runDemo(ctx, ports, dir)
@@ -188,7 +188,7 @@ func TestDemoRefusesTakenPortOrFolder(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			var out, talk bytes.Buffer
-			a := newProgram(strings.NewReader(""), &out, &talk, noEnv, time.Now)
+			a := newProgram(strings.NewReader(""), &out, &talk, getNoEnv, time.Now)
 			if code := a.Report(a.demo(t.Context(), demoOptions{listen: tt.listen, dataDir: tt.dir})); code != tt.code {
 				t.Errorf("exit code %d, want %d", code, tt.code)
 			}

@@ -120,7 +120,7 @@ func checkQuery(t *testing.T, where, query string, scraped map[string][]string) 
 func scrapeAll(t *testing.T) map[string][]string {
 	t.Helper()
 	i := idptest.New(t, idptest.Options{Now: time.Date(2027, 2, 10, 12, 0, 0, 0, time.UTC)})
-	sp, person, b := i.AddProvider("https://a.example"), i.AddPerson("ada@example.gov"), i.Browser()
+	sp, person, b := i.AddProvider("https://a.example"), i.AddUser("ada@example.gov"), i.Browser()
 	if page := b.SignIn(b.Get(sp.URL(&idptest.Request{})), person); page.Response() == nil {
 		t.Fatalf("sign-in: %d", page.Status)
 	}
@@ -129,7 +129,7 @@ func scrapeAll(t *testing.T) map[string][]string {
 		t.Fatal(err)
 	}
 	w := httptest.NewRecorder()
-	i.Watch.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://localhost:9090/metrics", nil))
+	i.AdminHandler.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://localhost:9090/metrics", nil))
 	found := map[string][]string{}
 	for _, m := range seriesRE.FindAllStringSubmatch(w.Body.String(), -1) {
 		found[m[1]] = append(found[m[1]], m[2])

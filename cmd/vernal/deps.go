@@ -90,7 +90,7 @@ func openDeps(c *Config, log *slog.Logger, clock idp.Clock, getenv func(string) 
 	}
 	mailErr := setNotices(c, &parts, getenv)
 	store, err := bolt.Open(filepath.Join(c.DataDir, storeName), bolt.Options{
-		Masters: masters, Clock: clock, Log: log, LockWait: lockWait, Existing: !first,
+		Masters: masters, Clock: clock, Log: log, LockWait: lockWait, MustExist: !first,
 	})
 	if err != nil {
 		return nil, explainStore(c, err)
@@ -274,7 +274,7 @@ func checkFolder(c *Config) error {
 		return cli.Refuse("%s is open to others (mode %04o): run 'chmod 700 %s' first", dir, info.Mode().Perm(), shellquote.Quote(dir))
 	}
 	self := os.Geteuid()
-	if err := errors.Join(config.CheckFolderTrust(dir, self), checkInside(c, self)); err != nil {
+	if err := errors.Join(config.CheckFolderTrust(dir, self), checkDataFiles(c, self)); err != nil {
 		return cli.Refuse("%v", err)
 	}
 	return nil

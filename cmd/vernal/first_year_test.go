@@ -49,7 +49,7 @@ func TestFirstYearGuideRuns(t *testing.T) {
 	}
 	faketime, _ := filepath.Glob("/usr/lib/*/faketime/libfaketime.so.1")
 	if len(faketime) == 0 {
-		binary.Missing(t, "libfaketime is not installed")
+		binary.ReportMissing(t, "libfaketime is not installed")
 	}
 	topic := readGuides(t).Lookup("first-year")
 	text, err := topic.Markdown(guide.Example())

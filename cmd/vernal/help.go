@@ -144,7 +144,7 @@ not exist. Pages of the same name are replaced.`,
 			if err := os.MkdirAll(dir, 0o755); err != nil {
 				return fmt.Errorf("make the folder: %w", err)
 			}
-			pages := cli.ManPages(c.Root(), "vernal "+currentVersion().Version)
+			pages := cli.RenderManPages(c.Root(), "vernal "+currentVersion().Version)
 			written := struct {
 				Files []string `json:"files"`
 			}{[]string{}}
@@ -155,7 +155,7 @@ not exist. Pages of the same name are replaced.`,
 				}
 				written.Files = append(written.Files, path)
 			}
-			a.Say("wrote %s to %s", cli.Plural(len(pages), "manual page"), dir)
+			a.Say("wrote %s to %s", cli.FormatCount(len(pages), "manual page"), dir)
 			return a.Print(written, nil)
 		},
 	}

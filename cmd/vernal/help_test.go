@@ -44,7 +44,7 @@ func walkCommands(c *cobra.Command, yield func(*cobra.Command) bool) bool {
 func helpOf(t *testing.T, c *cobra.Command) string {
 	t.Helper()
 	var out bytes.Buffer
-	a := newProgram(strings.NewReader(""), &out, io.Discard, noEnv, time.Now)
+	a := newProgram(strings.NewReader(""), &out, io.Discard, getNoEnv, time.Now)
 	args := append(strings.Fields(c.CommandPath())[1:], "--help")
 	if code := a.execute(context.Background(), args); code != cli.ExitDone {
 		t.Fatalf("%v: exit code %d", args, code)

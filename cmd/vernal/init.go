@@ -63,7 +63,7 @@ make.`,
 			if c.Flags().Changed("data-dir") {
 				given["data_dir"] = dataDir
 			}
-			if year != "" && !idp.Year(year).Valid() {
+			if year != "" && !idp.Year(year).IsValid() {
 				return cli.Usage(c, "--year %q is not a year, such as 2027", year)
 			}
 			return a.init(c.Context(), given, idp.Year(year))

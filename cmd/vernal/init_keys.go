@@ -113,7 +113,7 @@ func (a *app) recordYears(ctx context.Context, c *Config, r *initResult) error {
 	st, err := d.Rotation.Status(ctx, nil)
 	for _, y := range st.Years {
 		if !y.CreatedAt.IsZero() {
-			r.Years = append(r.Years, initYear{Year: y.Year, State: string(y.State), NotAfter: cli.Moment(y.CertEndAt)})
+			r.Years = append(r.Years, initYear{Year: y.Year, State: string(y.State), NotAfter: cli.FormatTime(y.CertEndAt)})
 		}
 	}
 	return errors.Join(err, d.Close())
@@ -165,13 +165,13 @@ func (a *app) checkYears(ctx context.Context, c *Config, year idp.Year, r *initR
 			continue
 		}
 		r.Kept = append(r.Kept, fmt.Sprintf("signing key %s", y.Year))
-		r.Years = append(r.Years, initYear{Year: y.Year, State: string(y.State), NotAfter: cli.Moment(y.CertEndAt)})
+		r.Years = append(r.Years, initYear{Year: y.Year, State: string(y.State), NotAfter: cli.FormatTime(y.CertEndAt)})
 	}
 	if len(faults) > 0 {
 		return cli.Refuse("init creates no key for a recorded year:\n  %s", strings.Join(faults, "\n  "))
 	}
 	if c.Rotation.KeySource == string(rotation.SourceImport) && len(r.Years) == 0 {
-		for _, d := range st.Due {
+		for _, d := range st.DueSteps {
 			r.Waits = d.Year
 		}
 	}

@@ -99,8 +99,8 @@ func TestInstallGuideSystemd(t *testing.T) {
 	serve := exec.Command("runuser", append([]string{"-u", stranger, "--"}, strings.Fields(start[1])...)...)
 	serve.Dir, serve.Env = "/", append(os.Environ(), "VERNAL_LISTEN=127.0.0.1:0", "VERNAL_ADMIN_LISTEN=127.0.0.1:0")
 	process := binary.Start(t, "ExecStart", serve)
-	binary.Until(t, 30*time.Second, "the unit's command answers", func() error {
-		if process.Ended() {
+	binary.WaitUntil(t, 30*time.Second, "the unit's command answers", func() error {
+		if process.HasEnded() {
 			t.Fatalf("it ended:\n%s", process.Output())
 		}
 		_, err := listenAddress(t.Context(), filepath.Join(dir, "var/lib/vernal"))
@@ -262,8 +262,8 @@ func TestInstallGuideContainer(t *testing.T) {
 			continue
 		}
 		process := binary.Start(t, "container", cmd)
-		binary.Until(t, 30*time.Second, "the container answers", func() error {
-			if process.Ended() {
+		binary.WaitUntil(t, 30*time.Second, "the container answers", func() error {
+			if process.HasEnded() {
 				t.Fatalf("it ended:\n%s", process.Output())
 			}
 			return checkReady(t.Context(), "http://"+address+"/readyz")

@@ -108,7 +108,7 @@ func newBehindProxy(t *testing.T) *behindProxy {
 		}
 	}
 	p.server = binary.Start(t, "vernal serve", p.command("serve"))
-	binary.Until(t, 30*time.Second, "vernal serve answers", func() (err error) {
+	binary.WaitUntil(t, 30*time.Second, "vernal serve answers", func() (err error) {
 		p.direct, err = listenAddress(t.Context(), filepath.Join(p.dir, "vernal-data"))
 		return err
 	})
@@ -223,8 +223,8 @@ func startCaddy(t *testing.T, p *behindProxy, program, text string) {
 func (p *behindProxy) startProxy(t *testing.T, root string, cmd *exec.Cmd) {
 	t.Helper()
 	process := binary.Start(t, filepath.Base(cmd.Path), cmd)
-	binary.Until(t, 30*time.Second, "the proxy answers", func() error {
-		if process.Ended() {
+	binary.WaitUntil(t, 30*time.Second, "the proxy answers", func() error {
+		if process.HasEnded() {
 			t.Fatalf("the proxy ended:\n%s", process.Output())
 		}
 		pem, err := os.ReadFile(root)
@@ -334,7 +334,7 @@ func (p *behindProxy) checkSignIn(t *testing.T) {
 		t.Error("no cookie was set")
 	}
 	var lines [][]string
-	binary.Until(t, 10*time.Second, "the log has the sign-in", func() error {
+	binary.WaitUntil(t, 10*time.Second, "the log has the sign-in", func() error {
 		if lines = clientInLog.FindAllStringSubmatch(p.server.Output(), -1); len(lines) < 4 {
 			return fmt.Errorf("%d lines", len(lines))
 		}

@@ -245,7 +245,7 @@ func TestGuideConfigurationsLoad(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if _, err := config.Load(filepath.Join(dir, "vernal.yaml"), noEnv); err != nil {
+			if _, err := config.Load(filepath.Join(dir, "vernal.yaml"), getNoEnv); err != nil {
 				t.Errorf("%s: %v\n%s", d.name, err, m[1])
 			}
 		}

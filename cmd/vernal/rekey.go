@@ -110,10 +110,10 @@ func (a *app) rekey(ctx context.Context, f *rekeyFlags) error {
 	case f.begin:
 		var key string
 		if key, err = newMasterKey(f.newKey); err == nil {
-			st, err = cli.Ask(ctx, a.App, ops.BeginRekey, ops.RekeyBegin{NewKey: key, All: f.all})
+			st, err = cli.Ask(ctx, a.App, ops.BeginRekey, ops.RekeyBeginRequest{NewKey: key, All: f.all})
 		}
 	case f.finish:
-		st, err = cli.Ask(ctx, a.App, ops.FinishRekey, ops.RekeyFinish{All: f.all})
+		st, err = cli.Ask(ctx, a.App, ops.FinishRekey, ops.RekeyFinishRequest{All: f.all})
 	case f.cancel:
 		st, err = cli.Ask(ctx, a.App, ops.CancelRekey, ops.Empty{})
 	case f.all:
@@ -210,7 +210,7 @@ func (a *app) printRekey(st rekey.State) error {
 		state = "being replaced: keys are being wrapped by both"
 	case seal.PhaseBoth:
 		state = "being replaced: put the new key in its place, then 'vernal rekey --finish'"
-		if st.Configured == st.To {
+		if st.Configured == st.ToID {
 			state = "new: end the old one with 'vernal rekey --finish'"
 		}
 	case seal.PhaseFinish:
@@ -218,18 +218,18 @@ func (a *app) printRekey(st rekey.State) error {
 	}
 	rows := [][]string{{"master key", st.Configured, state}}
 	if st.Phase != "" && st.Phase != seal.PhaseFinish {
-		other := st.To
-		if st.Configured == st.To {
-			other = st.From
+		other := st.ToID
+		if st.Configured == st.ToID {
+			other = st.FromID
 		}
 		rows = append(rows, []string{"other master key", other, ""})
 	}
 	renewed := "in use"
-	if st.Renewing {
+	if st.IsRenewing {
 		renewed = "in use: records are being written again"
 	}
 	rows = append(rows, []string{"other keys", fmt.Sprintf("generation %d", st.Generation), renewed})
-	err := cli.Table(a.Out, []string{"KEY", "ID", "STATE"}, rows)
+	err := cli.WriteTable(a.Out, []string{"KEY", "ID", "STATE"}, rows)
 	if st.Failed != "" {
 		a.Say("the work stopped: %s", st.Failed)
 	}

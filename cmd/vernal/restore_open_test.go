@@ -24,7 +24,7 @@ func putBackup(t *testing.T, a *app, folder string) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := openDeps(c, slog.New(slog.DiscardHandler), testClock, noEnv, 0, false)
+	d, err := openDeps(c, slog.New(slog.DiscardHandler), testClock, getNoEnv, 0, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,7 +97,7 @@ func TestEveryOpeningFinishesRestore(t *testing.T) {
 	if err := json.Unmarshal(out.Bytes(), &st); err != nil {
 		t.Fatal(err)
 	}
-	if !st.Restored.Holds() || len(st.Attention) == 0 || st.Attention[0].Code != rotation.RestoreHeld {
+	if !st.Restoration.Holds() || len(st.Attention) == 0 || st.Attention[0].Code != rotation.RestoreHeld {
 		t.Errorf("status: %+v", st)
 	}
 	if _, err := os.Lstat(marker); !errors.Is(err, os.ErrNotExist) {

@@ -37,7 +37,7 @@ func TestPartnerCanVerifyExport(t *testing.T) {
 			t.Fatalf("%v: %d, %s", args, code, errOut)
 		}
 	}
-	var done rotationcmd.Exported
+	var done rotationcmd.ExportResult
 	if err := json.Unmarshal(out.Bytes(), &done); err != nil {
 		t.Fatal(err)
 	}

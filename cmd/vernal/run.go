@@ -36,8 +36,8 @@ type app struct {
 	environ []string
 	// lockWait is how long to wait for a locked store while no server answers.
 	lockWait time.Duration
-	// opened is called with the installation before the server listens; optional.
-	opened func(context.Context, *deps)
+	// onOpen is called with the installation before the server listens; optional.
+	onOpen func(context.Context, *deps)
 }
 
 // newProgram returns the program on the given streams.
@@ -57,11 +57,11 @@ func defaultApp(in io.Reader, out, errOut io.Writer) *app {
 	return a
 }
 
-// tree is the tree of commands that suggestions are looked up in.
-var tree cli.Tree
+// commandTree is the tree of commands that suggestions are looked up in.
+var commandTree cli.Tree
 
 // commandLine renders a suggestion as a line to type.
-func commandLine(s idp.Suggestion) string { return tree.Line(newCommandTree, s) }
+func commandLine(s idp.Suggestion) string { return commandTree.Line(newCommandTree, s) }
 
 func newCommandTree() *cobra.Command {
 	return newProgram(strings.NewReader(""), io.Discard, io.Discard, func(string) string { return "" }, time.Now).rootCommand()

@@ -29,7 +29,7 @@ func runWithFileClock() {
 	a := defaultApp(os.Stdin, os.Stdout, os.Stderr)
 	if file := os.Getenv(clockEnv); file != "" {
 		a.Clock = fileClock(file)
-		a.opened = func(ctx context.Context, d *deps) { follow(ctx, d, file+".server") }
+		a.onOpen = func(ctx context.Context, d *deps) { follow(ctx, d, file+".server") }
 	}
 	os.Exit(a.run(os.Args[1:]))
 }
@@ -90,7 +90,7 @@ func follow(ctx context.Context, d *deps, file string) {
 // minute runs the server's jobs of one minute. ran is the uptime since the last run.
 func minute(ctx context.Context, d *deps, ran time.Duration) error {
 	tick := d.Rotation.Tick(ctx, ran)
-	_, automatic := d.Rotation.Automatic(ctx)
+	_, automatic := d.Rotation.TakeDueSteps(ctx)
 	return errors.Join(tick, automatic, d.Usage.Flush(ctx), d.Trail.Refusals.Flush(ctx), d.Notices.Tick(ctx))
 }
 

@@ -32,8 +32,8 @@ func signin(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(store.StartSession(ctx, idp.SessionStart{Session: session}))
 	got, err := store.RecordIssuance(ctx, &idp.Issuance{
 		Request: &idp.LoginRequest{Handle: idp.RequestHandle(rand.Text()), SP: provider.EntityID, MessageID: rand.Text(), ExpiresAt: now.Add(time.Hour)},
-		Session: session.ID, User: person.ID, Scope: provider.NameIDScope, Proposed: idp.NameID(args[2]),
-		Address: args[1], SessionIndex: rand.Text(), At: now, Event: idp.AuditEvent{Kind: "sign_in", Outcome: "ok"},
+		Session: session.ID, User: person.ID, Scope: provider.NameIDScope, ProposedNameID: idp.NameID(args[2]),
+		EmailAddress: args[1], SessionIndex: rand.Text(), At: now, Event: idp.AuditEvent{Kind: "sign_in", Outcome: "ok"},
 	})
 	ts.Check(err)
 	if got.NameID != idp.NameID(args[3]) {
@@ -75,7 +75,7 @@ func scriptRemembered(ts *testscript.TestScript, neg bool, args []string) {
 	person, err := store.UserByEmail(ctx, args[0])
 	ts.Check(err)
 	ts.Check(store.UpdateUser(ctx, person.ID, func(u *idp.User) error {
-		u.Remember(idp.RememberedDevice{Hash: []byte(rand.Text()), At: at, Browser: args[1], System: args[2]})
+		u.RememberDevice(idp.RememberedDevice{Hash: []byte(rand.Text()), At: at, Browser: args[1], System: args[2]})
 		return nil
 	}))
 }

@@ -165,7 +165,7 @@ func serverAddress(ctx context.Context, ts *testscript.TestScript) (string, erro
 }
 
 func listenAddress(ctx context.Context, data string) (string, error) {
-	client := admin.OverSocket(data)
+	client := admin.NewSocketClient(data)
 	defer client.Close()
 	pong, err := admin.Call(ctx, client, ops.Ping, ops.Empty{})
 	return pong.Address, err

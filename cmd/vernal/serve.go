@@ -76,8 +76,8 @@ func (a *app) serve(ctx context.Context, c *Config) (err error) {
 	}
 	defer socket.Close()
 	d.Rekey.Resume()
-	if a.opened != nil {
-		a.opened(ctx, d)
+	if a.onOpen != nil {
+		a.onOpen(ctx, d)
 	}
 
 	group, ctx := errgroup.WithContext(ctx)
@@ -174,7 +174,7 @@ func newLogger(c *Config, a *app) *slog.Logger {
 	_ = level.UnmarshalText([]byte(c.Log.Level)) // checked with the configuration
 	o := &slog.HandlerOptions{Level: level}
 	if c.Log.Format == "json" {
-		return slog.New(slog.NewJSONHandler(cli.JSONWriter(a.Err), o))
+		return slog.New(slog.NewJSONHandler(cli.NewJSONWriter(a.Err), o))
 	}
 	return slog.New(slog.NewTextHandler(a.Err, o))
 }

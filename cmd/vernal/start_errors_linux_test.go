@@ -28,9 +28,9 @@ func TestStartNamesTheDisk(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			folder, fill, _ := fixture.SmallDisk(t)
+			folder, fill, _ := fixture.MountSmallDisk(t)
 			errOut := new(bytes.Buffer)
-			a := newProgram(strings.NewReader(""), new(bytes.Buffer), errOut, noEnv, testClock)
+			a := newProgram(strings.NewReader(""), new(bytes.Buffer), errOut, getNoEnv, testClock)
 			file := filepath.Join(t.TempDir(), "vernal.yaml")
 			if code := call(t, a, "--config", file, "init", "--data-dir", folder); code != cli.ExitDone {
 				t.Fatalf("init: %d, %s", code, errOut)

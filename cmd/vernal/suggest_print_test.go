@@ -21,7 +21,7 @@ import (
 func TestActionsAreCommands(t *testing.T) {
 	t.Parallel()
 	for _, s := range idp.Actions() {
-		if _, err := tree.Render(newCommandTree, s); err != nil {
+		if _, err := commandTree.Render(newCommandTree, s); err != nil {
 			t.Error(err)
 		}
 	}
@@ -59,7 +59,7 @@ func TestSettingsAreOptions(t *testing.T) {
 // checkSuggestion fails if a suggestion cannot be typed, or has a label without words.
 func checkSuggestion(t *testing.T, name string, s idp.Suggestion) {
 	t.Helper()
-	if _, err := tree.Render(newCommandTree, s); err != nil {
+	if _, err := commandTree.Render(newCommandTree, s); err != nil {
 		t.Errorf("%s: %v", name, err)
 	}
 	if s.Label != "" && !slices.Contains(idp.SuggestionLabels(), s.Label) {
@@ -142,8 +142,8 @@ func TestRefusalsSuggestCommands(t *testing.T) {
 
 // refusalLabels are those of suggestions about a refused step.
 var refusalLabels = []idp.SuggestionLabel{
-	idp.LabelRevokeLostKey, idp.LabelWhoStillUsesIt, idp.LabelYearsMade, idp.LabelRetireFirst, idp.LabelMakeKeyAndRequest,
-	idp.LabelBringKeyToo, idp.LabelNewKeySameYear, idp.LabelNextStep, idp.LabelCreateFirst, idp.LabelPublishFirst,
+	idp.LabelRevokeLostKey, idp.LabelListUses, idp.LabelListYears, idp.LabelRetireFirst, idp.LabelCreateKeyAndRequest,
+	idp.LabelImportKeyToo, idp.LabelNewKeySameYear, idp.LabelNextStep, idp.LabelCreateFirst, idp.LabelPublishFirst,
 	idp.LabelReturnToOlderYear, idp.LabelNewYear, idp.LabelRetireAnyway, idp.LabelPreferNewerFirst, idp.LabelKeyLeaked,
-	idp.LabelEndUnwantedYear, idp.LabelTimeIsRight, idp.LabelSeeDates, idp.LabelWhenCertificateHasCome,
+	idp.LabelEndUnneededYear, idp.LabelConfirmTime, idp.LabelShowDates, idp.LabelImportCertificate,
 }

@@ -125,7 +125,7 @@ func TestCompletionIsNotFiltered(t *testing.T) {
 	t.Parallel()
 	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
 		var out bytes.Buffer
-		a := newProgram(strings.NewReader(""), &out, io.Discard, noEnv, testClock)
+		a := newProgram(strings.NewReader(""), &out, io.Discard, getNoEnv, testClock)
 		if code := call(t, a, "completion", shell); code != cli.ExitDone || out.Len() == 0 {
 			t.Errorf("%s: %d", shell, code)
 		}

@@ -290,7 +290,7 @@ func TestStickyFolderAndDeviceAreTrusted(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, file := range []string{filepath.Join(dir, "v.yaml"), os.DevNull} {
-		if _, err := config.Load(file, noEnv); err != nil {
+		if _, err := config.Load(file, getNoEnv); err != nil {
 			t.Errorf("%s: %v", file, err)
 		}
 	}

@@ -160,12 +160,12 @@ func (s *Service) Create(ctx context.Context, n NewUser, actor string) (*idp.Use
 			return nil, nil, err
 		}
 		u.TOTPs = []idp.TOTP{t}
-		enrolment = s.enrolment(t, address)
+		enrolment = s.newEnrolment(t, address)
 	}
 	if u.PasswordHash, err = s.Hasher.Hash(ctx, n.Password); err != nil {
 		return nil, nil, fmt.Errorf("create account: %w", err)
 	}
-	clash, err := s.Store.ImportUsers(ctx, []idp.ImportedUser{{User: u, Event: changeEvent(idp.AuditUserAdd, u.ID, actor)}})
+	clash, err := s.Store.ImportUsers(ctx, []idp.ImportedUser{{User: u, Event: newChangeEvent(idp.AuditUserAdd, u.ID, actor)}})
 	if err := errors.Join(append(clash, err)...); err != nil {
 		return nil, nil, fmt.Errorf("create account: %w", err)
 	}
@@ -185,7 +185,7 @@ func (s *Service) Lookup(ctx context.Context, email string) (*idp.User, error) {
 	return u, nil
 }
 
-// changeEvent returns the audit event of a completed change.
-func changeEvent(kind idp.AuditKind, user idp.UserID, actor string) idp.AuditEvent {
+// newChangeEvent returns the audit event of a completed change.
+func newChangeEvent(kind idp.AuditKind, user idp.UserID, actor string) idp.AuditEvent {
 	return idp.AuditEvent{Kind: kind, Outcome: "ok", Actor: actor, User: user}
 }

@@ -98,7 +98,7 @@ func (h *house) profile(id idp.UserID) *idp.Profile {
 	if err != nil && !errors.Is(err, idp.ErrNotFound) {
 		h.t.Fatal(err)
 	}
-	if diff := cmp.Diff(p.Proofed(), h.user(id).Proofed); diff != "" {
+	if diff := cmp.Diff(p.Proofing(), h.user(id).Proofing); diff != "" {
 		h.t.Errorf("the record (-profile +record):\n%s", diff)
 	}
 	return p

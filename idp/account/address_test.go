@@ -23,8 +23,8 @@ func TestSignInEmailIsNotedWithSecondFactor(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	mark := h.AddressMark(u.ID, " Alice.Jones@EXAMPLE.gov ")
-	if len(mark) != 32 || strings.Contains(mark, "alice") || mark == h.AddressMark("somebody else", second) {
+	mark := h.EmailMark(u.ID, " Alice.Jones@EXAMPLE.gov ")
+	if len(mark) != 32 || strings.Contains(mark, "alice") || mark == h.EmailMark("somebody else", second) {
 		t.Errorf("mark %q", mark)
 	}
 	noted := func(when string, first, last time.Time) {
@@ -35,27 +35,27 @@ func TestSignInEmailIsNotedWithSecondFactor(t *testing.T) {
 		}
 	}
 	h.pass(time.Hour)
-	if err := h.CompleteTOTP(t.Context(), u.ID, "000000", home, SignIn{CameAs: mark}); !errors.Is(err, ErrWrong) {
+	if err := h.CompleteTOTP(t.Context(), u.ID, "000000", home, SignIn{EmailMark: mark}); !errors.Is(err, ErrWrong) {
 		t.Fatal(err)
 	}
 	noted("a wrong code", time.Time{}, time.Time{})
-	in := SignIn{CameAs: mark, Remember: &Remembering{Device: idp.RememberedDevice{Hash: []byte("device")}, KnownAt: h.clock()}}
+	in := SignIn{EmailMark: mark, Remember: &RememberRequest{Device: idp.RememberedDevice{Hash: []byte("device")}, PasswordProvedAt: h.clock()}}
 	if err := h.CompleteTOTP(t.Context(), u.ID, h.code(u.ID, 0), home, in); err != nil {
 		t.Fatal(err)
 	}
 	at := h.clock()
 	noted("the right code", time.Time{}, at)
 	h.pass(time.Hour)
-	if _, err := h.UseDevice(t.Context(), u.ID, []byte("another"), h.AddressMark(u.ID, alice)); !errors.Is(err, idp.ErrNotFound) {
+	if _, err := h.UseDevice(t.Context(), u.ID, []byte("another"), h.EmailMark(u.ID, alice)); !errors.Is(err, idp.ErrNotFound) {
 		t.Fatal(err)
 	}
 	noted("an unknown device", time.Time{}, at)
-	if _, err := h.UseDevice(t.Context(), u.ID, []byte("device"), h.AddressMark(u.ID, alice)); err != nil {
+	if _, err := h.UseDevice(t.Context(), u.ID, []byte("device"), h.EmailMark(u.ID, alice)); err != nil {
 		t.Fatal(err)
 	}
 	noted("a remembered device", h.clock(), at)
 	h.pass(time.Hour)
-	if err := h.CompleteTOTP(t.Context(), u.ID, h.code(u.ID, 0), home, SignIn{CameAs: "of no address"}); err != nil {
+	if err := h.CompleteTOTP(t.Context(), u.ID, h.code(u.ID, 0), home, SignIn{EmailMark: "of no address"}); err != nil {
 		t.Fatal(err)
 	}
 	noted("an address that is gone", h.clock().Add(-time.Hour), at)

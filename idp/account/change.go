@@ -59,7 +59,7 @@ func (s *Service) Unlock(ctx context.Context, email, actor string) error {
 		u.LockedAt, u.LockReason = time.Time{}, ""
 		u.UpdatedAt = s.Clock.Now()
 		return nil
-	}, changeEvent(idp.AuditUserUnlock, u.ID, actor))
+	}, newChangeEvent(idp.AuditUserUnlock, u.ID, actor))
 	if err != nil {
 		return fmt.Errorf("user.unlock: %w", err)
 	}
@@ -85,7 +85,7 @@ func (s *Service) AddTOTP(ctx context.Context, email string, n NewTOTP, actor st
 	if err != nil {
 		return nil, fmt.Errorf("add authenticator: %w", err)
 	}
-	return s.enrolment(t, address), nil
+	return s.newEnrolment(t, address), nil
 }
 
 // ResetMFA removes all second factors of a user, ends their sessions and returns the number of
@@ -104,7 +104,7 @@ func (s *Service) Delete(ctx context.Context, email, actor string) error {
 	if err != nil {
 		return err
 	}
-	if err := s.Store.DeleteUser(ctx, u.ID, changeEvent(idp.AuditUserDelete, u.ID, actor)); err != nil {
+	if err := s.Store.DeleteUser(ctx, u.ID, newChangeEvent(idp.AuditUserDelete, u.ID, actor)); err != nil {
 		return fmt.Errorf("user.delete: %w", err)
 	}
 	return s.forgetFailures(ctx, u)
@@ -122,7 +122,7 @@ func (s *Service) changeUser(ctx context.Context, email string, kind idp.AuditKi
 		u.UpdatedAt = s.Clock.Now()
 		u.Devices = nil
 		return change(u)
-	}, changeEvent(kind, u.ID, actor))
+	}, newChangeEvent(kind, u.ID, actor))
 	if err != nil {
 		return 0, fmt.Errorf("%s: %w", kind, err)
 	}
@@ -135,8 +135,8 @@ func (s *Service) changeUser(ctx context.Context, email string, kind idp.AuditKi
 
 // checkLockReason returns an *InputError if a text cannot be the reason of a lock.
 func checkLockReason(reason string) error {
-	if len(reason) > maxReason || !isOneLine(reason) {
-		return &InputError{"lock_reason", "invalid", fmt.Sprintf("must be text of at most %d bytes, without control characters", maxReason)}
+	if len(reason) > maxLockReason || !isOneLine(reason) {
+		return &InputError{"lock_reason", "invalid", fmt.Sprintf("must be text of at most %d bytes, without control characters", maxLockReason)}
 	}
 	return nil
 }

@@ -9,25 +9,25 @@ import (
 	"vernal/idp"
 )
 
-// Remembering is a browser that a user asks us to remember.
-type Remembering struct {
+// RememberRequest is a browser that a user asks us to remember.
+type RememberRequest struct {
 	// Device is the browser. rememberIn sets its At.
 	Device idp.RememberedDevice
-	// Replaces is the hash of the browser's previous cookie, which becomes invalid; nil
+	// ReplacedHash is the hash of the browser's previous cookie, which becomes invalid; nil
 	// for none.
-	Replaces []byte
-	// KnownAt is when the user proved the password. If the password was changed after
+	ReplacedHash []byte
+	// PasswordProvedAt is when the user proved the password. If the password was changed after
 	// that, the code counts and the browser is not remembered.
-	KnownAt time.Time
+	PasswordProvedAt time.Time
 }
 
-// rememberIn adds the browser to the user's remembered devices.
-func (r *Remembering) rememberIn(u *idp.User, now time.Time) {
-	u.Forget(r.Replaces)
-	if !u.PasswordChangedAt.After(r.KnownAt) {
+// addDevice adds the browser to the user's remembered devices.
+func (r *RememberRequest) addDevice(u *idp.User, now time.Time) {
+	u.ForgetDevices(r.ReplacedHash)
+	if !u.PasswordChangedAt.After(r.PasswordProvedAt) {
 		d := r.Device
 		d.At = now
-		u.Remember(d)
+		u.RememberDevice(d)
 	}
 }
 
@@ -39,10 +39,10 @@ func (s *Service) UseDevice(ctx context.Context, user idp.UserID, hash []byte, c
 	now := s.Clock.Now()
 	err = s.Store.UpdateUser(ctx, user, func(u *idp.User) error {
 		var ok bool
-		if at, ok = u.UsedDevice(hash, now); !ok {
+		if at, ok = u.RecordDeviceUse(hash, now); !ok {
 			return idp.ErrNotFound
 		}
-		s.recordSignInAddress(u, cameAs, now)
+		s.recordSignInEmail(u, cameAs, now)
 		return nil
 	})
 	if err != nil {
@@ -62,18 +62,18 @@ func (s *Service) ForgetDevices(ctx context.Context, user idp.UserID, short stri
 	var hashes [][]byte
 	var events []idp.AuditEvent
 	for _, d := range u.Devices {
-		if short != "" && d.Short() != short {
+		if short != "" && d.ShortHash() != short {
 			continue
 		}
 		hashes = append(hashes, d.Hash)
-		event.Kind, event.Detail = idp.AuditUserForgetDevice, map[string]string{"device": d.Short()}
+		event.Kind, event.Detail = idp.AuditUserForgetDevice, map[string]string{"device": d.ShortHash()}
 		events = append(events, event)
 	}
 	if len(hashes) == 0 {
 		return 0, nil
 	}
 	err = s.Store.UpdateUser(ctx, user, func(u *idp.User) error {
-		if n = u.Forget(hashes...); n == 0 {
+		if n = u.ForgetDevices(hashes...); n == 0 {
 			return errForgotten
 		}
 		return nil

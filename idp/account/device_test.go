@@ -10,7 +10,7 @@ import (
 )
 
 func remembering(device string, knownAt time.Time) SignIn {
-	return SignIn{Remember: &Remembering{Device: idp.RememberedDevice{Hash: []byte(device)}, KnownAt: knownAt}}
+	return SignIn{Remember: &RememberRequest{Device: idp.RememberedDevice{Hash: []byte(device)}, PasswordProvedAt: knownAt}}
 }
 
 func TestRememberDevice(t *testing.T) {
@@ -23,11 +23,11 @@ func TestRememberDevice(t *testing.T) {
 	if err := remember("000000", "guessed"); !errors.Is(err, ErrWrong) {
 		t.Fatalf("a wrong code: %v", err)
 	}
-	if _, ok := h.user(u.ID).Remembers([]byte("guessed")); ok {
+	if _, ok := h.user(u.ID).RememberedAt([]byte("guessed")); ok {
 		t.Error("a wrong code made a device remembered")
 	}
 	var times []time.Time
-	for n := range idp.MaxRemembered + 1 {
+	for n := range idp.MaxRememberedDevices + 1 {
 		h.pass(30 * time.Second)
 		if err := remember(h.code(u.ID, 0), fmt.Sprint("device", n)); err != nil {
 			t.Fatal(err)
@@ -35,17 +35,17 @@ func TestRememberDevice(t *testing.T) {
 		times = append(times, h.clock())
 	}
 	got := h.user(u.ID)
-	if len(got.Devices) != idp.MaxRemembered {
-		t.Errorf("%d devices are kept, want %d", len(got.Devices), idp.MaxRemembered)
+	if len(got.Devices) != idp.MaxRememberedDevices {
+		t.Errorf("%d devices are kept, want %d", len(got.Devices), idp.MaxRememberedDevices)
 	}
-	if _, ok := got.Remembers([]byte("device0")); ok {
+	if _, ok := got.RememberedAt([]byte("device0")); ok {
 		t.Error("the oldest device has not given way")
 	}
-	if at, ok := got.Remembers([]byte("device1")); !ok || !at.Equal(times[1]) {
+	if at, ok := got.RememberedAt([]byte("device1")); !ok || !at.Equal(times[1]) {
 		t.Errorf("device remembered at %v, %v; want %v", at, ok, times[1])
 	}
 	for _, hash := range [][]byte{nil, {}, []byte("device99")} {
-		if _, ok := got.Remembers(hash); ok {
+		if _, ok := got.RememberedAt(hash); ok {
 			t.Errorf("%q is remembered", hash)
 		}
 	}

@@ -31,13 +31,13 @@ type ExportPage struct {
 // The marks of ExportPage.Next. An export lists the users by ID, then the deleted users, whose
 // NameIDs must stay taken in the new installation.
 const (
-	afterUser    = "p"
-	afterDeleted = "d"
+	usersMark    = "p"
+	deletedUsersMark = "d"
 )
 
-// exportMark is the form of ExportOptions.After: a mark and our own ID. Anything else is
+// markPattern is the form of ExportOptions.After: a mark and our own ID. Anything else is
 // refused, because the value is written to the audit trail.
-var exportMark = regexp.MustCompile(`^[pd][A-Za-z0-9_-]{0,64}$`)
+var markPattern = regexp.MustCompile(`^[pd][A-Za-z0-9_-]{0,64}$`)
 
 // Export returns users in the form that Import reads, a page at a time. Each page is recorded
 // in the audit trail before it is returned: the number of users, where the page begins, and
@@ -45,24 +45,24 @@ var exportMark = regexp.MustCompile(`^[pd][A-Za-z0-9_-]{0,64}$`)
 // *InputError.
 func (s *Service) Export(ctx context.Context, o ExportOptions, actor string) (*ExportPage, error) {
 	if o.After == "" {
-		o.After = afterUser
+		o.After = usersMark
 	}
-	if !exportMark.MatchString(o.After) {
+	if !markPattern.MatchString(o.After) {
 		return nil, &InputError{"after", "invalid", "must be the next of the previous page"}
 	}
 	page, err := s.exportPage(ctx, o)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.Store.AppendAudit(ctx, exportEvent(o, page, actor)); err != nil {
+	if err := s.Store.AppendAudit(ctx, newExportEvent(o, page, actor)); err != nil {
 		return nil, fmt.Errorf("record the export: %w", err)
 	}
 	return page, nil
 }
 
-// exportEvent returns the audit event of a page. The page contains the users between the marks
+// newExportEvent returns the audit event of a page. The page contains the users between the marks
 // after and next, so that the trail shows which users' secrets were exported.
-func exportEvent(o ExportOptions, page *ExportPage, actor string) idp.AuditEvent {
+func newExportEvent(o ExportOptions, page *ExportPage, actor string) idp.AuditEvent {
 	e := audit.UsersExported.Event()
 	e.Actor = actor
 	e.Detail = map[string]string{"secrets": strconv.FormatBool(o.Secrets), "count": strconv.Itoa(len(page.Records)), "after": o.After}
@@ -73,16 +73,16 @@ func exportEvent(o ExportOptions, page *ExportPage, actor string) idp.AuditEvent
 }
 
 func (s *Service) exportPage(ctx context.Context, o ExportOptions) (*ExportPage, error) {
-	known, err := s.scopes(ctx, false)
+	known, err := s.newScopeFinder(ctx, false)
 	if err != nil {
 		return nil, err
 	}
-	keys, err := known.keys(ctx)
+	keys, err := known.listKeys(ctx)
 	if err != nil {
 		return nil, err
 	}
 	mark := o.After[:1]
-	q := idp.UserQuery{After: idp.UserID(o.After[1:]), Limit: max(1, o.Limit), Deleted: mark == afterDeleted}
+	q := idp.UserQuery{After: idp.UserID(o.After[1:]), Limit: max(1, o.Limit), Deleted: mark == deletedUsersMark}
 	users, err := s.Store.Users(ctx, q)
 	if err != nil {
 		return nil, fmt.Errorf("list users: %w", err)
@@ -108,7 +108,7 @@ func (s *Service) exportPage(ctx context.Context, o ExportOptions) (*ExportPage,
 	case len(users) == q.Limit:
 		page.Next = mark + string(users[len(users)-1].ID)
 	case !q.Deleted:
-		page.Next = afterDeleted
+		page.Next = deletedUsersMark
 	}
 	return page, nil
 }

@@ -51,7 +51,7 @@ func TestOperatorsWriteWhatAnImportTakes(t *testing.T) {
 	h := newHouse(t)
 	u := h.create()
 	var input *InputError
-	for _, text := range []string{"two\nlines", "a\x00", strings.Repeat("x", maxReason+1), "\xff"} {
+	for _, text := range []string{"two\nlines", "a\x00", strings.Repeat("x", maxLockReason+1), "\xff"} {
 		if _, err := h.Lock(t.Context(), alice, text, actor); !errors.As(err, &input) || input.Field != "lock_reason" {
 			t.Errorf("locked because of %q: %v", text, err)
 		}
@@ -150,7 +150,7 @@ func TestExportKeepsDeletedUsersNameIDs(t *testing.T) {
 	from.provider("https://b/", "sp:https://b/#2")
 	from.take(`{"email":"a@x.gov","name_ids":{"https://a/":"n1","agency:Left":"n2","sp:https://gone/":"n3"}}`, ImportOptions{})
 	outcome, err := from.store.ImportUsers(t.Context(), []idp.ImportedUser{{
-		User: &idp.User{ID: "u2", Emails: []idp.Email{{Address: "b@x.gov", ConfirmedAt: from.now}}}, Event: changeEvent("test", "u2", actor),
+		User: &idp.User{ID: "u2", Emails: []idp.Email{{Address: "b@x.gov", ConfirmedAt: from.now}}}, Event: newChangeEvent("test", "u2", actor),
 		NameIDs: map[idp.NameIDScope]idp.NameID{"sp:https://b/": "earlier", idp.OwnScope(idp.RehearsalSP): "earlier", "sp:https://b/#2": "now"},
 	}})
 	if err != nil || outcome[0] != nil {

@@ -59,13 +59,13 @@ type Hasher struct {
 	// commands ask for one slot at a time.
 	slots    chan struct{}
 	commands chan struct{}
-	room     *room
+	queue     *room
 	pace     pace
-	// preparing is taken while the hashes in use are measured, and prepared is true afterwards.
-	preparing chan struct{}
-	prepared  atomic.Bool
+	// prepareLock is taken while the hashes in use are measured, and prepared is true afterwards.
+	prepareLock chan struct{}
+	isPrepared  atomic.Bool
 	// measure runs a hash and returns how long it took.
-	measure func(w work, compute func()) time.Duration
+	measure func(w hashCost, compute func()) time.Duration
 }
 
 // NewHasher returns a Hasher. Cost{} selects the defaults.
@@ -73,9 +73,9 @@ func NewHasher(c Cost) *Hasher {
 	c = cmp.Or(c, DefaultCost())
 	slots := max(1, c.Slots)
 	return &Hasher{
-		cost: c, slots: make(chan struct{}, slots), commands: make(chan struct{}, 1), room: newRoom(slots),
-		preparing: make(chan struct{}, 1),
-		measure: func(_ work, compute func()) time.Duration {
+		cost: c, slots: make(chan struct{}, slots), commands: make(chan struct{}, 1), queue: newRoom(slots),
+		prepareLock: make(chan struct{}, 1),
+		measure: func(_ hashCost, compute func()) time.Duration {
 			begun := time.Now()
 			compute()
 			return time.Since(begun)
@@ -94,19 +94,19 @@ func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
 	case <-ctx.Done():
 		return "", fmt.Errorf("wait for a password hash: %w", context.Cause(ctx))
 	}
-	return h.hashInTurn(ctx, password)
+	return h.hashWithPermit(ctx, password)
 }
 
-// hashInTurn works like Hash, for an attempt that has its turn.
-func (h *Hasher) hashInTurn(ctx context.Context, password string) (string, error) {
+// hashWithPermit works like Hash, for an attempt that has its turn.
+func (h *Hasher) hashWithPermit(ctx context.Context, password string) (string, error) {
 	if !isHashable(password) {
 		return "", errors.New("password too long to be hashed")
 	}
-	p := h.currentParams()
+	p := h.newParams()
 	p.salt = make([]byte, saltSize)
 	rand.Read(p.salt)
 	var err error
-	if p.key, _, err = h.deriveInSlot(ctx, p, password); err != nil {
+	if p.key, _, err = h.deriveKey(ctx, p, password); err != nil {
 		return "", err
 	}
 	return p.String(), nil
@@ -123,22 +123,22 @@ func (h *Hasher) Verify(ctx context.Context, encoded, password string) (bool, Ef
 	if !isHashable(password) {
 		return false, Effort{}, nil
 	}
-	key, spent, err := h.deriveInSlot(ctx, p, password)
+	key, spent, err := h.deriveKey(ctx, p, password)
 	if err != nil {
 		return false, Effort{}, err
 	}
 	return subtle.ConstantTimeCompare(key, p.key) == 1, spent, nil
 }
 
-// Burn spends the effort of Verify on a hash of the current cost, for accounts that do not exist.
-func (h *Hasher) Burn(ctx context.Context, password string) (Effort, error) {
-	p := h.currentParams()
+// SpendEffort spends the effort of Verify on a hash of the current cost, for accounts that do not exist.
+func (h *Hasher) SpendEffort(ctx context.Context, password string) (Effort, error) {
+	p := h.newParams()
 	p.salt = make([]byte, saltSize)
 	p.key = make([]byte, keySize)
 	if !isHashable(password) {
 		return Effort{}, nil // the same limit as in Verify
 	}
-	key, spent, err := h.deriveInSlot(ctx, p, password)
+	key, spent, err := h.deriveKey(ctx, p, password)
 	// Compare as Verify does, for the same timing. The result is not used.
 	subtle.ConstantTimeCompare(key, p.key)
 	return spent, err
@@ -151,29 +151,29 @@ func (h *Hasher) NeedsRehash(encoded string) bool {
 	if err != nil {
 		return false // it cannot be verified either
 	}
-	want := h.currentParams()
+	want := h.newParams()
 	return p.alg != want.alg || p.memory < want.memory || p.time < want.time || p.iterations < want.iterations ||
 		len(p.salt) < saltSize || len(p.key) < keySize
 }
 
-// currentParams returns the parameters of new hashes, without salt and key.
-func (h *Hasher) currentParams() phc {
+// newParams returns the parameters of new hashes, without salt and key.
+func (h *Hasher) newParams() phc {
 	if h.cost.FIPS {
 		return phc{alg: algPBKDF2, iterations: h.cost.Iterations}
 	}
 	return phc{alg: algArgon2id, memory: h.cost.Memory, time: h.cost.Time, threads: h.cost.Threads}
 }
 
-// deriveInSlot waits for a slot and computes the key of a password in it.
-func (h *Hasher) deriveInSlot(ctx context.Context, p phc, password string) (key []byte, spent Effort, err error) {
+// deriveKey waits for a slot and computes the key of a password in it.
+func (h *Hasher) deriveKey(ctx context.Context, p phc, password string) (key []byte, spent Effort, err error) {
 	select {
 	case h.slots <- struct{}{}:
 		defer func() { <-h.slots }()
 	case <-ctx.Done():
 		return nil, Effort{}, fmt.Errorf("wait for a password hash: %w", context.Cause(ctx))
 	}
-	spent.work = p.workOf()
-	spent.took = h.measure(spent.work, func() { key, err = p.computeKey(password) })
+	spent.cost = p.computeCost()
+	spent.duration = h.measure(spent.cost, func() { key, err = p.computeKey(password) })
 	return key, spent, err
 }
 
@@ -184,7 +184,7 @@ func (p phc) computeKey(password string) ([]byte, error) {
 		size = len(p.key)
 	}
 	if p.alg == algPBKDF2 {
-		return pbkdf2.Key(sha256.New, string(normalPassword(password)), p.salt, p.iterations, size)
+		return pbkdf2.Key(sha256.New, string(normalizePassword(password)), p.salt, p.iterations, size)
 	}
-	return argon2.IDKey(normalPassword(password), p.salt, p.time, p.memory, p.threads, uint32(size)), nil
+	return argon2.IDKey(normalizePassword(password), p.salt, p.time, p.memory, p.threads, uint32(size)), nil
 }

@@ -224,7 +224,7 @@ func TestHashWaitsForFreeSlot(t *testing.T) {
 	if _, err := h.Hash(ctx, password); !errors.Is(err, context.Canceled) {
 		t.Errorf("Hash = %v, want Canceled", err)
 	}
-	if _, err := h.Burn(ctx, password); !errors.Is(err, context.Canceled) {
+	if _, err := h.SpendEffort(ctx, password); !errors.Is(err, context.Canceled) {
 		t.Errorf("Burn = %v, want Canceled", err)
 	}
 	<-h.slots

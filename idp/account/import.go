@@ -18,7 +18,7 @@ import (
 // one for each service provider.
 const (
 	maxEmails = 20
-	maxReason = 500
+	maxLockReason = 500
 )
 
 // ImportLine is one record and its line in the file.
@@ -31,7 +31,7 @@ type ImportLine struct {
 type ImportOptions struct {
 	// DryRun checks everything and changes nothing.
 	DryRun bool `json:"dry_run,omitempty"`
-	// Unregistered accepts NameIDs for agencies and service providers that are not
+	// UnregisteredKeys accepts NameIDs for agencies and service providers that are not
 	// registered.
 	Unregistered bool `json:"unregistered,omitempty"`
 }
@@ -58,14 +58,14 @@ func (p ImportProblem) String() string {
 // ImportResult is the result of an import or, in a dry run, the result that it would have. Each
 // line is counted in one of the first three fields or has a problem.
 type ImportResult struct {
-	// Added counts new users, Extended counts existing users that got further NameIDs.
-	Added    int `json:"added"`
-	Extended int `json:"extended"`
-	// Present lists the lines of users that already exist in the same form.
-	Present  []int           `json:"present,omitempty"`
+	// AddedCount counts new users, Extended counts existing users that got further NameIDs.
+	AddedCount    int `json:"added"`
+	ExtendedCount int `json:"extended"`
+	// PresentLines lists the lines of users that already exist in the same form.
+	PresentLines  []int           `json:"present,omitempty"`
 	Problems []ImportProblem `json:"problems,omitempty"`
-	// Unregistered are keys of NameIDs that match no service provider or agency.
-	Unregistered []string `json:"unregistered,omitempty"`
+	// UnregisteredKeys are keys of NameIDs that match no service provider or agency.
+	UnregisteredKeys []string `json:"unregistered,omitempty"`
 }
 
 // Import adds users with their data from another identity provider, all valid lines in one step. An
@@ -73,15 +73,15 @@ type ImportResult struct {
 // differs from the existing user is a problem, and a line that agrees is not. Problems of lines are
 // in the result. An error is a fault on our side.
 func (s *Service) Import(ctx context.Context, lines []ImportLine, o ImportOptions, actor string) (*ImportResult, error) {
-	keys, err := s.scopes(ctx, o.Unregistered)
+	keys, err := s.newScopeFinder(ctx, o.Unregistered)
 	if err != nil {
 		return nil, err
 	}
-	im := &importer{s: s, keys: keys, now: s.Clock.Now().Truncate(time.Second), actor: actor, result: &ImportResult{}}
+	im := &importer{s: s, finder: keys, now: s.Clock.Now().Truncate(time.Second), actor: actor, result: &ImportResult{}}
 	var users []idp.ImportedUser
 	var from []int // the line of each
 	for i := range lines {
-		u, err := im.prepare(ctx, &lines[i])
+		u, err := im.prepareUser(ctx, &lines[i])
 		if err != nil {
 			return nil, fmt.Errorf("line %d: %w", lines[i].Line, err)
 		}
@@ -103,11 +103,11 @@ func (s *Service) Import(ctx context.Context, lines []ImportLine, o ImportOption
 	for i, err := range outcome {
 		switch {
 		case err != nil:
-			im.addClash(from[i], err)
-		case users[i].Existing:
-			im.result.Extended++
+			im.addConflict(from[i], err)
+		case users[i].AlreadyExists:
+			im.result.ExtendedCount++
 		default:
-			im.result.Added++
+			im.result.AddedCount++
 		}
 	}
 	slices.SortStableFunc(im.result.Problems, func(a, b ImportProblem) int { return a.Line - b.Line })
@@ -117,7 +117,7 @@ func (s *Service) Import(ctx context.Context, lines []ImportLine, o ImportOption
 // importer processes the lines of one call.
 type importer struct {
 	s      *Service
-	keys   *scopes
+	finder   *scopeFinder
 	now    time.Time
 	actor  string
 	result *ImportResult
@@ -127,9 +127,9 @@ func (im *importer) addProblem(line int, field, text string) {
 	im.result.Problems = append(im.result.Problems, ImportProblem{Line: line, Field: fieldName(field), Text: text})
 }
 
-// addClash adds a problem that the store found and the checks did not, because another request
+// addConflict adds a problem that the store found and the checks did not, because another request
 // or an earlier line has made a change since.
-func (im *importer) addClash(line int, err error) {
+func (im *importer) addConflict(line int, err error) {
 	var taken *idp.TakenError
 	switch {
 	case errors.As(err, &taken):
@@ -141,9 +141,9 @@ func (im *importer) addClash(line int, err error) {
 	}
 }
 
-// prepare converts a line into the user to import. It returns nil if the line changes nothing or
+// prepareUser converts a line into the user to import. It returns nil if the line changes nothing or
 // has problems, which are then in the result.
-func (im *importer) prepare(ctx context.Context, l *ImportLine) (*idp.ImportedUser, error) {
+func (im *importer) prepareUser(ctx context.Context, l *ImportLine) (*idp.ImportedUser, error) {
 	u, profile, wrong := im.newUser(&l.Record)
 	names, faults, err := im.readNameIDs(ctx, &l.Record)
 	if err != nil {
@@ -158,7 +158,7 @@ func (im *importer) prepare(ctx context.Context, l *ImportLine) (*idp.ImportedUs
 	if len(wrong)+len(faults) > 0 {
 		return nil, nil
 	}
-	p := &idp.ImportedUser{User: u, Profile: profile, NameIDs: names, Deleted: l.Record.Deleted}
+	p := &idp.ImportedUser{User: u, Profile: profile, NameIDs: names, IsDeleted: l.Record.Deleted}
 	existing, several, err := im.findUser(ctx, u)
 	switch {
 	case err != nil:
@@ -172,21 +172,21 @@ func (im *importer) prepare(ctx context.Context, l *ImportLine) (*idp.ImportedUs
 		p, err = im.checkUnclaimed(ctx, l, p)
 	}
 	if p != nil {
-		level := p.Profile.Proofed()
-		if p.Existing {
-			level = p.User.Proofed
+		level := p.Profile.Proofing()
+		if p.AlreadyExists {
+			level = p.User.Proofing
 		}
-		p.Event = changeEvent(idp.AuditUserImport, p.User.ID, im.actor)
+		p.Event = newChangeEvent(idp.AuditUserImport, p.User.ID, im.actor)
 		n := len(p.NameIDs)
 		for _, e := range p.User.Emails {
 			n += len(e.DisclosedTo) // an email address disclosed as a NameID counts as one
 		}
-		p.Event.Detail = map[string]string{"name_ids": strconv.Itoa(n), "level": levelOf(level)}
+		p.Event.Detail = map[string]string{"name_ids": strconv.Itoa(n), "level": getLevel(level)}
 	}
 	return p, err
 }
 
-var roleForm = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,31}$`)
+var rolePattern = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,31}$`)
 
 // newUser converts a record into a user and a profile, and returns all problems of the record.
 func (im *importer) newUser(rec *Record) (*idp.User, *idp.Profile, InputErrors) {
@@ -195,18 +195,18 @@ func (im *importer) newUser(rec *Record) (*idp.User, *idp.Profile, InputErrors) 
 	f.checkPast("created_at", rec.CreatedAt)
 	if rec.Deleted {
 		if len(rec.Emails)+len(rec.TOTPs) > 0 || rec.PasswordHash != "" || rec.Profile != nil || rec.Locked {
-			f.add("deleted", "a deleted user has only name_ids")
+			f.addInvalid("deleted", "a deleted user has only name_ids")
 		}
 		if len(rec.NameIDs) == 0 {
-			f.add("name_ids", "is missing")
+			f.addInvalid("name_ids", "is missing")
 		}
-		return u, nil, f.wrong
+		return u, nil, f.problems
 	}
 	u.Emails = f.readEmails(rec.Emails, u.CreatedAt)
 	f.readPassword(rec, u)
 	f.readTOTPs(rec, u)
-	if u.Role = rec.Role; rec.Role != "" && !roleForm.MatchString(rec.Role) {
-		f.add("role", "must be a word in lower case")
+	if u.Role = rec.Role; rec.Role != "" && !rolePattern.MatchString(rec.Role) {
+		f.addInvalid("role", "must be a word in lower case")
 	}
 	f.readLock(rec, u)
 	var profile *idp.Profile
@@ -215,11 +215,11 @@ func (im *importer) newUser(rec *Record) (*idp.User, *idp.Profile, InputErrors) 
 		var wrong InputErrors
 		errors.As(err, &wrong)
 		for _, w := range wrong {
-			f.add("profile."+w.Field, w.Detail)
+			f.addInvalid("profile."+w.Field, w.Detail)
 		}
 		profile = p
 	}
-	return u, profile, f.wrong
+	return u, profile, f.problems
 }
 
 // readNameIDs returns the NameIDs of a record by scope.
@@ -229,10 +229,10 @@ func (im *importer) readNameIDs(ctx context.Context, rec *Record) (map[idp.NameI
 	for _, key := range sortedKeys(rec.NameIDs) {
 		field, value := "name_ids."+key, rec.NameIDs[key]
 		if text := checkNameID(value); text != "" {
-			f.add(field, text)
+			f.addInvalid(field, text)
 			continue
 		}
-		scope, known, fault, err := im.keys.of(ctx, key)
+		scope, known, fault, err := im.finder.findScope(ctx, key)
 		switch {
 		case err != nil:
 			return nil, nil, err
@@ -240,15 +240,15 @@ func (im *importer) readNameIDs(ctx context.Context, rec *Record) (map[idp.NameI
 			f.addProblem(field, problemUnregistered, fault)
 			continue
 		case fault != "":
-			f.add(field, fault)
+			f.addInvalid(field, fault)
 			continue
 		case names[scope] != "" && names[scope] != value:
-			f.add(field, "is the same agency or service provider as another key, with another value")
+			f.addInvalid(field, "is the same agency or service provider as another key, with another value")
 			continue
-		case !known && !slices.Contains(im.result.Unregistered, key):
-			im.result.Unregistered = append(im.result.Unregistered, key)
+		case !known && !slices.Contains(im.result.UnregisteredKeys, key):
+			im.result.UnregisteredKeys = append(im.result.UnregisteredKeys, key)
 		}
 		names[scope] = value
 	}
-	return names, f.wrong, nil
+	return names, f.problems, nil
 }

@@ -16,40 +16,40 @@ const maxProblems = 50
 // faults collects the problems of one record.
 type faults struct {
 	now   time.Time
-	wrong InputErrors
+	problems InputErrors
 }
 
-func (f *faults) add(field, detail string) { f.addProblem(field, "invalid", detail) }
+func (f *faults) addInvalid(field, detail string) { f.addProblem(field, "invalid", detail) }
 
 func (f *faults) addProblem(field, problem, detail string) {
-	if len(f.wrong) < maxProblems {
-		f.wrong = append(f.wrong, &InputError{fieldName(field), problem, detail})
+	if len(f.problems) < maxProblems {
+		f.problems = append(f.problems, &InputError{fieldName(field), problem, detail})
 	}
 }
 
 // checkPast checks that a time, if given, is not in the future.
 func (f *faults) checkPast(field string, at time.Time) {
-	if at.After(f.now.Add(maxAhead)) {
-		f.add(field, "is in the future")
+	if at.After(f.now.Add(maxClockSkew)) {
+		f.addInvalid(field, "is in the future")
 	}
 }
 
-// addInput adds an *InputError under the field's name in a record.
-func (f *faults) addInput(field string, err error) {
+// addInputError adds an *InputError under the field's name in a record.
+func (f *faults) addInputError(field string, err error) {
 	var input *InputError
 	if errors.As(err, &input) {
-		f.add(field, input.Detail)
+		f.addInvalid(field, input.Detail)
 	} else {
-		f.add(field, "cannot be used")
+		f.addInvalid(field, "cannot be used")
 	}
 }
 
 func (f *faults) readEmails(list []RecordEmail, since time.Time) []idp.Email {
 	if len(list) == 0 {
-		f.add("emails", "is missing: a user needs an email address")
+		f.addInvalid("emails", "is missing: a user needs an email address")
 	}
 	if len(list) > maxEmails {
-		f.add("emails", fmt.Sprintf("has more than %d email addresses", maxEmails))
+		f.addInvalid("emails", fmt.Sprintf("has more than %d email addresses", maxEmails))
 		return nil
 	}
 	var kept []idp.Email
@@ -57,11 +57,11 @@ func (f *faults) readEmails(list []RecordEmail, since time.Time) []idp.Email {
 	for _, e := range list {
 		address, err := NormalizeEmail(e.Address)
 		if err != nil {
-			f.addInput("emails", err)
+			f.addInputError("emails", err)
 			continue
 		}
 		if seen[strings.ToLower(address)] {
-			f.add("emails", "has an email address twice")
+			f.addInvalid("emails", "has an email address twice")
 			continue
 		}
 		seen[strings.ToLower(address)] = true
@@ -72,7 +72,7 @@ func (f *faults) readEmails(list []RecordEmail, since time.Time) []idp.Email {
 		}
 		f.checkDisclosures(e.DisclosedTo)
 		if len(kept) == 0 && e.ConfirmedAt.IsZero() {
-			f.add("emails", "the first email address must be confirmed: it is disclosed to service providers")
+			f.addInvalid("emails", "the first email address must be confirmed: it is disclosed to service providers")
 		}
 		kept = append(kept, idp.Email{Address: address, ConfirmedAt: e.ConfirmedAt.UTC(), LastSignInAt: e.LastSignInAt.UTC(), DisclosedTo: e.DisclosedTo})
 	}
@@ -86,7 +86,7 @@ func (f *faults) checkDisclosures(to []idp.EntityID) {
 	seen := make(map[idp.EntityID]bool, len(to))
 	for _, id := range to {
 		if !isPlainKey(string(id)) || seen[id] {
-			f.add("emails.disclosed_to", "must be entity IDs, each once")
+			f.addInvalid("emails.disclosed_to", "must be entity IDs, each once")
 			return
 		}
 		seen[id] = true
@@ -99,7 +99,7 @@ func (f *faults) readPassword(rec *Record, u *idp.User) {
 		return
 	}
 	if err := CheckPasswordHash(rec.PasswordHash); err != nil {
-		f.addInput("password_hash", err)
+		f.addInputError("password_hash", err)
 		return
 	}
 	u.PasswordHash, u.PasswordChangedAt = rec.PasswordHash, cmp.Or(rec.PasswordChangedAt.UTC(), u.CreatedAt)
@@ -107,24 +107,24 @@ func (f *faults) readPassword(rec *Record, u *idp.User) {
 
 func (f *faults) readTOTPs(rec *Record, u *idp.User) {
 	if len(rec.TOTPs) > MaxTOTPs {
-		f.add("totps", fmt.Sprintf("has more than %d authenticators", MaxTOTPs))
+		f.addInvalid("totps", fmt.Sprintf("has more than %d authenticators", MaxTOTPs))
 		return
 	}
 	for _, r := range rec.TOTPs {
 		f.checkPast("totps.added_at", r.AddedAt)
 		if r.Secret == "" {
-			f.add("totp_secret", "is missing")
+			f.addInvalid("totp_secret", "is missing")
 			continue
 		}
 		t, err := newTOTP(NewTOTP{Name: r.Name, Secret: r.Secret, Period: r.Period}, cmp.Or(r.AddedAt.UTC(), u.CreatedAt))
 		var input *InputError
 		if errors.As(err, &input) {
-			f.add(input.Field, input.Detail)
+			f.addInvalid(input.Field, input.Detail)
 			continue
 		}
 		// A future LastStep would refuse every code until then.
-		if r.LastStep < 0 || r.LastStep > f.now.Add(maxAhead).Unix()/int64(t.Period) {
-			f.add("totps.last_step", "must be the number of a step that was used")
+		if r.LastStep < 0 || r.LastStep > f.now.Add(maxClockSkew).Unix()/int64(t.Period) {
+			f.addInvalid("totps.last_step", "must be the number of a step that was used")
 			continue
 		}
 		t.LastStep = r.LastStep
@@ -136,9 +136,9 @@ func (f *faults) readLock(rec *Record, u *idp.User) {
 	f.checkPast("locked_at", rec.LockedAt)
 	switch {
 	case !rec.Locked && (!rec.LockedAt.IsZero() || rec.LockReason != ""):
-		f.add("locked", "must be true where there is a locked_at or lock_reason")
+		f.addInvalid("locked", "must be true where there is a locked_at or lock_reason")
 	case checkLockReason(rec.LockReason) != nil:
-		f.addInput("lock_reason", checkLockReason(rec.LockReason))
+		f.addInputError("lock_reason", checkLockReason(rec.LockReason))
 	case rec.Locked:
 		u.LockedAt, u.LockReason = cmp.Or(rec.LockedAt.UTC(), f.now), rec.LockReason
 	}
@@ -149,7 +149,7 @@ func (f *faults) readLock(rec *Record, u *idp.User) {
 func CheckPasswordHash(encoded string) error {
 	if _, err := parsePHC(encoded); err != nil {
 		detail := strings.TrimPrefix(err.Error(), errPHC.Error()+": ")
-		if name := foreignHash(encoded); name != "" {
+		if name := findForeignAlgorithm(encoded); name != "" {
 			detail = name + " is not supported: want argon2id or pbkdf2-sha256 in PHC form; leave out any other hash and set a new password"
 		}
 		return &InputError{"password_hash", "invalid", detail}
@@ -157,8 +157,8 @@ func CheckPasswordHash(encoded string) error {
 	return nil
 }
 
-// foreignHash returns the algorithm of a hash made by other software, by its prefix.
-func foreignHash(encoded string) string {
+// findForeignAlgorithm returns the algorithm of a hash made by other software, by its prefix.
+func findForeignAlgorithm(encoded string) string {
 	for _, known := range [][2]string{
 		{"$2a$", "bcrypt"}, {"$2b$", "bcrypt"}, {"$2y$", "bcrypt"}, {"$scrypt$", "scrypt"}, {"$7$", "scrypt"}, {"$y$", "yescrypt"},
 		{"$argon2i$", "argon2i"}, {"$argon2d$", "argon2d"}, {"$pbkdf2-sha512$", "pbkdf2-sha512"}, {"$pbkdf2$", "pbkdf2 with SHA-1"},

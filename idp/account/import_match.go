@@ -34,7 +34,7 @@ func (im *importer) checkUnclaimed(ctx context.Context, l *ImportLine, p *idp.Im
 	var before idp.UserID // a deleted user who had the NameIDs
 	had := 0
 	for _, key := range sortedKeys(l.Record.NameIDs) {
-		scope, _, _, err := im.keys.of(ctx, key)
+		scope, _, _, err := im.finder.findScope(ctx, key)
 		if err != nil {
 			return nil, err
 		}
@@ -47,7 +47,7 @@ func (im *importer) checkUnclaimed(ctx context.Context, l *ImportLine, p *idp.Im
 		}
 		_, err = im.s.Store.User(ctx, owner)
 		switch {
-		case errors.Is(err, idp.ErrNotFound) && p.Deleted && (before == "" || before == owner):
+		case errors.Is(err, idp.ErrNotFound) && p.IsDeleted && (before == "" || before == owner):
 			before = owner
 			had++
 		case errors.Is(err, idp.ErrNotFound):
@@ -64,7 +64,7 @@ func (im *importer) checkUnclaimed(ctx context.Context, l *ImportLine, p *idp.Im
 	case had == 0:
 		return p, nil
 	case had == len(l.Record.NameIDs):
-		im.result.Present = append(im.result.Present, l.Line)
+		im.result.PresentLines = append(im.result.PresentLines, l.Line)
 	default:
 		im.addProblem(l.Line, "name_ids", "some of them belonged to a user who was deleted here, and others did not")
 	}
@@ -114,9 +114,9 @@ func (im *importer) compareUser(ctx context.Context, l *ImportLine, p *idp.Impor
 	case len(more)+len(disclosed) > 0:
 		known := *existing
 		known.Emails = disclosed
-		return &idp.ImportedUser{User: &known, NameIDs: more, Existing: true}, nil
+		return &idp.ImportedUser{User: &known, NameIDs: more, AlreadyExists: true}, nil
 	default:
-		im.result.Present = append(im.result.Present, l.Line)
+		im.result.PresentLines = append(im.result.PresentLines, l.Line)
 	}
 	return nil, nil
 }
@@ -170,8 +170,8 @@ func hasValues(p, said *idp.Profile) bool {
 		full.VerifiedAt = p.VerifiedAt
 	}
 	for _, f := range profileFields {
-		if *f.at(&full) == "" {
-			*f.at(&full) = *f.at(p)
+		if *f.locate(&full) == "" {
+			*f.locate(&full) = *f.locate(p)
 		}
 	}
 	return len(changedFields(p, &full)) == 0

@@ -74,10 +74,10 @@ func (h *house) take(text string, o ImportOptions) *ImportResult {
 // checkResult checks a result: counts, and for each problem its line and some words.
 func checkResult(t *testing.T, got *ImportResult, added, extended int, present []int, problems ...string) {
 	t.Helper()
-	if got.Added != added || got.Extended != extended {
-		t.Errorf("%d added, %d extended; want %d, %d", got.Added, got.Extended, added, extended)
+	if got.AddedCount != added || got.ExtendedCount != extended {
+		t.Errorf("%d added, %d extended; want %d, %d", got.AddedCount, got.ExtendedCount, added, extended)
 	}
-	if diff := cmp.Diff(present, got.Present); diff != "" {
+	if diff := cmp.Diff(present, got.PresentLines); diff != "" {
 		t.Errorf("present (-want +got):\n%s", diff)
 	}
 	for i := range max(len(problems), len(got.Problems)) {
@@ -116,7 +116,7 @@ func TestImportKeepsRecordAndNameIDs(t *testing.T) {
 		ID: u.ID, Emails: []idp.Email{{Address: "Ann@example.gov", ConfirmedAt: made}, {Address: "ann@home.example", ConfirmedAt: made}},
 		PasswordHash:      "$pbkdf2-sha256$i=1000$c2FsdHNhbHRzYWx0c2FsdA$MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI",
 		PasswordChangedAt: made, TOTPs: []idp.TOTP{{Secret: []byte("Hello!\xde\xad\xbe\xef"), Period: 60, AddedAt: made}},
-		Proofed: &idp.Proofed{Level: idp.IALFacialMatch}, Role: "staff",
+		Proofing: &idp.Proofing{Level: idp.IALFacialMatch}, Role: "staff",
 		LockedAt: h.now, LockReason: "left", CreatedAt: made, UpdatedAt: h.now,
 	}
 	if diff := cmp.Diff(want, u); diff != "" {
@@ -302,7 +302,7 @@ func TestImportAllowsUnregisteredProviders(t *testing.T) {
 	checkResult(t, h.take(line, ImportOptions{}), 0, 0, nil, "name_ids.Parks", "name_ids.https://a.example/#x")
 	result := h.take(line, ImportOptions{Unregistered: true})
 	checkResult(t, result, 1, 0, nil)
-	if diff := cmp.Diff([]string{"Parks", "https://a.example/#x"}, sortedKeys(map[string]bool{result.Unregistered[0]: true, result.Unregistered[1]: true})); diff != "" {
+	if diff := cmp.Diff([]string{"Parks", "https://a.example/#x"}, sortedKeys(map[string]bool{result.UnregisteredKeys[0]: true, result.UnregisteredKeys[1]: true})); diff != "" {
 		t.Errorf("unregistered (-want +got):\n%s", diff)
 	}
 	scopes, err := h.store.NameIDScopes(t.Context())

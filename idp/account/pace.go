@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// work is the cost of computing a hash, apart from the password. Its JSON is part of a
+// cost is the cost of computing a hash, apart from the password. Its JSON is part of a
 // document; see works.
-type work struct {
+type hashCost struct {
 	Algorithm string `json:"algorithm"`
 	// Memory in KiB, Time in passes, Threads: argon2id.
 	Memory  uint32 `json:"memory,omitempty"`
@@ -20,7 +20,7 @@ type work struct {
 }
 
 // isValid reports whether parsePHC accepts hashes of this cost.
-func (w work) isValid() bool {
+func (w hashCost) isValid() bool {
 	switch w.Algorithm {
 	case algArgon2id:
 		return w.Memory >= minMemory && w.Memory <= maxMemory && w.Time >= 1 && w.Time <= maxTime &&
@@ -31,16 +31,16 @@ func (w work) isValid() bool {
 	return false
 }
 
-// isAtLeast reports whether a hash of the work costs no less than one of the other, on any
+// covers reports whether a hash of the work costs no less than one of the other, on any
 // machine.
-func (w work) isAtLeast(o work) bool {
+func (w hashCost) covers(o hashCost) bool {
 	return w.Algorithm == o.Algorithm && w.Memory >= o.Memory && w.Time >= o.Time && w.Threads <= o.Threads && w.Iterations >= o.Iterations
 }
 
 // compare orders works by their approximate time, the longest first: PBKDF2, of which a list
 // holds one, and then argon2id by the memory that each thread processes.
-func (w work) compare(o work) int {
-	each := func(w work) int { return int(w.Memory) * int(w.Time) / max(1, int(w.Threads)) }
+func (w hashCost) compare(o hashCost) int {
+	each := func(w hashCost) int { return int(w.Memory) * int(w.Time) / max(1, int(w.Threads)) }
 	return cmp.Or(-cmp.Compare(w.Iterations, o.Iterations), -cmp.Compare(each(w), each(o)),
 		-cmp.Compare(w.Memory, o.Memory), -cmp.Compare(w.Time, o.Time))
 }
@@ -48,26 +48,26 @@ func (w work) compare(o work) int {
 // Effort is the cost of one comparison. The zero Effort belongs to a password too long to be
 // compared.
 type Effort struct {
-	work work
-	took time.Duration
+	cost hashCost
+	duration time.Duration
 }
 
 const (
-	// calibration is the number of measured iterations of PBKDF2. Its time is proportional
+	// calibrationIterations is the number of measured iterations of PBKDF2. Its time is proportional
 	// to them.
-	calibration = 50_000
+	calibrationIterations = 50_000
 	// calibrationRuns is how often a work is measured. The fastest run counts.
 	calibrationRuns = 2
 	// slack is the factor by which every "no" takes longer than that, so that the small
 	// differences between two runs of a hash do not show.
 	slack = 2
-	// measurable is the shortest hash that shows how busy the machine is. Shorter hashes
+	// minMeasurable is the shortest hash that shows how busy the machine is. Shorter hashes
 	// mostly measure the scheduler.
-	measurable = 10 * time.Millisecond
+	minMeasurable = 10 * time.Millisecond
 	// maxLevel limits how busy a machine is assumed to be.
 	maxLevel = 4
-	// levelHeld is how long the machine is assumed to stay as busy as measured.
-	levelHeld = time.Minute
+	// levelDuration is how long the machine is assumed to stay as busy as measured.
+	levelDuration = time.Minute
 )
 
 // pace makes every "no" take equally long, and longer than the most expensive hash in use. The
@@ -83,71 +83,71 @@ const (
 // slots can see that in the answers to other attempts.
 type pace struct {
 	mu sync.Mutex
-	// idle is the time of each work on this machine without other load.
-	idle    map[work]time.Duration
-	dearest time.Duration // the longest time in idle
+	// idleTimes is the time of each work on this machine without other load.
+	idleTimes    map[hashCost]time.Duration
+	longestTime time.Duration // the longest time in idle
 	// level is the current slowdown of hashes as a factor, valid until heldTo.
 	level  time.Duration
-	heldTo time.Time
+	levelExpiresAt time.Time
 }
 
 // isMeasured reports whether the time of the work was measured.
-func (p *pace) isMeasured(w work) bool {
+func (p *pace) isMeasured(w hashCost) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	_, ok := p.idle[w]
+	_, ok := p.idleTimes[w]
 	return ok
 }
 
-// coversWork reports whether a "no" takes long enough for the work.
-func (p *pace) coversWork(w work) bool {
+// coversCost reports whether a "no" takes long enough for the work.
+func (p *pace) coversCost(w hashCost) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for o := range p.idle {
-		if o.isAtLeast(w) {
+	for o := range p.idleTimes {
+		if o.covers(w) {
 			return true
 		}
 	}
 	return false
 }
 
-func (p *pace) recordTime(w work, took time.Duration) {
+func (p *pace) recordTime(w hashCost, took time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.idle == nil {
-		p.idle = make(map[work]time.Duration)
+	if p.idleTimes == nil {
+		p.idleTimes = make(map[hashCost]time.Duration)
 	}
-	if _, ok := p.idle[w]; !ok { // false if another attempt was faster
-		p.idle[w] = took
-		p.dearest = max(p.dearest, took)
+	if _, ok := p.idleTimes[w]; !ok { // false if another attempt was faster
+		p.idleTimes[w] = took
+		p.longestTime = max(p.longestTime, took)
 	}
 }
 
-// remainingTime returns how much longer a "no" must take after the effort.
-func (p *pace) remainingTime(spent Effort) time.Duration {
+// computeDelay returns how much longer a "no" must take after the effort.
+func (p *pace) computeDelay(spent Effort) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := time.Now()
-	if !p.heldTo.After(now) {
+	if !p.levelExpiresAt.After(now) {
 		p.level = 1
 	}
-	if idle := p.idle[spent.work]; idle >= measurable {
+	if idle := p.idleTimes[spent.cost]; idle >= minMeasurable {
 		level := time.Duration(1)
-		for level < maxLevel && spent.took > slack*level*idle {
+		for level < maxLevel && spent.duration > slack*level*idle {
 			level *= 2
 		}
 		if level > 1 && level >= p.level {
-			p.level, p.heldTo = level, now.Add(levelHeld)
+			p.level, p.levelExpiresAt = level, now.Add(levelDuration)
 		}
 	}
-	return slack*p.level*p.dearest - spent.took
+	return slack*p.level*p.longestTime - spent.duration
 }
 
 // calibrate measures how long hashes of the current cost, and of the works, take on this
 // machine, unless that is already known.
-func (h *Hasher) calibrate(ctx context.Context, works ...work) error {
-	for _, w := range append(works, h.currentParams().workOf()) {
-		if h.pace.isMeasured(w) || !w.isValid() && w != h.currentParams().workOf() {
+func (h *Hasher) calibrate(ctx context.Context, works ...hashCost) error {
+	for _, w := range append(works, h.newParams().computeCost()) {
+		if h.pace.isMeasured(w) || !w.isValid() && w != h.newParams().computeCost() {
 			continue
 		}
 		took, err := h.measureIdle(ctx, w)
@@ -159,15 +159,15 @@ func (h *Hasher) calibrate(ctx context.Context, works ...work) error {
 	return nil
 }
 
-func (h *Hasher) measureIdle(ctx context.Context, w work) (best time.Duration, err error) {
-	p := phc{alg: w.Algorithm, memory: w.Memory, time: w.Time, threads: w.Threads, iterations: min(calibration, w.Iterations), salt: make([]byte, saltSize)}
+func (h *Hasher) measureIdle(ctx context.Context, w hashCost) (best time.Duration, err error) {
+	p := phc{alg: w.Algorithm, memory: w.Memory, time: w.Time, threads: w.Threads, iterations: min(calibrationIterations, w.Iterations), salt: make([]byte, saltSize)}
 	for i := range calibrationRuns {
-		_, spent, err := h.deriveInSlot(ctx, p, "calibration")
+		_, spent, err := h.deriveKey(ctx, p, "calibration")
 		if err != nil {
 			return 0, err
 		}
-		if i == 0 || spent.took < best {
-			best = spent.took
+		if i == 0 || spent.duration < best {
+			best = spent.duration
 		}
 	}
 	if w.Algorithm == algPBKDF2 {
@@ -182,7 +182,7 @@ func (h *Hasher) Delay(ctx context.Context, spent Effort) {
 	if err := h.calibrate(ctx); err != nil {
 		return // the client has gone
 	}
-	wait := time.NewTimer(h.pace.remainingTime(spent))
+	wait := time.NewTimer(h.pace.computeDelay(spent))
 	defer wait.Stop()
 	select {
 	case <-wait.C:
@@ -195,8 +195,8 @@ func (h *Hasher) Delay(ctx context.Context, spent Effort) {
 func (h *Hasher) PeakMemory() int64 {
 	h.pace.mu.Lock()
 	defer h.pace.mu.Unlock()
-	most := h.currentParams().memory
-	for w := range h.pace.idle {
+	most := h.newParams().memory
+	for w := range h.pace.idleTimes {
 		most = max(most, w.Memory)
 	}
 	return int64(most) * 1024 * int64(cap(h.slots))

@@ -32,7 +32,7 @@ type meter struct {
 // password is wrong.
 func (m *meter) attach(h *Hasher) {
 	m.busy.Store(1)
-	h.measure = func(w work, _ func()) time.Duration {
+	h.measure = func(w hashCost, _ func()) time.Duration {
 		d := time.Duration(w.Iterations) * time.Microsecond
 		if w.Algorithm == algArgon2id {
 			d = time.Duration(w.Memory) * time.Duration(w.Time) * time.Millisecond / time.Duration(w.Threads)
@@ -122,7 +122,7 @@ func TestEveryNoTakesAsLong(t *testing.T) {
 			case busy > slack:
 				want *= 2
 			}
-			time.Sleep(levelHeld) // on the clock of the test
+			time.Sleep(levelDuration) // on the clock of the test
 			if got := no("first@example.gov", password); got != want {
 				t.Errorf("%d times busy: no to no one takes %s, want %s", busy, got, want)
 			}
@@ -163,7 +163,7 @@ func TestFailureDelayHoldsNoSlot(t *testing.T) {
 			if len(answered) > 0 {
 				t.Fatalf("attempt %d was answered at once", i)
 			}
-			if n := h.Hasher.room.turns; n != newRoom(cheap.Slots).turns || len(h.Hasher.slots) != 0 {
+			if n := h.Hasher.queue.turns; n != newRoom(cheap.Slots).turns || len(h.Hasher.slots) != 0 {
 				t.Errorf("attempt %d holds a turn or a slot: %d turns are free, %d slots are taken", i, n, len(h.Hasher.slots))
 			}
 			begun := time.Now()
@@ -189,7 +189,7 @@ func TestHashCostsSurviveRestart(t *testing.T) {
 		if err := h.Prepare(h.t.Context()); err != nil {
 			h.t.Fatal(err)
 		}
-		return h.Hasher.pace.remainingTime(Effort{}), h.store.Changes() - before
+		return h.Hasher.pace.computeDelay(Effort{}), h.store.Changes() - before
 	}
 	const cheapTakes, dearTakes = slack * 64 * time.Millisecond, slack * 600 * time.Millisecond
 
@@ -208,7 +208,7 @@ func TestHashCostsSurviveRestart(t *testing.T) {
 		if n := h.store.Changes() - before; n != 2 {
 			t.Errorf("import made %d changes, want the users and the document", n)
 		}
-		if takes := h.Hasher.pace.remainingTime(Effort{}); takes != dearTakes {
+		if takes := h.Hasher.pace.computeDelay(Effort{}); takes != dearTakes {
 			t.Errorf("in the server that imported: a no takes %s", takes)
 		}
 		before = h.store.Changes()
@@ -232,7 +232,7 @@ func TestHashCostsSurviveRestart(t *testing.T) {
 			t.Fatal(err)
 		}
 		h.attempt("wrong", step{email: alice})
-		if takes := h.Hasher.pace.remainingTime(Effort{}); takes != dearTakes {
+		if takes := h.Hasher.pace.computeDelay(Effort{}); takes != dearTakes {
 			t.Errorf("a no takes %s", takes)
 		}
 		if takes, changes := restart(h); takes != dearTakes || changes != 0 {
@@ -246,12 +246,12 @@ func TestHashCostsSurviveRestart(t *testing.T) {
 func TestMergedWorkListStaysShort(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		var works []work
+		var works []hashCost
 		most := 0
 		for range rapid.IntRange(1, 60).Draw(t, "n") {
-			w := work{Algorithm: algPBKDF2, Iterations: rapid.IntRange(minIterations, 2*maxIterations).Draw(t, "i")}
+			w := hashCost{Algorithm: algPBKDF2, Iterations: rapid.IntRange(minIterations, 2*maxIterations).Draw(t, "i")}
 			if rapid.Bool().Draw(t, "argon2id") {
-				w = work{
+				w = hashCost{
 					Algorithm: algArgon2id, Memory: uint32(rapid.IntRange(8*maxThreads, maxMemory/4).Draw(t, "m")),
 					Time: uint32(rapid.IntRange(1, maxTime).Draw(t, "t")), Threads: uint8(rapid.IntRange(1, 4).Draw(t, "p")),
 				}
@@ -259,7 +259,7 @@ func TestMergedWorkListStaysShort(t *testing.T) {
 			if !w.isValid() {
 				t.Fatalf("%+v is not valid", w)
 			}
-			works = mergeWorks(works, []work{w})
+			works = mergeWorks(works, []hashCost{w})
 			most = max(most, w.Iterations)
 		}
 		if len(works) > maxWorks {
@@ -270,7 +270,7 @@ func TestMergedWorkListStaysShort(t *testing.T) {
 		}
 		for i, w := range works {
 			for j, o := range works {
-				if i != j && o.isAtLeast(w) {
+				if i != j && o.covers(w) {
 					t.Fatalf("%+v covers %+v", o, w)
 				}
 			}

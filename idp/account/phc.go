@@ -45,13 +45,13 @@ type phc struct {
 	salt, key    []byte
 }
 
-// workOf returns the cost of computing the hash.
-func (p phc) workOf() work {
+// computeCost returns the cost of computing the hash.
+func (p phc) computeCost() hashCost {
 	if p.alg == algPBKDF2 {
 		blocks := max(1, (len(p.key)+sha256.Size-1)/sha256.Size) // RFC 8018 §5.2: each costs as much as the first
-		return work{Algorithm: p.alg, Iterations: p.iterations * blocks}
+		return hashCost{Algorithm: p.alg, Iterations: p.iterations * blocks}
 	}
-	return work{Algorithm: p.alg, Memory: p.memory, Time: p.time, Threads: p.threads}
+	return hashCost{Algorithm: p.alg, Memory: p.memory, Time: p.time, Threads: p.threads}
 }
 
 // errPHC never quotes the hash, because errors reach logs.

@@ -23,8 +23,8 @@ const LevelNone = "none"
 // maxProfileText is the longest value of a profile, in bytes.
 const maxProfileText = 255
 
-// maxAhead is how far an entered time may be in the future, because clocks differ.
-const maxAhead = 5 * time.Minute
+// maxClockSkew is how far an entered time may be in the future, because clocks differ.
+const maxClockSkew = 5 * time.Minute
 
 // InputErrors lists all problems of an input, at least one.
 type InputErrors []*InputError
@@ -50,37 +50,37 @@ func (e InputErrors) Unwrap() []error {
 // the value in its stored form, or ok false if it does not have the form that want describes.
 type profileField struct {
 	name  string
-	at    func(*idp.Profile) *string
+	locate    func(*idp.Profile) *string
 	check func(string) (kept string, ok bool)
-	want  string
+	rule  string
 }
 
 var profileFields = []profileField{
-	{"first_name", func(p *idp.Profile) *string { return &p.FirstName }, plainText, wantText},
-	{"middle_name", func(p *idp.Profile) *string { return &p.MiddleName }, plainText, wantText},
-	{"last_name", func(p *idp.Profile) *string { return &p.LastName }, plainText, wantText},
-	{"address1", func(p *idp.Profile) *string { return &p.Address1 }, plainText, wantText},
-	{"address2", func(p *idp.Profile) *string { return &p.Address2 }, plainText, wantText},
-	{"city", func(p *idp.Profile) *string { return &p.City }, plainText, wantText},
-	{"state", func(p *idp.Profile) *string { return &p.State }, plainText, wantText},
+	{"first_name", func(p *idp.Profile) *string { return &p.FirstName }, cleanText, textRule},
+	{"middle_name", func(p *idp.Profile) *string { return &p.MiddleName }, cleanText, textRule},
+	{"last_name", func(p *idp.Profile) *string { return &p.LastName }, cleanText, textRule},
+	{"address1", func(p *idp.Profile) *string { return &p.Address1 }, cleanText, textRule},
+	{"address2", func(p *idp.Profile) *string { return &p.Address2 }, cleanText, textRule},
+	{"city", func(p *idp.Profile) *string { return &p.City }, cleanText, textRule},
+	{"state", func(p *idp.Profile) *string { return &p.State }, cleanText, textRule},
 	{"zipcode", func(p *idp.Profile) *string { return &p.Zipcode }, cleanZIP, "must be five digits, or a ZIP+4 code of which the first five are kept"},
 	{"dob", func(p *idp.Profile) *string { return &p.DOB }, nil, "must be a date of the form YYYY-MM-DD, from 1900 on and not in the future"},
-	{"ssn", func(p *idp.Profile) *string { return &p.SSN }, matcher(ssnForm), "must be nine digits, as 123456789 or 123-45-6789"},
-	{"phone", func(p *idp.Profile) *string { return &p.Phone }, matcher(phoneForm), "must be in E.164 form: +, the country code and the number, without spaces, as +12025550123"},
+	{"ssn", func(p *idp.Profile) *string { return &p.SSN }, newMatcher(ssnPattern), "must be nine digits, as 123456789 or 123-45-6789"},
+	{"phone", func(p *idp.Profile) *string { return &p.Phone }, newMatcher(phonePattern), "must be in E.164 form: +, the country code and the number, without spaces, as +12025550123"},
 }
 
 var (
-	ssnForm   = regexp.MustCompile(`^(?:[0-9]{9}|[0-9]{3}-[0-9]{2}-[0-9]{4})$`)
-	phoneForm = regexp.MustCompile(`^\+[1-9][0-9]{6,14}$`)
-	zipForm   = regexp.MustCompile(`^[0-9]{5}(?:-?[0-9]{4})?$`)
+	ssnPattern   = regexp.MustCompile(`^(?:[0-9]{9}|[0-9]{3}-[0-9]{2}-[0-9]{4})$`)
+	phonePattern = regexp.MustCompile(`^\+[1-9][0-9]{6,14}$`)
+	zipPattern   = regexp.MustCompile(`^[0-9]{5}(?:-?[0-9]{4})?$`)
 )
 
-const wantText = "must be text of at most 255 bytes that can be seen, without control characters"
+const textRule = "must be text of at most 255 bytes that can be seen, without control characters"
 
-// plainText accepts text that XML can carry and a page can show. A service provider shows it beside
+// cleanText accepts text that XML can carry and a page can show. A service provider shows it beside
 // other text, so it must not change the writing direction of the text after it. The marks used in
 // names only affect their neighbor.
-func plainText(s string) (string, bool) {
+func cleanText(s string) (string, bool) {
 	s = norm.NFC.String(s)
 	return s, isOneLine(s) && len(s) <= maxProfileText && !strings.ContainsFunc(s, changesDirection) && (s == "" || isVisible(s))
 }
@@ -106,10 +106,10 @@ func isOneLine(s string) bool {
 }
 
 func cleanZIP(s string) (string, bool) {
-	return s[:min(5, len(s))], zipForm.MatchString(s)
+	return s[:min(5, len(s))], zipPattern.MatchString(s)
 }
 
-func matcher(form *regexp.Regexp) func(string) (string, bool) {
+func newMatcher(form *regexp.Regexp) func(string) (string, bool) {
 	return func(s string) (string, bool) { return s, form.MatchString(s) }
 }
 
@@ -129,11 +129,11 @@ func CheckProfile(p *idp.Profile, now time.Time) (*idp.Profile, error) {
 	if p.Level != idp.IALVerified && p.Level != idp.IALFacialMatch {
 		wrong = append(wrong, &InputError{"level", "invalid", "must be verified or facial-match"})
 	}
-	if p.VerifiedAt.After(now.Add(maxAhead)) {
+	if p.VerifiedAt.After(now.Add(maxClockSkew)) {
 		wrong = append(wrong, &InputError{"verified_at", "invalid", "is in the future"})
 	}
 	for _, f := range profileFields {
-		value := f.at(&kept)
+		value := f.locate(&kept)
 		*value = strings.TrimSpace(*value)
 		if *value == "" {
 			if f.name == "first_name" || f.name == "last_name" {
@@ -148,7 +148,7 @@ func CheckProfile(p *idp.Profile, now time.Time) (*idp.Profile, error) {
 			*value, ok = f.check(*value)
 		}
 		if !ok {
-			wrong = append(wrong, &InputError{f.name, "invalid", f.want})
+			wrong = append(wrong, &InputError{f.name, "invalid", f.rule})
 		}
 	}
 	if len(wrong) > 0 {
@@ -164,7 +164,7 @@ func ProfileFields(p *idp.Profile) []string {
 		return names
 	}
 	for _, f := range profileFields {
-		if *f.at(p) != "" {
+		if *f.locate(p) != "" {
 			names = append(names, f.name)
 		}
 	}
@@ -176,15 +176,15 @@ func ProfileFields(p *idp.Profile) []string {
 func MissingFields(p *idp.Profile) []string {
 	missing := []string{}
 	for _, f := range profileFields {
-		if *f.at(p) == "" && !slices.Contains([]string{"middle_name", "address2", "phone"}, f.name) {
+		if *f.locate(p) == "" && !slices.Contains([]string{"middle_name", "address2", "phone"}, f.name) {
 			missing = append(missing, f.name)
 		}
 	}
 	return missing
 }
 
-// levelOf returns the identity level; LevelNone for nil.
-func levelOf(p *idp.Proofed) string {
+// getLevel returns the identity level; LevelNone for nil.
+func getLevel(p *idp.Proofing) string {
 	if p == nil {
 		return LevelNone
 	}
@@ -202,7 +202,7 @@ func changedFields(before, after *idp.Profile) []string {
 		names = append(names, "verified_at")
 	}
 	for _, f := range profileFields {
-		if *f.at(b) != *f.at(a) {
+		if *f.locate(b) != *f.locate(a) {
 			names = append(names, f.name)
 		}
 	}
@@ -211,7 +211,7 @@ func changedFields(before, after *idp.Profile) []string {
 
 // Profile unseals a user's proofed identity. It returns nil for a user without one.
 func (s *Service) Profile(ctx context.Context, u *idp.User) (*idp.Profile, error) {
-	if u.Proofed == nil {
+	if u.Proofing == nil {
 		return nil, nil
 	}
 	p, err := s.Store.Profile(ctx, u.ID)
@@ -224,15 +224,15 @@ func (s *Service) Profile(ctx context.Context, u *idp.User) (*idp.Profile, error
 	return p, nil
 }
 
-// Verified is the result of Verify.
-type Verified struct {
+// VerifyResult is the result of Verify.
+type VerifyResult struct {
 	User *idp.User
 	// Profile is the user's profile after the change; nil for none.
 	Profile *idp.Profile
 	// Before and After are levels: LevelNone, verified or facial-match.
 	Before, After string
-	// Changed lists the changed values, including level and verified_at.
-	Changed []string
+	// ChangedFields lists the changed values, including level and verified_at.
+	ChangedFields []string
 }
 
 // Verify replaces a user's proofed identity, or removes it with nil. VerifiedAt is set to now if it
@@ -240,7 +240,7 @@ type Verified struct {
 //
 // Sessions continue, because they hold the factors that the user has proved, and every request
 // reads the proofed identity from the user's record. Errors: InputErrors; idp.ErrNotFound.
-func (s *Service) Verify(ctx context.Context, email string, p *idp.Profile, dryRun bool, actor string) (*Verified, error) {
+func (s *Service) Verify(ctx context.Context, email string, p *idp.Profile, dryRun bool, actor string) (*VerifyResult, error) {
 	u, err := s.Lookup(ctx, email)
 	if err != nil {
 		return nil, err
@@ -256,16 +256,16 @@ func (s *Service) Verify(ctx context.Context, email string, p *idp.Profile, dryR
 	if err != nil {
 		return nil, err
 	}
-	v := &Verified{
-		User: u, Profile: p, Before: levelOf(before.Proofed()), After: levelOf(p.Proofed()), Changed: changedFields(before, p),
+	v := &VerifyResult{
+		User: u, Profile: p, Before: getLevel(before.Proofing()), After: getLevel(p.Proofing()), ChangedFields: changedFields(before, p),
 	}
-	if !dryRun && len(v.Changed) > 0 {
-		e := changeEvent(idp.AuditUserVerify, u.ID, actor)
-		e.Detail = map[string]string{"level": v.After, "fields": strings.Join(v.Changed, " ")}
+	if !dryRun && len(v.ChangedFields) > 0 {
+		e := newChangeEvent(idp.AuditUserVerify, u.ID, actor)
+		e.Detail = map[string]string{"level": v.After, "fields": strings.Join(v.ChangedFields, " ")}
 		if err := s.Store.SetProfile(ctx, u.ID, p, now, e); err != nil {
 			return nil, fmt.Errorf("user.verify: %w", err)
 		}
 	}
-	u.Proofed = p.Proofed()
+	u.Proofing = p.Proofing()
 	return v, nil
 }

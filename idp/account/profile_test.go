@@ -133,7 +133,7 @@ func TestVerifyStoresProfileAndAuditsFieldNames(t *testing.T) {
 	h.session(u.ID, "s1")
 	before := len(h.audit())
 	dry, err := h.Verify(t.Context(), alice, proofedProfile(), true, actor)
-	if err != nil || dry.Before != LevelNone || dry.After != idp.IALVerified || len(dry.Changed) != 13 {
+	if err != nil || dry.Before != LevelNone || dry.After != idp.IALVerified || len(dry.ChangedFields) != 13 {
 		t.Fatalf("dry run: %+v, %v", dry, err)
 	}
 	if h.profile(u.ID) != nil || len(h.audit()) != before {
@@ -152,13 +152,13 @@ func TestVerifyStoresProfileAndAuditsFieldNames(t *testing.T) {
 	}
 	for _, v := range e.Detail {
 		for _, f := range profileFields {
-			if value := *f.at(proofedProfile()); len(value) > 2 && strings.Contains(v, value) {
+			if value := *f.locate(proofedProfile()); len(value) > 2 && strings.Contains(v, value) {
 				t.Errorf("the audit trail says %q", value)
 			}
 		}
 	}
 	// The same profile changes nothing, another one replaces it, and nil removes it.
-	if v, err := h.Verify(t.Context(), alice, proofedProfile(), false, actor); err != nil || len(v.Changed) != 0 || len(h.audit()) != before+1 {
+	if v, err := h.Verify(t.Context(), alice, proofedProfile(), false, actor); err != nil || len(v.ChangedFields) != 0 || len(h.audit()) != before+1 {
 		t.Errorf("the same again: %+v, %v", v, err)
 	}
 	now := h.now

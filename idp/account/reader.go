@@ -31,8 +31,8 @@ type Line struct {
 	// Record is nil if there are Problems, or if an earlier line is identical.
 	Record   *Record
 	Problems InputErrors
-	// Same is the number of the identical earlier line, or 0.
-	Same int
+	// DuplicateLine is the number of the identical earlier line, or 0.
+	DuplicateLine int
 }
 
 // FileError is returned for a file that cannot be read any further.
@@ -47,11 +47,11 @@ func (e *FileError) Error() string { return fmt.Sprintf("line %d: %s", e.Line, e
 // only hashes of the values that must be unique.
 type RecordReader struct {
 	next func() (Line, error)
-	seen map[[16]byte]place
+	seen map[[16]byte]location
 }
 
-// place is the line that contains a key, and a hash of its record.
-type place struct {
+// location is the line that contains a key, and a hash of its record.
+type location struct {
 	line int
 	sum  [16]byte
 }
@@ -60,7 +60,7 @@ type place struct {
 // that begins with a brace or a bracket is JSON. The error is a *FileError, or an error of the
 // source.
 func NewRecordReader(source io.Reader, format string) (*RecordReader, error) {
-	limited := &bounded{source: source}
+	limited := &boundedReader{source: source}
 	limited.allowRecord()
 	in := bufio.NewReaderSize(limited, peekSize)
 	head, err := in.Peek(peekSize)
@@ -82,7 +82,7 @@ func NewRecordReader(source io.Reader, format string) (*RecordReader, error) {
 			format = FormatJSON
 		}
 	}
-	r := &RecordReader{seen: make(map[[16]byte]place)}
+	r := &RecordReader{seen: make(map[[16]byte]location)}
 	if format == FormatJSON {
 		r.next = newJSONReader(in, limited, head)
 		return r, nil
@@ -98,19 +98,19 @@ func NewRecordReader(source io.Reader, format string) (*RecordReader, error) {
 func (r *RecordReader) Next() (Line, error) {
 	l, err := r.next()
 	if err == nil && l.Record != nil {
-		r.checkRepeated(&l)
+		r.checkDuplicates(&l)
 	}
 	return l, err
 }
 
-// checkRepeated finds email addresses and NameIDs that an earlier line contains.
-func (r *RecordReader) checkRepeated(l *Line) {
+// checkDuplicates finds email addresses and NameIDs that an earlier line contains.
+func (r *RecordReader) checkDuplicates(l *Line) {
 	text, err := json.Marshal(l.Record)
 	if err != nil {
 		l.Problems, l.Record = InputErrors{{"", "invalid", "cannot be read"}}, nil
 		return
 	}
-	here := place{l.Number, hashText(string(text))}
+	here := location{l.Number, hashText(string(text))}
 	type key struct {
 		field string
 		sum   [16]byte
@@ -127,7 +127,7 @@ func (r *RecordReader) checkRepeated(l *Line) {
 		switch {
 		case !ok:
 		case before.sum == here.sum:
-			l.Same, l.Record = before.line, nil
+			l.DuplicateLine, l.Record = before.line, nil
 			return
 		default:
 			l.Problems = append(l.Problems, &InputError{fieldName(k.field), "taken", fmt.Sprintf("is on line %d already", before.line)})
@@ -148,8 +148,8 @@ func hashText(s string) [16]byte {
 	return [16]byte(sum[:16])
 }
 
-// bounded stops reading when one record is too large; see allowRecord.
-type bounded struct {
+// boundedReader stops reading when one record is too large; see allowRecord.
+type boundedReader struct {
 	source io.Reader
 	left   int
 }
@@ -158,9 +158,9 @@ var errTooLong = errors.New("record too long")
 
 // allowRecord must be called before each record. Buffers read ahead, so the limit exceeds
 // maxRecord by their size.
-func (b *bounded) allowRecord() { b.left = maxRecord + 128<<10 }
+func (b *boundedReader) allowRecord() { b.left = maxRecord + 128<<10 }
 
-func (b *bounded) Read(p []byte) (int, error) {
+func (b *boundedReader) Read(p []byte) (int, error) {
 	if b.left <= 0 {
 		return 0, errTooLong
 	}

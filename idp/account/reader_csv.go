@@ -18,13 +18,13 @@ import (
 // service provider.
 type csvReader struct {
 	r       *csv.Reader
-	limited *bounded
+	limit *boundedReader
 	columns []string // paths: "emails", "profile.ssn", "name_ids.Parks"
 	line    int      // where the last record began
 }
 
-func newCSVReader(in *bufio.Reader, limited *bounded) (next func() (Line, error), err error) {
-	c := &csvReader{r: csv.NewReader(in), limited: limited}
+func newCSVReader(in *bufio.Reader, limited *boundedReader) (next func() (Line, error), err error) {
+	c := &csvReader{r: csv.NewReader(in), limit: limited}
 	c.r.FieldsPerRecord = -1
 	c.r.ReuseRecord = true
 	limited.allowRecord()
@@ -33,7 +33,7 @@ func newCSVReader(in *bufio.Reader, limited *bounded) (next func() (Line, error)
 	case errors.Is(err, io.EOF):
 		return nil, &FileError{1, "the file is empty; its first line must name the columns"}
 	case err != nil:
-		return nil, c.fileError(err)
+		return nil, c.newFileError(err)
 	}
 	c.line, _ = c.r.FieldPos(0)
 	if err := c.readHeader(header); err != nil {
@@ -51,11 +51,11 @@ func (c *csvReader) readHeader(header []string) error {
 	var faults []string
 	for i, name := range header {
 		name = strings.TrimSpace(name)
-		path, ok := columnPath(name)
+		path, ok := parseColumn(name)
 		whole, _, part := strings.Cut(path, ".")
 		switch {
 		case !ok:
-			faults = append(faults, fmt.Sprintf("column %d, %q: %s", i+1, fieldName(name), unknownNameText(strings.TrimPrefix(name, "profile."), known)))
+			faults = append(faults, fmt.Sprintf("column %d, %q: %s", i+1, fieldName(name), describeUnknownName(strings.TrimPrefix(name, "profile."), known)))
 		case taken[path], part && taken[whole], !part && taken[whole+"."]:
 			faults = append(faults, fmt.Sprintf("column %d, %q: is given twice", i+1, fieldName(name)))
 		}
@@ -74,8 +74,8 @@ func (c *csvReader) readHeader(header []string) error {
 	return nil
 }
 
-// columnPath returns the path of a column's field.
-func columnPath(name string) (path string, ok bool) {
+// parseColumn returns the path of a column's field.
+func parseColumn(name string) (path string, ok bool) {
 	if key, ok := strings.CutPrefix(name, "name_ids."); ok {
 		return name, key != "" && utf8.ValidString(key)
 	}
@@ -86,7 +86,7 @@ func columnPath(name string) (path string, ok bool) {
 }
 
 func (c *csvReader) next() (Line, error) {
-	c.limited.allowRecord()
+	c.limit.allowRecord()
 	cells, err := c.r.Read()
 	var parse *csv.ParseError
 	switch {
@@ -95,7 +95,7 @@ func (c *csvReader) next() (Line, error) {
 		c.line = parse.Line
 		return newLine(parse.StartLine, nil, InputErrors{{"", "invalid", "not valid CSV: " + parse.Err.Error()}}), nil
 	case err != nil:
-		return Line{}, c.fileError(err)
+		return Line{}, c.newFileError(err)
 	}
 	c.line, _ = c.r.FieldPos(0)
 	if len(cells) != len(c.columns) {
@@ -105,11 +105,11 @@ func (c *csvReader) next() (Line, error) {
 	return newLine(c.line, rec, err), nil
 }
 
-func (c *csvReader) fileError(err error) error {
+func (c *csvReader) newFileError(err error) error {
 	var parse *csv.ParseError
 	switch {
 	case errors.Is(err, errTooLong):
-		return &FileError{c.line + 1, tooLong}
+		return &FileError{c.line + 1, textTooLong}
 	case errors.As(err, &parse):
 		return &FileError{parse.StartLine, "not valid CSV: " + parse.Err.Error()}
 	}
@@ -126,12 +126,12 @@ func (c *csvReader) parseCells(cells []string) (*Record, error) {
 			continue
 		}
 		if !utf8.ValidString(cell) {
-			d.add(c.columns[i], "not valid UTF-8; save the file as UTF-8")
+			d.addInvalid(c.columns[i], "not valid UTF-8; save the file as UTF-8")
 			continue
 		}
 		whole, part, ok := strings.Cut(c.columns[i], ".")
 		if !ok {
-			object[whole] = cellValue(whole, cell)
+			object[whole] = parseCell(whole, cell)
 			continue
 		}
 		if object[whole] == nil {
@@ -143,16 +143,16 @@ func (c *csvReader) parseCells(cells []string) (*Record, error) {
 	if err != nil || len(text) > maxRecord {
 		d.addProblem("", "too_long", "is longer than 256 KiB")
 	}
-	if len(d.wrong) > 0 {
-		return nil, d.wrong
+	if len(d.problems) > 0 {
+		return nil, d.problems
 	}
 	return ParseRecord(text)
 }
 
-// cellValue reads the cell of a field: email addresses separated by spaces, commas or
+// parseCell reads the cell of a field: email addresses separated by spaces, commas or
 // semicolons, JSON where the field is not a string or time, otherwise the plain text. The
 // decoder reports invalid JSON, because its error names the accepted values.
-func cellValue(name, cell string) any {
+func parseCell(name, cell string) any {
 	switch kind := recordSchema.kinds[name]; {
 	case name == "emails":
 		return strings.FieldsFunc(cell, func(r rune) bool { return strings.ContainsRune(" ,;\t\r\n", r) })

@@ -8,15 +8,15 @@ import (
 	"io"
 )
 
-const tooLong = "a record is longer than 256 KiB; is a quote or a brace never closed?"
+const textTooLong = "a record is longer than 256 KiB; is a quote or a brace never closed?"
 
 // newJSONReader reads JSON: line by line where each line is one object, so that a broken line
 // affects no other, otherwise as one stream. head is the beginning of the text.
-func newJSONReader(in *bufio.Reader, limited *bounded, head []byte) func() (Line, error) {
+func newJSONReader(in *bufio.Reader, limited *boundedReader, head []byte) func() (Line, error) {
 	text := bytes.TrimLeft(head, " \t\r\n")
 	array := bytes.HasPrefix(text, []byte("["))
-	if array || isCut(text) {
-		s := &jsonStream{limited: limited, source: lineCounter{source: in}, array: array}
+	if array || isTruncated(text) {
+		s := &jsonStream{limit: limited, source: lineCounter{source: in}, isArray: array}
 		s.d = json.NewDecoder(&s.source)
 		return s.next
 	}
@@ -35,16 +35,16 @@ func newJSONReader(in *bufio.Reader, limited *bounded, head []byte) func() (Line
 		case err == nil:
 			return Line{}, io.EOF
 		case errors.Is(err, bufio.ErrTooLong), errors.Is(err, errTooLong):
-			return Line{}, &FileError{number + 1, tooLong}
+			return Line{}, &FileError{number + 1, textTooLong}
 		default:
 			return Line{}, err
 		}
 	}
 }
 
-// isCut reports whether a line ends within an object, which continues on the next line. A line
+// isTruncated reports whether a line ends within an object, which continues on the next line. A line
 // that ends within a string is broken, and the lines after it may be intact.
-func isCut(text []byte) bool {
+func isTruncated(text []byte) bool {
 	line, _, more := bytes.Cut(text, []byte("\n"))
 	if !more || !bytes.HasPrefix(line, []byte("{")) {
 		return false
@@ -71,56 +71,56 @@ func newLine(number int, rec *Record, err error) Line {
 type jsonStream struct {
 	d       *json.Decoder
 	source  lineCounter
-	limited *bounded
-	array   bool
-	begun   bool
+	limit *boundedReader
+	isArray   bool
+	hasBegun   bool
 }
 
 func (s *jsonStream) next() (Line, error) {
-	s.limited.allowRecord()
-	if s.array && !s.begun {
-		s.begun = true
+	s.limit.allowRecord()
+	if s.isArray && !s.hasBegun {
+		s.hasBegun = true
 		if _, err := s.d.Token(); err != nil {
-			return Line{}, s.fileError(err)
+			return Line{}, s.newFileError(err)
 		}
 	}
 	if !s.d.More() {
-		return Line{}, s.end()
+		return Line{}, s.checkEnd()
 	}
 	var raw json.RawMessage
 	if err := s.d.Decode(&raw); err != nil {
-		return Line{}, s.fileError(err)
+		return Line{}, s.newFileError(err)
 	}
-	number := s.line("") - bytes.Count(raw, []byte("\n"))
+	number := s.findLine("") - bytes.Count(raw, []byte("\n"))
 	if len(raw) > maxRecord {
-		return Line{}, &FileError{number, tooLong}
+		return Line{}, &FileError{number, textTooLong}
 	}
 	return parseLine(number, raw), nil
 }
 
-// end checks that nothing follows the last object.
-func (s *jsonStream) end() error {
-	if s.array {
+// checkEnd checks that nothing follows the last object.
+func (s *jsonStream) checkEnd() error {
+	if s.isArray {
 		if _, err := s.d.Token(); err != nil {
-			return s.fileError(err)
+			return s.newFileError(err)
 		}
-		s.array = false
+		s.isArray = false
 	}
 	switch _, err := s.d.Token(); {
 	case errors.Is(err, io.EOF):
 		return io.EOF
 	case errors.Is(err, errTooLong):
-		return s.fileError(err)
+		return s.newFileError(err)
 	}
-	return &FileError{s.line(""), "something follows the end of the list"}
+	return &FileError{s.findLine(""), "something follows the end of the list"}
 }
 
-func (s *jsonStream) fileError(err error) error {
-	line := s.line(" \t\r\n,")
+func (s *jsonStream) newFileError(err error) error {
+	line := s.findLine(" \t\r\n,")
 	var syntax *json.SyntaxError
 	switch {
 	case errors.Is(err, errTooLong):
-		return &FileError{line, tooLong}
+		return &FileError{line, textTooLong}
 	case errors.As(err, &syntax):
 		return &FileError{line, "not valid JSON; nothing after it was read"}
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
@@ -129,8 +129,8 @@ func (s *jsonStream) fileError(err error) error {
 	return err
 }
 
-// line returns the decoder's current line, after the characters of skip.
-func (s *jsonStream) line(skip string) int {
+// findLine returns the decoder's current line, after the characters of skip.
+func (s *jsonStream) findLine(skip string) int {
 	ahead, _ := io.ReadAll(s.d.Buffered()) // from memory
 	return 1 + s.source.lines - bytes.Count(bytes.TrimLeft(ahead, skip), []byte("\n"))
 }

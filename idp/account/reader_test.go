@@ -26,8 +26,8 @@ func readAll(text, format string) (out []string) {
 			out = append(out, fmt.Sprintf("%d %s", l.Number, l.Record.Emails[0].Address))
 		case l.Record != nil:
 			out = append(out, fmt.Sprintf("%d -", l.Number))
-		case l.Same > 0:
-			out = append(out, fmt.Sprintf("%d=%d", l.Number, l.Same))
+		case l.DuplicateLine > 0:
+			out = append(out, fmt.Sprintf("%d=%d", l.Number, l.DuplicateLine))
 		default:
 			for _, p := range l.Problems {
 				out = append(out, fmt.Sprintf("%d!%s", l.Number, p.Error()))
@@ -210,7 +210,7 @@ func FuzzRecordReader(f *testing.F) {
 			if n > len(data) || l.Number < last || l.Number < 1 || l.Number > lines {
 				t.Fatalf("record %d is on line %d after %d, of %d", n, l.Number, last, lines)
 			}
-			if (l.Record == nil) != (len(l.Problems) > 0 || l.Same > 0) {
+			if (l.Record == nil) != (len(l.Problems) > 0 || l.DuplicateLine > 0) {
 				t.Fatalf("line %d says nothing, or two things: %+v", l.Number, l)
 			}
 			last = l.Number

@@ -87,27 +87,27 @@ func ParseRecord(data []byte) (*Record, error) {
 	var d decoder
 	var f recordFile
 	d.decodeObject(data, &f)
-	return d.unfold(&f)
+	return d.unfoldRecord(&f)
 }
 
-// unfold moves the short forms into the lists.
-func (d *decoder) unfold(f *recordFile) (*Record, error) {
+// unfoldRecord moves the short forms into the lists.
+func (d *decoder) unfoldRecord(f *recordFile) (*Record, error) {
 	switch {
 	case f.Email != "" && len(f.Emails) > 0:
-		d.add("email", "give email or emails, not both")
+		d.addInvalid("email", "give email or emails, not both")
 	case f.Email != "":
 		f.Emails = []RecordEmail{{Address: f.Email, Confirmed: true}}
 	}
 	switch {
 	case f.TOTPSecret == "" && f.TOTPPeriod != 0:
-		d.add("totp_period", "needs a totp_secret")
+		d.addInvalid("totp_period", "needs a totp_secret")
 	case f.TOTPSecret != "" && len(f.TOTPs) > 0:
-		d.add("totp_secret", "give totp_secret or totps, not both")
+		d.addInvalid("totp_secret", "give totp_secret or totps, not both")
 	case f.TOTPSecret != "":
 		f.TOTPs = []RecordTOTP{{Secret: f.TOTPSecret, Period: f.TOTPPeriod}}
 	}
-	if len(d.wrong) > 0 {
-		return nil, d.wrong
+	if len(d.problems) > 0 {
+		return nil, d.problems
 	}
 	return &f.Record, nil
 }
@@ -117,8 +117,8 @@ func (d *decoder) unfold(f *recordFile) (*Record, error) {
 func ParseProfile(data []byte) (*idp.Profile, error) {
 	var d decoder
 	p := new(RecordProfile)
-	if d.decodeObject(data, p); len(d.wrong) > 0 {
-		return nil, d.wrong
+	if d.decodeObject(data, p); len(d.problems) > 0 {
+		return nil, d.problems
 	}
 	return (*idp.Profile)(p), nil
 }

@@ -107,7 +107,7 @@ func newRoom(slots int) *room {
 // Enter waits for the attempt's turn, for 3 seconds at most. The caller ends the turn by
 // calling leave. The error is a *BusyError, or the one of ctx.
 func (h *Hasher) Enter(ctx context.Context, a Attempt) (leave func(), err error) {
-	return h.room.enterRoom(ctx, a)
+	return h.queue.enterRoom(ctx, a)
 }
 
 func (r *room) enterRoom(ctx context.Context, a Attempt) (func(), error) {

@@ -48,7 +48,7 @@ func TestFloodIsBounded(t *testing.T) {
 		var mu sync.Mutex
 		refused := map[string]int{}
 		const networks = 400
-		room := h.Hasher.room
+		room := h.Hasher.queue
 		turns, strangers := room.turns, room.strangers
 		ctx, cancel := context.WithCancel(t.Context())
 		for i := range networks {
@@ -100,7 +100,7 @@ func TestFloodIsBounded(t *testing.T) {
 
 // simulate makes each hash take some time on the clock of the test, and none of the machine's.
 func (h *Hasher) simulate(d time.Duration) {
-	h.measure = func(w work, compute func()) time.Duration {
+	h.measure = func(w hashCost, compute func()) time.Duration {
 		compute()
 		time.Sleep(d)
 		return d
@@ -309,7 +309,7 @@ func TestThrottledAttemptTakesNoPlace(t *testing.T) {
 		for range 5 {
 			h.attempt("wrong", step{email: alice})
 		}
-		for i := range h.Hasher.room.strangers { // until no turn is left
+		for i := range h.Hasher.queue.strangers { // until no turn is left
 			if _, err := h.Hasher.Enter(t.Context(), Attempt{Account: fmt.Sprint(i)}); err != nil {
 				t.Fatal(err)
 			}
@@ -333,7 +333,7 @@ func TestCommandsTakeOneSlot(t *testing.T) {
 		h.create()
 		var running atomic.Int32
 		looked := make(chan struct{})
-		h.Hasher.measure = func(_ work, compute func()) time.Duration {
+		h.Hasher.measure = func(_ hashCost, compute func()) time.Duration {
 			running.Add(1)
 			<-looked
 			compute()

@@ -224,7 +224,7 @@ func moveAll(t *rapid.T, from, to *house, all drawn) {
 		t.Fatalf("read from lines and from an array (-lines +array):\n%s", diff)
 	}
 	result, err := to.Import(ctx, lines, ImportOptions{}, actor)
-	if err != nil || len(result.Problems) > 0 || result.Added != strings.Count(file, "\n") {
+	if err != nil || len(result.Problems) > 0 || result.AddedCount != strings.Count(file, "\n") {
 		t.Fatalf("%v, %+v\n%s", err, result, file)
 	}
 	for _, p := range people {
@@ -238,7 +238,7 @@ func moveAll(t *rapid.T, from, to *house, all drawn) {
 		t.Fatalf("exported again (-first +second):\n%s", diff)
 	}
 	result, err = to.Import(ctx, lines, ImportOptions{}, actor)
-	if err != nil || result.Added+result.Extended+len(result.Problems) > 0 || len(result.Present) != len(lines) {
+	if err != nil || result.AddedCount+result.ExtendedCount+len(result.Problems) > 0 || len(result.PresentLines) != len(lines) {
 		t.Fatalf("imported again: %v, %+v\n%s", err, result, file)
 	}
 }
@@ -296,7 +296,7 @@ func drawUser(t *rapid.T, now time.Time, n int) idp.ImportedUser {
 	maybe := rapid.OneOf(rapid.Just(time.Time{}), rapid.Just(time.Unix(0, 0).UTC()), at)
 	u := &idp.User{
 		ID: idp.UserID(fmt.Sprint("u", n)), CreatedAt: at.Draw(t, "created"), UpdatedAt: now,
-		Role:    rapid.OneOf(rapid.Just(""), rapid.StringMatching(roleForm.String())).Draw(t, "role"),
+		Role:    rapid.OneOf(rapid.Just(""), rapid.StringMatching(rolePattern.String())).Draw(t, "role"),
 		Devices: []idp.RememberedDevice{{Hash: []byte("cookie"), At: now}},
 	}
 	for i := range rapid.SampledFrom([]int{1, 1, 2, maxEmails}).Draw(t, "emails") {
@@ -321,7 +321,7 @@ func drawUser(t *rapid.T, now time.Time, n int) idp.ImportedUser {
 		u.LockedAt = at.Draw(t, "locked at")
 		u.LockReason = rapid.String().Filter(func(s string) bool { return checkLockReason(s) == nil }).Draw(t, "why")
 	}
-	p := idp.ImportedUser{User: u, NameIDs: map[idp.NameIDScope]idp.NameID{}, Event: changeEvent("test", u.ID, actor)}
+	p := idp.ImportedUser{User: u, NameIDs: map[idp.NameIDScope]idp.NameID{}, Event: newChangeEvent("test", u.ID, actor)}
 	if rapid.Bool().Draw(t, "profile") {
 		p.Profile = drawProfile(t, now, maybe)
 	}
@@ -385,7 +385,7 @@ func drawHash(t *rapid.T) string {
 // drawText draws text that a name can have, or none.
 func drawText(t *rapid.T, label string) string {
 	text := rapid.StringN(0, 12, 40).Filter(func(s string) bool {
-		_, ok := plainText(s)
+		_, ok := cleanText(s)
 		return ok && strings.TrimSpace(s) == s
 	}).Draw(t, label)
 	return norm.NFC.String(text)
@@ -398,8 +398,8 @@ func drawProfile(t *rapid.T, now time.Time, at *rapid.Generator[time.Time]) *idp
 		SSN: rapid.SampledFrom([]string{"", "900-11-2222", "900112222"}).Draw(t, "ssn"), Phone: rapid.SampledFrom([]string{"", "+12025550123"}).Draw(t, "phone"),
 	}
 	for _, f := range profileFields {
-		if f.want == wantText {
-			*f.at(p) = drawText(t, f.name)
+		if f.rule == textRule {
+			*f.locate(p) = drawText(t, f.name)
 		}
 	}
 	p.FirstName, p.LastName = "A"+p.FirstName, "Ł"+p.LastName

@@ -35,7 +35,7 @@ func NormalizeEmail(address string) (string, error) {
 	// net/mail also accepts "Name <a@b>", comments and quoted local parts. Its result must
 	// equal the whole input, so none of them passes.
 	parsed, err := mail.ParseAddress(address)
-	if err != nil || parsed.Address != address || parsed.Name != "" || strings.ContainsFunc(address, isBarredInEmail) {
+	if err != nil || parsed.Address != address || parsed.Name != "" || strings.ContainsFunc(address, isForbiddenInEmail) {
 		return "", invalid
 	}
 	at := strings.LastIndexByte(address, '@')
@@ -47,10 +47,10 @@ func NormalizeEmail(address string) (string, error) {
 	return local + "@" + domain, nil
 }
 
-// isBarredInEmail reports whether a rune is never part of a stored email address: controls would
+// isForbiddenInEmail reports whether a rune is never part of a stored email address: controls would
 // reach mail headers and logs, and an assertion cannot contain characters that XML cannot carry
 // (XML 1.0 §2.2).
-func isBarredInEmail(r rune) bool {
+func isForbiddenInEmail(r rune) bool {
 	return unicode.IsControl(r) || unicode.IsSpace(r) || r == utf8.RuneError || r == '\ufffe' || r == '\uffff' ||
 		unicode.Is(unicode.Cf, r) || r == '"'
 }
@@ -90,9 +90,9 @@ func isHashable(password string) bool {
 	return len(password) <= MaxPasswordBytes && utf8.RuneCountInString(password) <= MaxPassword
 }
 
-// normalPassword returns the form to hash. Keyboards differ in how they compose an accented
+// normalizePassword returns the form to hash. Keyboards differ in how they compose an accented
 // letter (RFC 8265 §4.2.2 requires NFC).
-func normalPassword(password string) []byte { return norm.NFC.Bytes([]byte(password)) }
+func normalizePassword(password string) []byte { return norm.NFC.Bytes([]byte(password)) }
 
 // isCommon reports whether a lower-case password is one of the first guesses. The usual lists
 // contain hardly any entry of MinPassword characters, so it looks for short entries repeated

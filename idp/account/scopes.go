@@ -33,28 +33,28 @@ const faultUnregistered = "no service provider is registered under this name, no
 
 // Prefixes that state the kind of a key.
 const (
-	keyAgency = "agency:"
-	keyAlone  = "sp:"
+	agencyPrefix = "agency:"
+	providerPrefix  = "sp:"
 )
 
 // maxNameID is the longest NameID (saml-core §8.3.7), in bytes.
 const maxNameID = 256
 
-// scopes finds the scope of a key, and the key of a scope.
-type scopes struct {
+// newScopeFinder finds the scope of a key, and the key of a scope.
+type scopeFinder struct {
 	store     Store
 	providers map[idp.EntityID]*idp.ServiceProvider
 	agencies  map[string]bool
-	// unregistered accepts keys that are not registered.
-	unregistered bool
+	// acceptsUnregistered accepts keys that are not registered.
+	acceptsUnregistered bool
 }
 
-func (s *Service) scopes(ctx context.Context, unregistered bool) (*scopes, error) {
+func (s *Service) newScopeFinder(ctx context.Context, unregistered bool) (*scopeFinder, error) {
 	list, err := s.Store.Providers(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("load service providers: %w", err)
 	}
-	k := &scopes{store: s.Store, providers: map[idp.EntityID]*idp.ServiceProvider{}, agencies: map[string]bool{}, unregistered: unregistered}
+	k := &scopeFinder{store: s.Store, providers: map[idp.EntityID]*idp.ServiceProvider{}, agencies: map[string]bool{}, acceptsUnregistered: unregistered}
 	for _, p := range list {
 		k.providers[p.EntityID] = p
 		if name, ok := p.NameIDScope.Agency(); ok {
@@ -64,30 +64,30 @@ func (s *Service) scopes(ctx context.Context, unregistered bool) (*scopes, error
 	return k, nil
 }
 
-// of returns the scope of a key. known is false for an unregistered one. fault is the reason why
+// findScope returns the scope of a key. known is false for an unregistered one. fault is the reason why
 // the key has no scope.
-func (k *scopes) of(ctx context.Context, key string) (scope idp.NameIDScope, known bool, fault string, err error) {
+func (k *scopeFinder) findScope(ctx context.Context, key string) (scope idp.NameIDScope, known bool, fault string, err error) {
 	p, agency := k.providers[idp.EntityID(key)], k.agencies[key]
-	name, isAgency := strings.CutPrefix(key, keyAgency)
-	id, isAlone := strings.CutPrefix(key, keyAlone)
+	name, isAgency := strings.CutPrefix(key, agencyPrefix)
+	id, isAlone := strings.CutPrefix(key, providerPrefix)
 	switch {
 	case isAgency && isPlainKey(name):
 		return idp.AgencyScope(name), true, "", nil
 	case isAlone && isPlainKey(id):
-		scope, fault, err = k.ownScope(ctx, idp.EntityID(id))
+		scope, fault, err = k.findOwnScope(ctx, idp.EntityID(id))
 		return scope, true, fault, err
 	case isAgency, isAlone, !isPlainKey(key):
 		return "", false, "is no agency and no entity ID", nil
 	case p != nil && agency && p.NameIDScope != idp.AgencyScope(key):
-		return "", false, "is an agency and an entity ID; write " + keyAgency + "NAME or " + keyAlone + "ENTITY_ID", nil
+		return "", false, "is an agency and an entity ID; write " + agencyPrefix + "NAME or " + providerPrefix + "ENTITY_ID", nil
 	case p != nil:
 		return p.NameIDScope, true, "", nil
 	case agency:
 		return idp.AgencyScope(key), true, "", nil
-	case !k.unregistered:
+	case !k.acceptsUnregistered:
 		return "", false, faultUnregistered, nil
 	case strings.Contains(key, ":"): // entity IDs are URIs
-		scope, fault, err = k.ownScope(ctx, idp.EntityID(key))
+		scope, fault, err = k.findOwnScope(ctx, idp.EntityID(key))
 		return scope, false, fault, err
 	}
 	return idp.AgencyScope(key), false, "", nil
@@ -97,11 +97,11 @@ func isPlainKey(key string) bool {
 	return isOneLine(key) && strings.TrimSpace(key) == key && key != "" && len(key) <= idp.MaxEntityID
 }
 
-// ownScope returns the scope of a provider without an agency.
-func (k *scopes) ownScope(ctx context.Context, id idp.EntityID) (scope idp.NameIDScope, fault string, err error) {
+// findOwnScope returns the scope of a provider without an agency.
+func (k *scopeFinder) findOwnScope(ctx context.Context, id idp.EntityID) (scope idp.NameIDScope, fault string, err error) {
 	if p := k.providers[id]; p != nil {
 		if agency, ok := p.NameIDScope.Agency(); ok {
-			return "", fmt.Sprintf("belongs to the agency %q; write %s%s", agency, keyAgency, agency), nil
+			return "", fmt.Sprintf("belongs to the agency %q; write %s%s", agency, agencyPrefix, agency), nil
 		}
 		return p.NameIDScope, "", nil
 	}
@@ -117,9 +117,9 @@ func (k *scopes) ownScope(ctx context.Context, id idp.EntityID) (scope idp.NameI
 	return idp.OwnScope(id), "", nil
 }
 
-// keys returns, for each scope that holds NameIDs, the key from which of returns it. It leaves
+// listKeys returns, for each scope that holds NameIDs, the key from which of returns it. It leaves
 // out scopes that no provider will use again: those of earlier registrations of a provider.
-func (k *scopes) keys(ctx context.Context) (map[idp.NameIDScope]string, error) {
+func (k *scopeFinder) listKeys(ctx context.Context) (map[idp.NameIDScope]string, error) {
 	list, err := k.store.NameIDScopes(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("list the scopes of NameIDs: %w", err)
@@ -128,29 +128,29 @@ func (k *scopes) keys(ctx context.Context) (map[idp.NameIDScope]string, error) {
 	for _, scope := range list {
 		agency, ok := scope.Agency()
 		if ok {
-			keys[scope] = k.key(ctx, scope, agency, keyAgency)
+			keys[scope] = k.formatKey(ctx, scope, agency, agencyPrefix)
 			continue
 		}
 		id, ok := scope.Owner()
 		if !ok || id == idp.RehearsalSP { // specific to this installation
 			continue
 		}
-		live, fault, err := k.ownScope(ctx, id)
+		live, fault, err := k.findOwnScope(ctx, id)
 		if err != nil {
 			return nil, err
 		}
 		if fault == "" && live == scope {
-			keys[scope] = k.key(ctx, scope, string(id), keyAlone)
+			keys[scope] = k.formatKey(ctx, scope, string(id), providerPrefix)
 		}
 	}
 	return keys, nil
 }
 
-// key returns the plain name if that is enough to find the scope again, otherwise the name
+// formatKey returns the plain name if that is enough to find the scope again, otherwise the name
 // with its prefix.
-func (k *scopes) key(ctx context.Context, scope idp.NameIDScope, name, prefix string) string {
+func (k *scopeFinder) formatKey(ctx context.Context, scope idp.NameIDScope, name, prefix string) string {
 	if k.providers[idp.EntityID(name)] != nil || k.agencies[name] {
-		if found, known, fault, err := k.of(ctx, name); err == nil && fault == "" && known && found == scope {
+		if found, known, fault, err := k.findScope(ctx, name); err == nil && fault == "" && known && found == scope {
 			return name
 		}
 	}

@@ -32,7 +32,7 @@ func fieldName(name string) string {
 // decodeObject decodes a text with exactly one JSON object into a struct.
 func (d *decoder) decodeObject(data []byte, into any) {
 	if !utf8.Valid(data) {
-		d.add("", "not valid UTF-8; save the file as UTF-8")
+		d.addInvalid("", "not valid UTF-8; save the file as UTF-8")
 		return
 	}
 	stream := json.NewDecoder(bytes.NewReader(data))
@@ -42,11 +42,11 @@ func (d *decoder) decodeObject(data []byte, into any) {
 		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 			detail = "the JSON object ends too early"
 		}
-		d.add("", detail)
+		d.addInvalid("", detail)
 		return
 	}
 	if _, err := stream.Token(); !errors.Is(err, io.EOF) {
-		d.add("", "something follows the JSON object")
+		d.addInvalid("", "something follows the JSON object")
 		return
 	}
 	d.decode("", raw, reflect.ValueOf(into).Elem())
@@ -75,7 +75,7 @@ func (d *decoder) decode(path string, raw []byte, v reflect.Value) {
 			if index, ok := fields.index[name]; ok {
 				d.decode(path, raw, v.FieldByIndex(index))
 			} else {
-				d.addProblem(path, "unknown", unknownNameText(name, fields.names))
+				d.addProblem(path, "unknown", describeUnknownName(name, fields.names))
 			}
 		})
 	case reflect.Map:
@@ -88,7 +88,7 @@ func (d *decoder) decode(path string, raw []byte, v reflect.Value) {
 	case reflect.Slice:
 		var list []json.RawMessage
 		if err := json.Unmarshal(raw, &list); err != nil {
-			d.add(path, "must be a list")
+			d.addInvalid(path, "must be a list")
 		}
 		v.Set(reflect.MakeSlice(v.Type(), len(list), len(list)))
 		for i, item := range list {
@@ -96,13 +96,13 @@ func (d *decoder) decode(path string, raw []byte, v reflect.Value) {
 		}
 	default:
 		if err := json.Unmarshal(raw, v.Addr().Interface()); err != nil {
-			d.add(path, wanted[v.Kind()])
+			d.addInvalid(path, kindRules[v.Kind()])
 		}
 	}
 }
 
-// wanted describes the values that scalar fields accept.
-var wanted = map[reflect.Kind]string{
+// kindRules describes the values that scalar fields accept.
+var kindRules = map[reflect.Kind]string{
 	reflect.String: "must be a string", reflect.Bool: "must be true or false",
 	reflect.Int: "must be a whole number", reflect.Int64: "must be a whole number",
 }
@@ -118,14 +118,14 @@ func (d *decoder) decodeTime(path string, raw []byte, into *time.Time) {
 			}
 		}
 	}
-	d.add(path, "must be a time as 2026-04-01T09:00:00Z, or a date as 2026-04-01")
+	d.addInvalid(path, "must be a time as 2026-04-01T09:00:00Z, or a date as 2026-04-01")
 }
 
 // decodeMembers calls each for every member of an object whose value is not null.
 func (d *decoder) decodeMembers(path string, raw []byte, each func(path, name string, raw []byte)) {
 	stream := json.NewDecoder(bytes.NewReader(raw))
 	if t, err := stream.Token(); err != nil || t != json.Delim('{') {
-		d.add(path, "must be a JSON object")
+		d.addInvalid(path, "must be a JSON object")
 		return
 	}
 	if path != "" {
@@ -141,7 +141,7 @@ func (d *decoder) decodeMembers(path string, raw []byte, each func(path, name st
 		}
 		switch {
 		case seen[name]:
-			d.add(path+name, "is here twice")
+			d.addInvalid(path+name, "is here twice")
 		case !bytes.Equal(value, []byte("null")):
 			each(path+name, name, value)
 		}
@@ -179,8 +179,8 @@ func newSchema(t reflect.Type) *schema {
 	return s
 }
 
-// unknownNameText returns the error for an unknown name, with the most similar known name.
-func unknownNameText(name string, names []string) string {
+// describeUnknownName returns the error for an unknown name, with the most similar known name.
+func describeUnknownName(name string, names []string) string {
 	if near := suggest.Nearest(name, names, len(name)/2); near != "" {
 		return "no such field; did you mean " + near + "?"
 	}

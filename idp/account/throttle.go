@@ -25,8 +25,8 @@ type Limit struct {
 	// time of Forget without a new block.
 	Growth   float64
 	MaxBlock time.Duration
-	// Forget is how long after its end a block still counts for the sequence.
-	Forget time.Duration
+	// ForgetAfter is how long after its end a block still counts for the sequence.
+	ForgetAfter time.Duration
 }
 
 // Limits are the throttles of a sign-in. A network is one IPv4 address or an IPv6 /64, the
@@ -45,7 +45,7 @@ type Limits struct {
 	// within KnownFor is exempt, so that guessers cannot lock users out of their own
 	// network.
 	Account  Limit
-	KnownFor time.Duration
+	KnownDuration time.Duration
 	// Network counts passwords and codes for any account from one network.
 	Network Limit
 	// Code counts second-factor codes of one user from all networks. A sender who gets
@@ -58,11 +58,11 @@ func DefaultLimits() Limits {
 	const day = 24 * time.Hour
 	return Limits{
 		AccountNetwork:     Limit{Max: 5, Window: time.Minute, Block: time.Minute},
-		AccountNetworkLong: Limit{Max: 50, Window: 12 * time.Hour, Block: 12 * time.Hour, Growth: 1.1, MaxBlock: 30 * day, Forget: 30 * day},
-		Account:            Limit{Max: 100, Window: day, Block: time.Hour, Growth: 2, MaxBlock: day, Forget: 7 * day},
-		KnownFor:           90 * day,
+		AccountNetworkLong: Limit{Max: 50, Window: 12 * time.Hour, Block: 12 * time.Hour, Growth: 1.1, MaxBlock: 30 * day, ForgetAfter: 30 * day},
+		Account:            Limit{Max: 100, Window: day, Block: time.Hour, Growth: 2, MaxBlock: day, ForgetAfter: 7 * day},
+		KnownDuration:           90 * day,
 		Network:            Limit{Max: 20, Window: time.Minute, Block: time.Minute},
-		Code:               Limit{Max: 10, Window: 10 * time.Minute, Block: 10 * time.Minute, Growth: 2, MaxBlock: day, Forget: day},
+		Code:               Limit{Max: 10, Window: 10 * time.Minute, Block: 10 * time.Minute, Growth: 2, MaxBlock: day, ForgetAfter: day},
 	}
 }
 
@@ -70,7 +70,7 @@ func DefaultLimits() Limits {
 type throttle struct {
 	Count     int       `json:"count"`
 	FirstAt   time.Time `json:"first_at"`
-	BlockedTo time.Time `json:"blocked_to,omitzero"`
+	BlockEndsAt time.Time `json:"blocked_to,omitzero"`
 	// Streak counts consecutive blocks, for limits that grow.
 	Streak int `json:"streak,omitempty"`
 }
@@ -80,78 +80,78 @@ type counter struct {
 	name  string // the name of the limit, for ThrottledError
 	key   string
 	limit Limit
-	// forgiven counters are cleared by a right answer. On other counters, a right answer
+	// isForgiven counters are cleared by a right answer. On other counters, a right answer
 	// only removes the attempt itself. Otherwise a guesser with their own account could
 	// clear the network's count between guesses at other accounts.
-	forgiven bool
-	// silent counters never refuse an attempt; see reserve.
-	silent bool
-	at     time.Time // when the attempt was reserved
+	isForgiven bool
+	// isSilent counters never refuse an attempt; see reserve.
+	isSilent bool
+	reservedAt     time.Time // when the attempt was reserved
 }
 
-// key returns the key of a counter. An email address cannot be read from it, nor guessed
+// hashKey returns the key of a counter. An email address cannot be read from it, nor guessed
 // without the master key.
-func (s *Service) key(name, account string, from netip.Addr) string {
+func (s *Service) hashKey(name, account string, from netip.Addr) string {
 	network := ""
 	if from.IsValid() {
-		network = idp.NetworkOf(from).String()
+		network = idp.FindNetwork(from).String()
 	}
 	sum := s.Sealer.Hash("throttle/"+name, []byte(account+"\x00"+network))
 	return name + "/" + hex.EncodeToString(sum)
 }
 
-// limits returns the configured limits, or the defaults.
-func (s *Service) limits() Limits {
+// getLimits returns the configured limits, or the defaults.
+func (s *Service) getLimits() Limits {
 	return cmp.Or(s.Limits, DefaultLimits())
 }
 
-// passwordCounters returns the counters of a password attempt for the email address from an IP
+// newPasswordCounters returns the counters of a password attempt for the email address from an IP
 // address.
-func (s *Service) passwordCounters(address string, from netip.Addr, known bool) []counter {
-	l := s.limits()
+func (s *Service) newPasswordCounters(address string, from netip.Addr, known bool) []counter {
+	l := s.getLimits()
 	all := []counter{
-		{name: "account-network", key: s.key("account-network", address, from), limit: l.AccountNetwork, forgiven: true},
-		{name: "account-network-long", key: s.key("account-network-long", address, from), limit: l.AccountNetworkLong, forgiven: true},
+		{name: "account-network", key: s.hashKey("account-network", address, from), limit: l.AccountNetwork, isForgiven: true},
+		{name: "account-network-long", key: s.hashKey("account-network-long", address, from), limit: l.AccountNetworkLong, isForgiven: true},
 	}
 	if !known {
-		all = append(all, s.accountCounter(address))
+		all = append(all, s.newAccountCounter(address))
 	}
-	return append(all, s.networkCounter(from))
+	return append(all, s.newNetworkCounter(from))
 }
 
-func (s *Service) networkCounter(from netip.Addr) counter {
-	return counter{name: "network", key: s.key("network", "", from), limit: s.limits().Network}
+func (s *Service) newNetworkCounter(from netip.Addr) counter {
+	return counter{name: "network", key: s.hashKey("network", "", from), limit: s.getLimits().Network}
 }
 
-func (s *Service) accountCounter(address string) counter {
-	return counter{name: "account", key: s.key("account", address, netip.Addr{}), limit: s.limits().Account}
+func (s *Service) newAccountCounter(address string) counter {
+	return counter{name: "account", key: s.hashKey("account", address, netip.Addr{}), limit: s.getLimits().Account}
 }
 
-func (s *Service) codeCounter(user idp.UserID) counter {
-	return counter{name: "code", key: s.key("code", string(user), netip.Addr{}), limit: s.limits().Code, forgiven: true}
+func (s *Service) newCodeCounter(user idp.UserID) counter {
+	return counter{name: "code", key: s.hashKey("code", string(user), netip.Addr{}), limit: s.getLimits().Code, isForgiven: true}
 }
 
-// userCounter returns the counter that applies Limits.Account to a user across all of the
+// newUserCounter returns the counter that applies Limits.Account to a user across all of the
 // user's email addresses. key is the UserID.
-func (s *Service) userCounter(key string) counter {
-	return counter{name: "person", key: s.key("person", key, netip.Addr{}), limit: s.limits().Account, silent: true}
+func (s *Service) newUserCounter(key string) counter {
+	return counter{name: "person", key: s.hashKey("person", key, netip.Addr{}), limit: s.getLimits().Account, isSilent: true}
 }
 
-// knownCounter returns the counter that records a right password for the email address from a
+// newKnownCounter returns the counter that records a right password for the email address from a
 // network.
-func (s *Service) knownCounter(address string, from netip.Addr) counter {
-	return counter{name: "known", key: s.key("known", address, from), limit: Limit{Window: s.limits().KnownFor}}
+func (s *Service) newKnownCounter(address string, from netip.Addr) counter {
+	return counter{name: "known", key: s.hashKey("known", address, from), limit: Limit{Window: s.getLimits().KnownDuration}}
 }
 
-// throttles returns the stored counters.
-func (s *Service) throttles() idp.Records[throttle] {
+// openThrottles returns the stored counters.
+func (s *Service) openThrottles() idp.Records[throttle] {
 	return idp.Records[throttle]{Store: s.Store, Kind: "throttle", Clock: s.Clock}
 }
 
 // updateThrottles changes the counters in one write, in order. It reads the clock within the
 // write, so that an attempt never counts as earlier than attempts that were counted before it.
 func (s *Service) updateThrottles(ctx context.Context, counters []counter, change func(*counter, *throttle, time.Time) error) error {
-	err := s.throttles().Update(ctx, keysOf(counters), func(r *idp.Record[throttle]) error {
+	err := s.openThrottles().Update(ctx, listCounterKeys(counters), func(r *idp.Record[throttle]) error {
 		c := &counters[slices.IndexFunc(counters, func(c counter) bool { return c.key == r.Key })]
 		if r.Value == nil {
 			r.Value = new(throttle)
@@ -159,7 +159,7 @@ func (s *Service) updateThrottles(ctx context.Context, counters []counter, chang
 		if err := change(c, r.Value, s.Clock.Now()); err != nil {
 			return err
 		}
-		r.ExpiresAt = c.limit.expiry(r.Value)
+		r.ExpiresAt = c.limit.computeExpiry(r.Value)
 		if *r.Value == (throttle{}) {
 			r.Value = nil
 		}
@@ -171,16 +171,16 @@ func (s *Service) updateThrottles(ctx context.Context, counters []counter, chang
 	return nil
 }
 
-func keysOf(counters []counter) (keys []string) {
+func listCounterKeys(counters []counter) (keys []string) {
 	for _, c := range counters {
 		keys = append(keys, c.key)
 	}
 	return keys
 }
 
-// storedThrottles reads the counters, by key.
-func (s *Service) storedThrottles(ctx context.Context, counters []counter) (map[string]*throttle, error) {
-	list, err := s.throttles().Find(ctx, keysOf(counters)...)
+// loadThrottles reads the counters, by key.
+func (s *Service) loadThrottles(ctx context.Context, counters []counter) (map[string]*throttle, error) {
+	list, err := s.openThrottles().Find(ctx, listCounterKeys(counters)...)
 	if err != nil {
 		return nil, fmt.Errorf("look up attempts: %w", err)
 	}
@@ -194,27 +194,27 @@ func (s *Service) storedThrottles(ctx context.Context, counters []counter) (map[
 // checkBlocked returns a *ThrottledError if one of the counters is blocked. An attempt that is
 // already blocked costs no write, regardless of the number of email addresses tried.
 func (s *Service) checkBlocked(ctx context.Context, counters []counter) error {
-	found, err := s.storedThrottles(ctx, counters)
+	found, err := s.loadThrottles(ctx, counters)
 	if err != nil {
 		return err
 	}
 	now := s.Clock.Now()
 	for _, c := range counters {
-		if t := found[c.key]; t != nil && t.BlockedTo.After(now) {
-			return c.refuse(t, now)
+		if t := found[c.key]; t != nil && t.BlockEndsAt.After(now) {
+			return c.newError(t, now)
 		}
 	}
 	return nil
 }
 
-// isKnown reports whether the right password for one of the email addresses recently came from
+// isKnownNetwork reports whether the right password for one of the email addresses recently came from
 // the network. It makes the same reads for unknown email addresses.
-func (s *Service) isKnown(ctx context.Context, from netip.Addr, addresses ...string) (bool, error) {
+func (s *Service) isKnownNetwork(ctx context.Context, from netip.Addr, addresses ...string) (bool, error) {
 	var counters []counter
 	for _, a := range addresses {
-		counters = append(counters, s.knownCounter(a, from))
+		counters = append(counters, s.newKnownCounter(a, from))
 	}
-	found, err := s.storedThrottles(ctx, counters)
+	found, err := s.loadThrottles(ctx, counters)
 	return len(found) > 0, err
 }
 
@@ -224,9 +224,9 @@ func (s *Service) isKnown(ctx context.Context, from netip.Addr, addresses ...str
 // even then, because the time would disclose the difference.
 func (s *Service) reserve(ctx context.Context, counters []counter) (isOver bool, err error) {
 	err = s.updateThrottles(ctx, counters, func(c *counter, t *throttle, now time.Time) error {
-		c.at = now
-		err := c.take(t, now)
-		if c.silent {
+		c.reservedAt = now
+		err := c.countAttempt(t, now)
+		if c.isSilent {
 			isOver, err = err != nil, nil
 		}
 		return err
@@ -237,7 +237,7 @@ func (s *Service) reserve(ctx context.Context, counters []counter) (isOver bool,
 // release gives a reserved attempt back on each counter, even if the request was canceled.
 func (s *Service) release(ctx context.Context, counters []counter) error {
 	return s.updateThrottles(context.WithoutCancel(ctx), counters, func(c *counter, t *throttle, _ time.Time) error {
-		c.giveBack(t)
+		c.releaseAttempt(t)
 		return nil
 	})
 }
@@ -249,10 +249,10 @@ func (s *Service) settle(ctx context.Context, counters []counter) error {
 		switch {
 		case c.name == "known":
 			*t = throttle{Count: 1, FirstAt: now}
-		case c.forgiven:
+		case c.isForgiven:
 			*t = throttle{}
 		default:
-			c.giveBack(t)
+			c.releaseAttempt(t)
 		}
 		return nil
 	})
@@ -260,57 +260,57 @@ func (s *Service) settle(ctx context.Context, counters []counter) error {
 
 // forgetFailures clears the failures counted for a user as a whole.
 func (s *Service) forgetFailures(ctx context.Context, u *idp.User) error {
-	counters := []counter{s.codeCounter(u.ID), s.userCounter(string(u.ID))}
+	counters := []counter{s.newCodeCounter(u.ID), s.newUserCounter(string(u.ID))}
 	for _, e := range u.Emails {
-		counters = append(counters, s.accountCounter(strings.ToLower(e.Address)))
+		counters = append(counters, s.newAccountCounter(strings.ToLower(e.Address)))
 	}
 	for i := range counters {
-		counters[i].forgiven = true
+		counters[i].isForgiven = true
 	}
 	return s.settle(ctx, counters)
 }
 
-// refuse returns the error of a blocked counter.
-func (c counter) refuse(t *throttle, now time.Time) *ThrottledError {
-	return &ThrottledError{RetryAfter: max(time.Second, t.BlockedTo.Sub(now)), Limit: c.name}
+// newError returns the error of a blocked counter.
+func (c counter) newError(t *throttle, now time.Time) *ThrottledError {
+	return &ThrottledError{RetryAfter: max(time.Second, t.BlockEndsAt.Sub(now)), Limit: c.name}
 }
 
-// take counts an attempt, or returns a *ThrottledError.
-func (c counter) take(t *throttle, now time.Time) error {
-	if t.BlockedTo.After(now) {
-		return c.refuse(t, now)
+// countAttempt counts an attempt, or returns a *ThrottledError.
+func (c counter) countAttempt(t *throttle, now time.Time) error {
+	if t.BlockEndsAt.After(now) {
+		return c.newError(t, now)
 	}
 	// A finished block ends the window that led to it. A window that begins in the future
 	// was started before the clock was set back.
-	if !t.BlockedTo.IsZero() || now.Sub(t.FirstAt) >= c.limit.Window || t.FirstAt.After(now) {
-		t.Count, t.FirstAt, t.BlockedTo = 0, now, time.Time{}
+	if !t.BlockEndsAt.IsZero() || now.Sub(t.FirstAt) >= c.limit.Window || t.FirstAt.After(now) {
+		t.Count, t.FirstAt, t.BlockEndsAt = 0, now, time.Time{}
 	}
 	t.Count++
 	if t.Count >= c.limit.Max {
-		t.BlockedTo = now.Add(c.limit.block(t.Streak))
+		t.BlockEndsAt = now.Add(c.limit.computeBlock(t.Streak))
 		t.Streak++
 	}
 	return nil
 }
 
-// giveBack removes an attempt, with the block that it began. An attempt counted in an earlier
+// releaseAttempt removes an attempt, with the block that it began. An attempt counted in an earlier
 // window stays, because removing it from this one would allow one guess too many.
-func (c counter) giveBack(t *throttle) {
-	if t.Count == 0 || t.FirstAt.After(c.at) {
+func (c counter) releaseAttempt(t *throttle) {
+	if t.Count == 0 || t.FirstAt.After(c.reservedAt) {
 		return
 	}
 	t.Count--
-	if !t.BlockedTo.IsZero() && t.Count < c.limit.Max {
-		t.BlockedTo = time.Time{}
+	if !t.BlockEndsAt.IsZero() && t.Count < c.limit.Max {
+		t.BlockEndsAt = time.Time{}
 		t.Streak = max(0, t.Streak-1)
 	}
-	if t.Count == 0 && t.BlockedTo.IsZero() && t.Streak == 0 {
+	if t.Count == 0 && t.BlockEndsAt.IsZero() && t.Streak == 0 {
 		*t = throttle{} // no attempt is left to count
 	}
 }
 
-// block returns the length of a block after streak consecutive blocks.
-func (l Limit) block(streak int) time.Duration {
+// computeBlock returns the length of a block after streak consecutive blocks.
+func (l Limit) computeBlock(streak int) time.Duration {
 	if l.Growth <= 1 {
 		return l.Block
 	}
@@ -321,14 +321,14 @@ func (l Limit) block(streak int) time.Duration {
 	return time.Duration(d)
 }
 
-// expiry returns the time from which the counter has no effect.
-func (l Limit) expiry(t *throttle) time.Time {
+// computeExpiry returns the time from which the counter has no effect.
+func (l Limit) computeExpiry(t *throttle) time.Time {
 	at := t.FirstAt.Add(l.Window)
-	if t.BlockedTo.After(at) {
-		at = t.BlockedTo
+	if t.BlockEndsAt.After(at) {
+		at = t.BlockEndsAt
 	}
 	if t.Streak > 0 {
-		at = at.Add(l.Forget)
+		at = at.Add(l.ForgetAfter)
 	}
 	return at
 }

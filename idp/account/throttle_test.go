@@ -167,7 +167,7 @@ func TestLaterRefusalGivesBackCounts(t *testing.T) {
 	}
 	count := func() int {
 		t.Helper()
-		found, err := h.storedThrottles(t.Context(), []counter{h.accountCounter(alice)})
+		found, err := h.loadThrottles(t.Context(), []counter{h.newAccountCounter(alice)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -196,11 +196,11 @@ func TestBlockGrows(t *testing.T) {
 		{1_000_000, 30 * 24 * time.Hour},
 	}
 	for _, tt := range tests {
-		if got := l.block(tt.streak); got.Round(time.Second) != tt.want.Round(time.Second) {
+		if got := l.computeBlock(tt.streak); got.Round(time.Second) != tt.want.Round(time.Second) {
 			t.Errorf("block after %d = %s, want %s", tt.streak, got, tt.want)
 		}
 	}
-	if got := DefaultLimits().AccountNetwork.block(7); got != time.Minute {
+	if got := DefaultLimits().AccountNetwork.computeBlock(7); got != time.Minute {
 		t.Errorf("a limit without growth blocks for %s", got)
 	}
 }
@@ -208,11 +208,11 @@ func TestBlockGrows(t *testing.T) {
 // The counter alone: consecutive blocks grow, and are forgotten in time.
 func TestBlocksGrowAndAreForgotten(t *testing.T) {
 	t.Parallel()
-	c := counter{name: "x", key: "x", limit: Limit{Max: 2, Window: time.Minute, Block: time.Minute, Growth: 2, MaxBlock: 3 * time.Minute, Forget: time.Hour}}
+	c := counter{name: "x", key: "x", limit: Limit{Max: 2, Window: time.Minute, Block: time.Minute, Growth: 2, MaxBlock: 3 * time.Minute, ForgetAfter: time.Hour}}
 	start := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
 	var th throttle
 	take := func(now time.Time) time.Duration {
-		err := c.take(&th, now)
+		err := c.countAttempt(&th, now)
 		if limited, ok := errors.AsType[*ThrottledError](err); ok {
 			return limited.RetryAfter
 		}
@@ -222,14 +222,14 @@ func TestBlocksGrowAndAreForgotten(t *testing.T) {
 	now := start
 	for range 4 {
 		got = append(got, take(now), take(now), take(now))
-		now = th.BlockedTo
+		now = th.BlockEndsAt
 	}
 	want := []time.Duration{0, 0, time.Minute, 0, 0, 2 * time.Minute, 0, 0, 3 * time.Minute, 0, 0, 3 * time.Minute}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("waits (-want +got):\n%s", diff)
 	}
-	if at := c.limit.expiry(&th); !at.Equal(th.BlockedTo.Add(time.Hour)) {
-		t.Errorf("expires %s after the block", at.Sub(th.BlockedTo))
+	if at := c.limit.computeExpiry(&th); !at.Equal(th.BlockEndsAt.Add(time.Hour)) {
+		t.Errorf("expires %s after the block", at.Sub(th.BlockEndsAt))
 	}
 }
 
@@ -248,18 +248,18 @@ func TestCounterNeverAllowsTwiceTheLimit(t *testing.T) {
 			case what == 0:
 				now = now.Add(time.Duration(rapid.IntRange(1, 90).Draw(t, "s")) * time.Second)
 			case what == 1:
-				if c.take(&th, now) == nil {
+				if c.countAttempt(&th, now) == nil {
 					open = append(open, now)
 				}
 			case len(open) == 0:
 			default:
 				i := rapid.IntRange(0, len(open)-1).Draw(t, "which")
-				c.at = open[i]
+				c.reservedAt = open[i]
 				open = slices.Delete(open, i, i+1)
 				if what == 2 {
-					c.giveBack(&th)
+					c.releaseAttempt(&th)
 				} else {
-					wrong = append(wrong, c.at)
+					wrong = append(wrong, c.reservedAt)
 				}
 			}
 			if th.Count < 0 || th.Streak < 0 {

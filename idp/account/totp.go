@@ -60,17 +60,17 @@ func (s *Service) CheckTOTP(ctx context.Context, user idp.UserID, code string, f
 
 // SignIn is the data that a sign-in records once its second factor is proved.
 type SignIn struct {
-	// CameAs is the AddressMark of the email address that the user entered.
-	CameAs string
+	// EmailMark is the AddressMark of the email address that the user entered.
+	EmailMark string
 	// Remember is the browser to remember; nil for none.
-	Remember *Remembering
+	Remember *RememberRequest
 }
 
 // CompleteTOTP works like CheckTOTP, for the code that completes a sign-in. It records the data of
 // the sign-in in the same step, so that a removal of devices either includes this one or happens
 // before it.
 func (s *Service) CompleteTOTP(ctx context.Context, user idp.UserID, code string, from netip.Addr, in SignIn) error {
-	code, ok := normalCode(code)
+	code, ok := normalizeCode(code)
 	if !ok {
 		return ErrWrong // not a guess, so it does not count
 	}
@@ -85,7 +85,7 @@ func (s *Service) CompleteTOTP(ctx context.Context, user idp.UserID, code string
 	case len(u.TOTPs) == 0:
 		return ErrNoFactor
 	}
-	counters := []counter{s.codeCounter(user), s.networkCounter(from)}
+	counters := []counter{s.newCodeCounter(user), s.newNetworkCounter(from)}
 	if _, err := s.reserve(ctx, counters); err != nil {
 		return err
 	}
@@ -94,9 +94,9 @@ func (s *Service) CompleteTOTP(ctx context.Context, user idp.UserID, code string
 		if err := acceptCode(u, code, now); err != nil {
 			return err
 		}
-		s.recordSignInAddress(u, in.CameAs, now)
+		s.recordSignInEmail(u, in.EmailMark, now)
 		if in.Remember != nil {
-			in.Remember.rememberIn(u, now)
+			in.Remember.addDevice(u, now)
 		}
 		return nil
 	})
@@ -124,7 +124,7 @@ func acceptCode(u *idp.User, code string, now time.Time) error {
 		}
 		step := now.Unix() / int64(t.Period)
 		for _, candidate := range []int64{step - 1, step, step + idp.TOTPStepsAhead} {
-			want, err := codeAt(t.Secret, candidate)
+			want, err := computeCode(t.Secret, candidate)
 			if err != nil {
 				return err
 			}
@@ -145,8 +145,8 @@ func acceptCode(u *idp.User, code string, now time.Time) error {
 	return nil
 }
 
-// codeAt returns the code of a step (RFC 6238 §4.2, SHA-1, 6 digits).
-func codeAt(secret []byte, step int64) (code string, err error) {
+// computeCode returns the code of a step (RFC 6238 §4.2, SHA-1, 6 digits).
+func computeCode(secret []byte, step int64) (code string, err error) {
 	if step < 0 {
 		return "", nil
 	}
@@ -159,14 +159,14 @@ func codeAt(secret []byte, step int64) (code string, err error) {
 	return code, err
 }
 
-// CodeAt returns the code that an authenticator shows at a time, for the demonstration and for
+// ComputeCode returns the code that an authenticator shows at a time, for the demonstration and for
 // tests.
-func CodeAt(t idp.TOTP, at time.Time) (string, error) {
-	return codeAt(t.Secret, at.Unix()/int64(t.Period))
+func ComputeCode(t idp.TOTP, at time.Time) (string, error) {
+	return computeCode(t.Secret, at.Unix()/int64(t.Period))
 }
 
-// normalCode removes the spaces that authenticators show within a code.
-func normalCode(code string) (string, bool) {
+// normalizeCode removes the spaces that authenticators show within a code.
+func normalizeCode(code string) (string, bool) {
 	if len(code) > 32 {
 		return "", false
 	}
@@ -182,10 +182,10 @@ func (n NewTOTP) Check() error {
 
 // newTOTP checks the given values and fills in the missing ones.
 func newTOTP(n NewTOTP, now time.Time) (idp.TOTP, error) {
-	name, ok := plainText(n.Name)
+	name, ok := cleanText(n.Name)
 	t := idp.TOTP{Name: name, Period: n.Period, AddedAt: now}
 	if !ok {
-		return t, &InputError{"totp_name", "invalid", wantText}
+		return t, &InputError{"totp_name", "invalid", textRule}
 	}
 	switch t.Period {
 	case 0:
@@ -211,9 +211,9 @@ func newTOTP(n NewTOTP, now time.Time) (idp.TOTP, error) {
 	return t, nil
 }
 
-// enrolment returns the otpauth URL of an authenticator, in the key URI format that all of
+// newEnrolment returns the otpauth URL of an authenticator, in the key URI format that all of
 // them read.
-func (s *Service) enrolment(t idp.TOTP, address string) *Enrolment {
+func (s *Service) newEnrolment(t idp.TOTP, address string) *Enrolment {
 	issuer := cmp.Or(s.Issuer, "Vernal")
 	secret := base32NoPad.EncodeToString(t.Secret)
 	query := url.Values{

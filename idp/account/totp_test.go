@@ -28,7 +28,7 @@ func TestCodeAt(t *testing.T) {
 	for unix, want := range map[int64]string{
 		59: "287082", 1111111109: "081804", 1111111111: "050471", 1234567890: "005924", 2000000000: "279037", 20000000000: "353130",
 	} {
-		if got, err := CodeAt(key, time.Unix(unix, 0)); got != want || err != nil {
+		if got, err := ComputeCode(key, time.Unix(unix, 0)); got != want || err != nil {
 			t.Errorf("at %d: %s, %v; want %s", unix, got, err, want)
 		}
 	}
@@ -38,7 +38,7 @@ func TestCodeAt(t *testing.T) {
 func (h *house) code(id idp.UserID, offset int) string {
 	h.t.Helper()
 	key := h.user(id).TOTPs[0]
-	code, err := CodeAt(key, h.clock().Add(time.Duration(offset*key.Period)*time.Second))
+	code, err := ComputeCode(key, h.clock().Add(time.Duration(offset*key.Period)*time.Second))
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -212,7 +212,7 @@ func TestAddTOTP(t *testing.T) {
 	}
 	// Either one signs in, and each has its own steps.
 	for i, key := range got.TOTPs {
-		code, err := CodeAt(key, h.clock())
+		code, err := ComputeCode(key, h.clock())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -26,33 +26,33 @@ const maxWorks = 8
 // at its start, because the machine is less busy then.
 func (s *Service) Prepare(ctx context.Context) error {
 	h := s.Hasher
-	if h.prepared.Load() {
+	if h.isPrepared.Load() {
 		return nil
 	}
 	select {
-	case h.preparing <- struct{}{}:
-		defer func() { <-h.preparing }()
+	case h.prepareLock <- struct{}{}:
+		defer func() { <-h.prepareLock }()
 	case <-ctx.Done():
 		return fmt.Errorf("measure password hashes: %w", context.Cause(ctx))
 	}
-	if h.prepared.Load() {
+	if h.isPrepared.Load() {
 		return nil
 	}
-	works, err := s.addWorks(ctx, h.currentParams().workOf())
+	works, err := s.addWorks(ctx, h.newParams().computeCost())
 	if err != nil {
 		return err
 	}
 	if err := h.calibrate(ctx, works...); err != nil {
 		return fmt.Errorf("measure password hashes: %w", err)
 	}
-	h.prepared.Store(true)
+	h.isPrepared.Store(true)
 	return nil
 }
 
 // learnWork records a hash that takes longer than every one in the record, for example after a
 // store was restored. Only the first "no" takes longer.
-func (s *Service) learnWork(ctx context.Context, w work) {
-	if !w.isValid() || s.Hasher.pace.coversWork(w) {
+func (s *Service) learnWork(ctx context.Context, w hashCost) {
+	if !w.isValid() || s.Hasher.pace.coversCost(w) {
 		return
 	}
 	works, err := s.addWorks(ctx, w)
@@ -66,8 +66,8 @@ func (s *Service) learnWork(ctx context.Context, w work) {
 
 // addWorks adds works to the record and returns its content. It writes only if one of them is
 // new.
-func (s *Service) addWorks(ctx context.Context, add ...work) ([]work, error) {
-	records := idp.Records[[]work]{Store: s.Store, Kind: worksKind, Clock: s.Clock}
+func (s *Service) addWorks(ctx context.Context, add ...hashCost) ([]hashCost, error) {
+	records := idp.Records[[]hashCost]{Store: s.Store, Kind: worksKind, Clock: s.Clock}
 	stored, err := records.Get(ctx, worksKey)
 	switch {
 	case errors.Is(err, idp.ErrNotFound):
@@ -76,10 +76,10 @@ func (s *Service) addWorks(ctx context.Context, add ...work) ([]work, error) {
 	case slices.Equal(*stored, mergeWorks(*stored, add)):
 		return *stored, nil
 	}
-	var works []work
-	err = records.Update(ctx, []string{worksKey}, func(r *idp.Record[[]work]) error {
+	var works []hashCost
+	err = records.Update(ctx, []string{worksKey}, func(r *idp.Record[[]hashCost]) error {
 		if r.Value == nil {
-			r.Value = new([]work)
+			r.Value = new([]hashCost)
 		}
 		works = mergeWorks(*r.Value, add)
 		*r.Value = works
@@ -94,17 +94,17 @@ func (s *Service) addWorks(ctx context.Context, add ...work) ([]work, error) {
 // importWorks adds the works of users to import, and makes a running server measure them.
 func (s *Service) importWorks(ctx context.Context, users []idp.ImportedUser) error {
 	works, err := s.addWorks(ctx, worksOf(users)...)
-	if err == nil && s.Hasher.pace.isMeasured(s.Hasher.currentParams().workOf()) {
+	if err == nil && s.Hasher.pace.isMeasured(s.Hasher.newParams().computeCost()) {
 		err = s.Hasher.calibrate(ctx, works...)
 	}
 	return err
 }
 
 // worksOf returns the works of the hashes of users to import.
-func worksOf(users []idp.ImportedUser) (works []work) {
+func worksOf(users []idp.ImportedUser) (works []hashCost) {
 	for i := range users {
-		if p, err := parsePHC(users[i].User.PasswordHash); err == nil && !users[i].Existing {
-			works = mergeWorks(works, []work{p.workOf()})
+		if p, err := parsePHC(users[i].User.PasswordHash); err == nil && !users[i].AlreadyExists {
+			works = mergeWorks(works, []hashCost{p.computeCost()})
 		}
 	}
 	return works
@@ -112,14 +112,14 @@ func worksOf(users []idp.ImportedUser) (works []work) {
 
 // mergeWorks adds works to a list and drops those covered by another. If the list is too long,
 // it keeps the ones that take longest.
-func mergeWorks(works, add []work) []work {
+func mergeWorks(works, add []hashCost) []hashCost {
 	merged := slices.Clone(works)
 	for _, w := range add {
-		if slices.ContainsFunc(merged, func(o work) bool { return o.isAtLeast(w) }) {
+		if slices.ContainsFunc(merged, func(o hashCost) bool { return o.covers(w) }) {
 			continue
 		}
-		merged = append(slices.DeleteFunc(merged, w.isAtLeast), w)
+		merged = append(slices.DeleteFunc(merged, w.covers), w)
 	}
-	slices.SortFunc(merged, work.compare)
+	slices.SortFunc(merged, hashCost.compare)
 	return merged[:min(maxWorks, len(merged))]
 }

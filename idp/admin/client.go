@@ -20,8 +20,8 @@ type Client struct {
 	close func()
 }
 
-// OverSocket makes a client of the server that uses the data folder.
-func OverSocket(dataDir string) *Client {
+// NewSocketClient makes a client of the server that uses the data folder.
+func NewSocketClient(dataDir string) *Client {
 	c := &http.Client{Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return Dial(ctx, dataDir) },
 	}}
@@ -33,8 +33,8 @@ func OverSocket(dataDir string) *Client {
 	}
 }
 
-// InProcess makes a client that calls the endpoint in this process, as caller.
-func InProcess(e *Endpoint, caller Caller) *Client {
+// NewProcessClient makes a client that calls the endpoint in this process, as caller.
+func NewProcessClient(e *Endpoint, caller Caller) *Client {
 	return &Client{
 		send: func(ctx context.Context, path string, body []byte, w io.Writer) ([]byte, error) {
 			return e.do(ctx, caller, path, body, w)
@@ -54,7 +54,7 @@ func (c *Client) Close() { c.close() }
 
 // post sends one command. The host in the URL is not used, because the transport knows the socket.
 func post(ctx context.Context, c *http.Client, path string, body []byte, w io.Writer) ([]byte, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://vernal"+prefix+path, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://vernal"+pathPrefix+path, bytes.NewReader(body))
 	if err != nil {
 		return nil, fmt.Errorf("write command %s: %w", path, err)
 	}

@@ -98,17 +98,17 @@ func (e *Error) status() int {
 	return http.StatusInternalServerError
 }
 
-// toError converts any error to an Error.
-func toError(err error) *Error {
+// convertError converts any error to an Error.
+func convertError(err error) *Error {
 	var e *Error
 	var invalid *sp.InvalidError
 	var refused *sp.RefusedError
-	suggestions := idp.SuggestionsOf(err)
+	suggestions := idp.FindSuggestions(err)
 	switch {
 	case errors.As(err, &e):
 		return e
 	case errors.As(err, &invalid):
-		return &Error{Code: invalidCode(invalid), Message: "the registration is not valid", Problems: invalid.Problems, Suggestions: suggestions}
+		return &Error{Code: chooseInvalidCode(invalid), Message: "the registration is not valid", Problems: invalid.Problems, Suggestions: suggestions}
 	case errors.As(err, &refused):
 		return &Error{Code: CodeRefused, Message: refused.Text, Permissions: refused.Permissions, Suggestions: suggestions}
 	}
@@ -122,9 +122,9 @@ func toError(err error) *Error {
 	return e
 }
 
-// invalidCode returns CodeRefused for a registration that an option would make valid, and
+// chooseInvalidCode returns CodeRefused for a registration that an option would make valid, and
 // CodeInvalid for one that no option does.
-func invalidCode(e *sp.InvalidError) Code {
+func chooseInvalidCode(e *sp.InvalidError) Code {
 	if slices.ContainsFunc(e.Problems, func(p sp.Problem) bool { return p.Option == (idp.Option{}) }) {
 		return CodeInvalid
 	}

@@ -17,7 +17,7 @@ import (
 // TestErrorsKeepAdvice checks that the caller gets the suggestions of every error as values.
 func TestErrorsKeepAdvice(t *testing.T) {
 	t.Parallel()
-	next := []idp.Suggestion{idp.Suggest(idp.DoSPEdit, "urn:a").With(idp.OptionName, "").Labeled(idp.LabelNameProvider)}
+	next := []idp.Suggestion{idp.Suggest(idp.DoSPEdit, "urn:a").WithOption(idp.OptionName, "").WithLabel(idp.LabelNameProvider)}
 	permit := []sp.Permission{sp.PermitResume}
 	tests := []struct {
 		name string
@@ -36,12 +36,12 @@ func TestErrorsKeepAdvice(t *testing.T) {
 			return none, fmt.Errorf("wrapped: %w", tt.err)
 		}}
 		endpoint := NewEndpoint(struct{}{}, 0, slog.New(slog.DiscardHandler), Route[struct{}](fails))
-		_, err := Call(t.Context(), InProcess(endpoint, Caller{}), fails, struct{}{})
+		_, err := Call(t.Context(), NewProcessClient(endpoint, Caller{}), fails, struct{}{})
 		var e *Error
 		if !errors.As(err, &e) {
 			t.Fatalf("%s: %v", tt.name, err)
 		}
-		got := Error{Code: e.Code, Permissions: e.Permissions, Suggestions: idp.SuggestionsOf(e)}
+		got := Error{Code: e.Code, Permissions: e.Permissions, Suggestions: idp.FindSuggestions(e)}
 		if diff := cmp.Diff(tt.want, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", tt.name, diff)
 		}
@@ -52,7 +52,7 @@ func TestErrorsKeepAdvice(t *testing.T) {
 // to write returns its own code.
 func TestBusyStoreHasItsOwnCode(t *testing.T) {
 	t.Parallel()
-	e := toError(fmt.Errorf("lock user: %w", idp.ErrBusy))
+	e := convertError(fmt.Errorf("lock user: %w", idp.ErrBusy))
 	if e.Code != CodeBusy || e.status() != http.StatusServiceUnavailable || !errors.Is(e, idp.ErrBusy) || errors.Is(e, idp.ErrNotFound) {
 		t.Errorf("%s, status %d", e.Code, e.status())
 	}

@@ -116,19 +116,19 @@ func (e *Endpoint) do(ctx context.Context, by Caller, path string, body []byte, 
 	res, err := answer(ctx, by, body, w)
 	var data []byte
 	if err == nil {
-		data, err = encode(res)
+		data, err = encodeJSON(res)
 	}
 	if err == nil {
 		return data, nil
 	}
-	failed := toError(err)
+	failed := convertError(err)
 	if failed.Code == CodeInternal {
 		e.log.ErrorContext(ctx, "admin command failed", "command", path, "error", failed.Message)
 	}
 	return nil, failed
 }
 
-func encode(v any) ([]byte, error) {
+func encodeJSON(v any) ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
@@ -136,8 +136,8 @@ func encode(v any) ([]byte, error) {
 	return b.Bytes(), err
 }
 
-// prefix is the version of the interface, in front of an operation's path.
-const prefix = "/v1/"
+// pathPrefix is the version of the interface, in front of an operation's path.
+const pathPrefix = "/v1/"
 
 // ServeHTTP answers POST /v1/NOUN/VERB. Without a Caller in its context, a request is
 // refused.
@@ -150,14 +150,14 @@ func (e *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	status := http.StatusOK
 	frames := &frameWriter{w: w}
 	data, err := e.serve(w, r, frames)
-	if frames.begun {
-		frames.end(data, err)
+	if frames.hasBegun {
+		frames.sendEnd(data, err)
 		return
 	}
 	if err != nil {
-		failed := toError(err)
+		failed := convertError(err)
 		status = failed.status()
-		data, _ = encode(failed) // strings only
+		data, _ = encodeJSON(failed) // strings only
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
@@ -165,7 +165,7 @@ func (e *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (e *Endpoint) serve(w http.ResponseWriter, r *http.Request, frames *frameWriter) ([]byte, error) {
-	by, ok := callerFrom(r.Context())
+	by, ok := readCaller(r.Context())
 	if !ok {
 		by.UID = -1 // belongs to no one
 	}
@@ -173,7 +173,7 @@ func (e *Endpoint) serve(w http.ResponseWriter, r *http.Request, frames *frameWr
 	if err != nil {
 		return nil, &Error{Code: CodeBadRequest, Message: "read the command: " + err.Error()}
 	}
-	path, _ := strings.CutPrefix(r.URL.Path, prefix)
+	path, _ := strings.CutPrefix(r.URL.Path, pathPrefix)
 	ctx := r.Context()
 	if e.streams[path] {
 		var done context.CancelFunc

@@ -24,8 +24,8 @@ func (c Caller) Actor() string {
 	return fmt.Sprintf("cli:uid=%d(%s)", c.UID, c.Name)
 }
 
-// callerOf looks up a user's name.
-func callerOf(uid int) Caller {
+// lookupCaller looks up a user's name.
+func lookupCaller(uid int) Caller {
 	c := Caller{UID: uid}
 	if u, err := user.LookupId(strconv.Itoa(uid)); err == nil {
 		c.Name = u.Username
@@ -34,7 +34,7 @@ func callerOf(uid int) Caller {
 }
 
 // Self returns the user that this process runs as.
-func Self() Caller { return callerOf(os.Geteuid()) }
+func Self() Caller { return lookupCaller(os.Geteuid()) }
 
 type callerKey struct{}
 
@@ -43,7 +43,7 @@ func WithCaller(ctx context.Context, c Caller) context.Context {
 	return context.WithValue(ctx, callerKey{}, c)
 }
 
-func callerFrom(ctx context.Context) (Caller, bool) {
+func readCaller(ctx context.Context) (Caller, bool) {
 	c, ok := ctx.Value(callerKey{}).(Caller)
 	return c, ok
 }
@@ -59,5 +59,5 @@ func withPeer(ctx context.Context, conn net.Conn) context.Context {
 	if err != nil {
 		return ctx
 	}
-	return WithCaller(ctx, callerOf(uid))
+	return WithCaller(ctx, lookupCaller(uid))
 }

@@ -32,10 +32,10 @@ var ErrImpostor = errors.New("not the server of this data folder")
 // dialTimeout bounds how long a socket may take to accept. A running server does so at once.
 const dialTimeout = 2 * time.Second
 
-// reach returns a path to name in dir that is short enough for a socket. It replaces a long path by
+// shortenPath returns a path to name in dir that is short enough for a socket. It replaces a long path by
 // one through the folder's descriptor, which must stay open while the path is used. done closes the
 // descriptor.
-func reach(dir, name string) (path string, done func(), err error) {
+func shortenPath(dir, name string) (path string, done func(), err error) {
 	path = filepath.Join(dir, name)
 	if len(path) <= maxSunPath {
 		return path, func() {}, nil
@@ -57,7 +57,7 @@ func reach(dir, name string) (path string, done func(), err error) {
 // the kernel's credentials (SO_PEERCRED), the program that listens must belong to the owner of the
 // data folder. Otherwise the error is ErrImpostor.
 func Dial(ctx context.Context, dataDir string) (net.Conn, error) {
-	path, done, err := reach(dataDir, SocketName)
+	path, done, err := shortenPath(dataDir, SocketName)
 	if err != nil {
 		return nil, fmt.Errorf("reach the admin socket: %w", err)
 	}
@@ -101,17 +101,17 @@ func checkServer(conn net.Conn, dataDir string) error {
 // other file alone. The caller must hold the store's lock, which keeps two servers from
 // doing this at once.
 func Listen(ctx context.Context, dataDir string) (net.Listener, error) {
-	if err := checkFree(ctx, dataDir); err != nil {
+	if err := checkSocketFree(ctx, dataDir); err != nil {
 		return nil, fmt.Errorf("open the admin socket: %w", err)
 	}
-	l, err := bind(dataDir)
+	l, err := bindSocket(dataDir)
 	if err != nil {
 		return nil, fmt.Errorf("open the admin socket: %w", err)
 	}
 	return l, nil
 }
 
-func checkFree(ctx context.Context, dataDir string) error {
+func checkSocketFree(ctx context.Context, dataDir string) error {
 	path := filepath.Join(dataDir, SocketName)
 	info, err := os.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -130,11 +130,11 @@ func checkFree(ctx context.Context, dataDir string) error {
 	return nil
 }
 
-// bind creates the socket under a random name, restricts its mode, and only then gives it its
+// bindSocket creates the socket under a random name, restricts its mode, and only then gives it its
 // final name. Whatever the umask, no other user ever finds it open.
-func bind(dataDir string) (net.Listener, error) {
+func bindSocket(dataDir string) (net.Listener, error) {
 	name := "." + rand.Text()[:16]
-	path, done, err := reach(dataDir, name)
+	path, done, err := shortenPath(dataDir, name)
 	if err != nil {
 		return nil, err
 	}

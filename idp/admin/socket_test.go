@@ -157,7 +157,7 @@ func overSocket(t *testing.T, dir string) *admin.Client {
 	served := make(chan error, 1)
 	endpoint := admin.NewEndpoint("hello ", os.Geteuid(), slog.New(slog.DiscardHandler), admin.Route[string](greet))
 	go func() { served <- endpoint.Serve(ctx, l) }()
-	client := admin.OverSocket(dir)
+	client := admin.NewSocketClient(dir)
 	t.Cleanup(func() {
 		client.Close()
 		stop()

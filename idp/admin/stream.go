@@ -65,7 +65,7 @@ func Receive[S, Req, Res any](ctx context.Context, c *Client, op Stream[S, Req, 
 // operation that fails early answers like any other.
 type frameWriter struct {
 	w     http.ResponseWriter
-	begun bool
+	hasBegun bool
 }
 
 // Write sends some of the data.
@@ -86,8 +86,8 @@ func (f *frameWriter) send(kind byte, content []byte) error {
 	if err := control.SetWriteDeadline(time.Now().Add(stallTime)); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return err
 	}
-	if !f.begun {
-		f.begun = true
+	if !f.hasBegun {
+		f.hasBegun = true
 		// The deadline for reading the request would end a long answer.
 		if err := control.SetReadDeadline(time.Time{}); err != nil && !errors.Is(err, http.ErrNotSupported) {
 			return err
@@ -102,12 +102,12 @@ func (f *frameWriter) send(kind byte, content []byte) error {
 	return err
 }
 
-// end sends the answer, or the error, after the data.
-func (f *frameWriter) end(data []byte, err error) {
+// sendEnd sends the answer, or the error, after the data.
+func (f *frameWriter) sendEnd(data []byte, err error) {
 	kind := byte(frameAnswer)
 	if err != nil {
 		kind = frameError
-		data, _ = encode(toError(err)) // strings only
+		data, _ = encodeJSON(convertError(err)) // strings only
 	}
 	_ = f.send(kind, data) // the caller may have gone
 }

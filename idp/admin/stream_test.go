@@ -60,7 +60,7 @@ func newStream(t *testing.T) (s *source, dir string, c *admin.Client, stop func(
 	served := make(chan error, 1)
 	endpoint := admin.NewEndpoint(s, os.Geteuid(), slog.New(slog.DiscardHandler), admin.Route[*source](send))
 	go func() { served <- endpoint.Serve(ctx, l) }()
-	c = admin.OverSocket(dir)
+	c = admin.NewSocketClient(dir)
 	stop = func() error { cancel(); return <-served }
 	t.Cleanup(func() { c.Close(); cancel() })
 	return s, dir, c, stop
@@ -72,7 +72,7 @@ func TestStreamSendsDataThenAnswer(t *testing.T) {
 	t.Parallel()
 	s, _, over, _ := newStream(t)
 	endpoint := admin.NewEndpoint(s, os.Geteuid(), slog.New(slog.DiscardHandler), admin.Route[*source](send))
-	for name, c := range map[string]*admin.Client{"socket": over, "process": admin.InProcess(endpoint, admin.Self())} {
+	for name, c := range map[string]*admin.Client{"socket": over, "process": admin.NewProcessClient(endpoint, admin.Self())} {
 		for _, size := range []int{0, 1, 65535, 65536, 65537, 1 << 20, 1<<20 + 1, 5 << 20} {
 			for _, fail := range []bool{false, true} {
 				var got bytes.Buffer

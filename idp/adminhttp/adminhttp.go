@@ -57,20 +57,20 @@ type Handler struct {
 func (h *Handler) Handler() http.Handler {
 	rt := web.NewRouter(h.Pages)
 	get := func(path string, handler web.Handler) { rt.Handle(path, web.Methods{http.MethodGet: handler}) }
-	get("/", h.home)
+	get("/", h.redirectHome)
 	h.mountMetrics(rt)
 	get(boardPath, h.showBoard)
 	get(dataPath, h.showData)
 	get(wallPrefix+"{token}", h.showWall)
 	get(calendarPrefix+"{token}.ics", h.showCalendar)
 	static := h.Pages.Set.StaticPrefix()
-	rt.HandlePrefix(static, web.Static(static, templates.Static()))
+	rt.HandlePrefix(static, web.ServeStatic(static, templates.Static()))
 	rt.HandlePrefix(templates.BrandPrefix, web.ServeBrand(h.Pages.Branding))
 	return h.guard(rt)
 }
 
-// commandLine renders a suggestion, or returns "" without CommandLine.
-func (h *Handler) commandLine(s idp.Suggestion) string {
+// renderCommand renders a suggestion, or returns "" without CommandLine.
+func (h *Handler) renderCommand(s idp.Suggestion) string {
 	if h.CommandLine == nil {
 		return ""
 	}
@@ -81,7 +81,7 @@ func (h *Handler) commandLine(s idp.Suggestion) string {
 // this listener does not open.
 func Path(kind sharelink.Kind, token string) string {
 	switch kind {
-	case sharelink.Wall:
+	case sharelink.Wallboard:
 		return wallPrefix + token
 	case sharelink.Calendar:
 		return calendarPrefix + token + ".ics"
@@ -89,8 +89,8 @@ func Path(kind sharelink.Kind, token string) string {
 	return ""
 }
 
-// home redirects to the migration board.
-func (h *Handler) home(w http.ResponseWriter, r *http.Request) error {
-	http.Redirect(w, r, readFilter(r.URL.Query()).narrowTo("", "").url(), http.StatusSeeOther)
+// redirectHome redirects to the migration board.
+func (h *Handler) redirectHome(w http.ResponseWriter, r *http.Request) error {
+	http.Redirect(w, r, readFilter(r.URL.Query()).selectLines("", "").buildURL(), http.StatusSeeOther)
 	return nil
 }

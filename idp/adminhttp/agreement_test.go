@@ -72,7 +72,7 @@ func newMonths(tb testing.TB, t fataler) *months {
 		Name: "test", Clock: i.Clock.Now, Log: slog.New(slog.DiscardHandler),
 		Webhook: &notify.Webhook{URL: hook.URL, Secret: []byte("a secret of some length"), Clock: i.Clock.Now},
 	}
-	for kind, path := range map[sharelink.Kind]*string{sharelink.Wall: &m.wall, sharelink.Calendar: &m.calendar} {
+	for kind, path := range map[sharelink.Kind]*string{sharelink.Wallboard: &m.wall, sharelink.Calendar: &m.calendar} {
 		l, token, err := i.Links.Create(tb.Context(), sharelink.Link{Kind: kind}, "test")
 		m.ok(err)
 		*path = adminhttp.Path(l.Kind, token)
@@ -129,7 +129,7 @@ func (m *months) run(tb testing.TB, days int) {
 		ran := time.Duration(n) * 24 * time.Hour
 		m.i.Clock.Advance(ran)
 		m.ok(m.i.Rotation.Tick(tb.Context(), ran))
-		_, err := m.i.Rotation.Automatic(tb.Context())
+		_, err := m.i.Rotation.TakeDueSteps(tb.Context())
 		m.ok(err)
 	}
 	m.ok(m.i.Usage.Flush(tb.Context()))
@@ -158,8 +158,8 @@ func (m *months) take(tb testing.TB, s rotation.Step) {
 	}
 }
 
-// data is rotation.json, as far as it is compared.
-type data struct {
+// boardData is rotation.json, as far as it is compared.
+type boardData struct {
 	Status struct {
 		At        time.Time     `json:"at"`
 		Preferred idp.Year      `json:"preferred"`
@@ -204,7 +204,7 @@ func (tr *truth) leaves(y idp.Year) bool { return tr.target != "" && y < tr.targ
 
 // model reads the states of the years from the status, and the rest from its own
 // list of uses.
-func (m *months) model(d *data) *truth {
+func (m *months) model(d *boardData) *truth {
 	tr := &truth{move: map[idp.EntityID]string{}, from: map[idp.EntityID][]idp.Year{}, unmoved: map[idp.Year][]idp.EntityID{}, moves: map[string][]idp.EntityID{}, recent: map[idp.Year]bool{}}
 	over := map[idp.Year]bool{}
 	for _, y := range d.Status.Years {
@@ -216,7 +216,7 @@ func (m *months) model(d *data) *truth {
 			tr.over, over[y.Year] = append(tr.over, y.Year), true
 		}
 	}
-	if h := d.Status.Hold; !h.Since.IsZero() && (h.Until.IsZero() || d.Status.At.Before(h.Until)) {
+	if h := d.Status.Hold; !h.BeganAt.IsZero() && (h.EndAt.IsZero() || d.Status.At.Before(h.EndAt)) {
 		tr.target = d.Status.Preferred
 	}
 	const fortnight = 14 * 24 * time.Hour
@@ -280,7 +280,7 @@ func (m *months) compare(tb testing.TB) (wrong []string) {
 		}
 	}
 	m.i.Clock.Advance(time.Minute) // metrics are read again after ten seconds
-	var d data
+	var d boardData
 	m.ok(json.Unmarshal(m.get("/rotation.json"), &d))
 	tr := m.model(&d)
 	m.compareData(&d, tr, report)
@@ -295,7 +295,7 @@ func (m *months) compare(tb testing.TB) (wrong []string) {
 
 type report func(place string, want, got any)
 
-func (m *months) compareData(d *data, tr *truth, report report) {
+func (m *months) compareData(d *boardData, tr *truth, report report) {
 	for _, l := range d.Board.SPs {
 		report("rotation.json: move of "+string(l.SP), tr.move[l.SP], l.Move)
 		report("rotation.json: unmoved_from of "+string(l.SP), append([]idp.Year{}, tr.from[l.SP]...), l.UnmovedFrom)
@@ -361,7 +361,7 @@ func (m *months) rows(href string) map[string]string {
 }
 
 // compareWall checks the migration at the top, the ones below it, and the counts.
-func (m *months) compareWall(d *data, tr *truth, report report) {
+func (m *months) compareWall(d *boardData, tr *truth, report report) {
 	page := m.page(m.wall)
 	head := elements(page, "data-from", "data-to")[0]
 	from, to := idp.Year(attr(head, "data-from")), idp.Year(attr(head, "data-to"))
@@ -442,11 +442,11 @@ func (m *months) compareNotices(tb testing.TB, tr *truth, report report) {
 	m.ok(err)
 	written := map[idp.EntityID][]idp.Year{}
 	for _, l := range letters {
-		if len(l.From) == 0 {
+		if len(l.FromYears) == 0 {
 			continue
 		}
-		written[l.SP] = l.From
-		report("letter to "+string(l.SP)+": to", tr.target, l.To)
+		written[l.SP] = l.FromYears
+		report("letter to "+string(l.SP)+": to", tr.target, l.ToYear)
 	}
 	for _, id := range m.sps {
 		if tr.target != "" {
@@ -464,7 +464,7 @@ func (m *months) compareNotices(tb testing.TB, tr *truth, report report) {
 }
 
 // compareGone reads the page of each year that is over, in both forms.
-func (m *months) compareGone(d *data, tr *truth, report report) {
+func (m *months) compareGone(d *boardData, tr *truth, report report) {
 	for _, y := range tr.over {
 		for _, accept := range []string{"text/html", "*/*"} {
 			r := httptest.NewRequest(http.MethodGet, m.i.URL+"/api/saml/metadata"+string(y), nil)
@@ -493,14 +493,14 @@ var metadataYear = regexp.MustCompile(`/api/saml/metadata(\d{4}[a-z]?)`)
 
 // compareCalendar checks that the latest year whose publishing is in the past
 // is the one to move to. During a hold it is not.
-func (m *months) compareCalendar(d *data, tr *truth, report report) {
+func (m *months) compareCalendar(d *boardData, tr *truth, report report) {
 	newest := idp.Year("")
 	for _, e := range calendarPublished.FindAllStringSubmatch(strings.ReplaceAll(string(m.get(m.calendar)), "\r", ""), -1) {
 		if day, err := time.Parse("20060102", e[2]); err == nil && !day.After(d.Status.At) && slices.Contains(tr.live, idp.Year(e[1])) {
 			newest = max(newest, idp.Year(e[1]))
 		}
 	}
-	if newest != "" && d.Status.Hold.Since.IsZero() {
+	if newest != "" && d.Status.Hold.BeganAt.IsZero() {
 		report("calendar: newest year that was published", tr.target, newest)
 	}
 }
@@ -519,7 +519,7 @@ func sorted[T ~string](list []T) []string {
 func (m *months) get(path string) []byte {
 	m.t.Helper()
 	w := httptest.NewRecorder()
-	m.i.Watch.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "http://127.0.0.1:9090"+path, nil))
+	m.i.AdminHandler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "http://127.0.0.1:9090"+path, nil))
 	if w.Code != http.StatusOK {
 		m.t.Fatalf("%s: %d", path, w.Code)
 	}
@@ -665,7 +665,7 @@ func (m *months) someStep(tb testing.TB, rt *rapid.T) {
 			}
 		}
 		if rapid.Bool().Draw(rt, "until") {
-			s.Until = m.i.Clock.Now().AddDate(0, 1, 0)
+			s.HoldEndAt = m.i.Clock.Now().AddDate(0, 1, 0)
 		}
 	case rotation.StepRevoke, rotation.StepRetire:
 		s.Year, s.Force = rapid.SampledFrom(all).Draw(rt, "year").Year(), s.Kind == rotation.StepRetire
@@ -732,7 +732,7 @@ func TestRetiredPageNamesTheYearOfTheLetters(t *testing.T) {
 	m.until(t, "2028-02-24")
 	letters, err := m.notices.Letters(t.Context(), "")
 	m.ok(err)
-	if len(letters) != 1 || letters[0].To != "2028" {
+	if len(letters) != 1 || letters[0].ToYear != "2028" {
 		t.Fatalf("letters: %+v", letters)
 	}
 	for _, accept := range []string{"text/html", "*/*"} {

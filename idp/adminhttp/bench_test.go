@@ -19,7 +19,7 @@ func BenchmarkPages(b *testing.B) {
 		w.use(id, "2031", time.Hour)
 	}
 	w.ok(w.watch.Board.Usage.Flush(b.Context()))
-	wall, _ := w.link(sharelink.Link{Kind: sharelink.Wall})
+	wall, _ := w.link(sharelink.Link{Kind: sharelink.Wallboard})
 	for _, path := range []string{boardPath, boardPath + "?show=both&page=20", boardPath + "?q=agency09999", wall, dataPath} {
 		name := path
 		if path == wall {

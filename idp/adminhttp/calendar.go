@@ -24,12 +24,12 @@ import (
 const (
 	// calendarYears is how far the feed looks ahead, calendarPast how far back.
 	calendarYears = 3
-	calendarPast  = 400 * 24 * time.Hour
+	maxPastTime  = 400 * 24 * time.Hour
 )
 
 // showCalendar answers with the plan as a feed, for every holder of its URL.
 func (h *Handler) showCalendar(w http.ResponseWriter, r *http.Request) error {
-	if err := h.open(r, sharelink.Calendar); err != nil {
+	if err := h.checkToken(r, sharelink.Calendar); err != nil {
 		return err
 	}
 	st, err := h.Rotation.Status(r.Context(), nil)
@@ -41,7 +41,7 @@ func (h *Handler) showCalendar(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	phrases := templates.PhrasesIn(h.Pages.Base(r, "").Lang)
-	f := &feed{host: hostOf(h.Pages.BaseURL), phrases: phrases, command: h.commandLine}
+	f := &feed{host: parseHost(h.Pages.BaseURL), phrases: phrases, command: h.renderCommand}
 	calendar := f.write(st, plan)
 	sum := sha256.Sum256(calendar)
 	header := w.Header()
@@ -54,8 +54,8 @@ func (h *Handler) showCalendar(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// open checks the token in the path. Every failure gets the same answer as an unknown URL.
-func (h *Handler) open(r *http.Request, kind sharelink.Kind) error {
+// checkToken checks the token in the path. Every failure gets the same answer as an unknown URL.
+func (h *Handler) checkToken(r *http.Request, kind sharelink.Kind) error {
 	l, err := h.Links.Check(r.Context(), kind, web.Param(r, "token"))
 	switch {
 	case err == nil:
@@ -93,13 +93,13 @@ func (f *feed) write(st rotation.Status, plan []rotation.UpcomingStep) []byte {
 	for _, c := range plan {
 		// Without a step, list only ends of certificates: an older year expires on the day
 		// on which a newer one becomes preferred.
-		if c.Step != "" || c.From == c.To || c.From == rotation.Expiring && c.To == rotation.Grace {
-			add(c.Year, c.Step, f.stepEvent(c))
+		if c.Step != "" || c.FromState == c.ToState || c.FromState == rotation.Expiring && c.ToState == rotation.Grace {
+			add(c.Year, c.Step, f.newStepEvent(c))
 		}
 	}
 	for _, y := range st.Years {
-		for _, t := range y.ListTaken(st.At) {
-			if st.At.Sub(t.At) <= calendarPast {
+		for _, t := range y.ListTakenSteps(st.At) {
+			if st.At.Sub(t.At) <= maxPastTime {
 				add(y.Year, t.Kind, icalEvent{Day: t.At, Summary: f.phrases.PastText(t.Kind, y.Year), Description: f.describe(t.Kind)})
 			}
 		}
@@ -110,13 +110,13 @@ func (f *feed) write(st rotation.Status, plan []rotation.UpcomingStep) []byte {
 	c := &ical{}
 	c.begin(f.phrases.Text("calendar.name"))
 	for _, e := range events {
-		c.event(e)
+		c.writeEvent(e)
 	}
 	return c.end()
 }
 
-// stepEvent returns the event of a future step, with the operator's task.
-func (f *feed) stepEvent(c rotation.UpcomingStep) icalEvent {
+// newStepEvent returns the event of a future step, with the operator's task.
+func (f *feed) newStepEvent(c rotation.UpcomingStep) icalEvent {
 	e := icalEvent{Day: c.At, Summary: f.phrases.FutureText(c.Step, c.Year)}
 	var lines []string
 	switch {
@@ -165,13 +165,13 @@ type icalEvent struct {
 	Alarms []int
 }
 
-// icalLine is the most octets of a line, without its end (RFC 5545 §3.1).
-const icalLine = 75
+// maxLineLength is the most octets of a line, without its end (RFC 5545 §3.1).
+const maxLineLength = 75
 
-// property writes a line as it is.
-func (c *ical) property(name, value string) {
+// writeProperty writes a line as it is.
+func (c *ical) writeProperty(name, value string) {
 	line := name + ":" + value
-	for room := icalLine; len(line) > room; room = icalLine - 1 {
+	for room := maxLineLength; len(line) > room; room = maxLineLength - 1 {
 		cut := room
 		for cut > room-utf8.UTFMax && !utf8.RuneStart(line[cut]) {
 			cut-- // a folded character breaks clients that read line by line
@@ -184,12 +184,12 @@ func (c *ical) property(name, value string) {
 	c.out.WriteString("\r\n")
 }
 
-// text writes a line whose value is a text (RFC 5545 §3.3.11).
-func (c *ical) text(name, value string) { c.property(name, icalText(value)) }
+// writeText writes a line whose value is a text (RFC 5545 §3.3.11).
+func (c *ical) writeText(name, value string) { c.writeProperty(name, escapeText(value)) }
 
-// icalText escapes the characters that have a meaning in a value, and leaves out characters that no
+// escapeText escapes the characters that have a meaning in a value, and leaves out characters that no
 // line may contain: a carriage return would begin a property.
-func icalText(s string) string {
+func escapeText(s string) string {
 	var out strings.Builder
 	for _, r := range strings.ToValidUTF8(s, "\uFFFD") {
 		switch {
@@ -210,38 +210,38 @@ func icalText(s string) string {
 
 // begin opens a calendar with a name. It asks readers to load the calendar again twice a day.
 func (c *ical) begin(name string) {
-	c.property("BEGIN", "VCALENDAR")
-	c.property("VERSION", "2.0")
-	c.property("PRODID", "-//Vernal//Rotation plan//EN")
-	c.property("CALSCALE", "GREGORIAN")
-	c.text("NAME", name)
-	c.text("X-WR-CALNAME", name)
-	c.property("REFRESH-INTERVAL;VALUE=DURATION", "PT12H")
-	c.property("X-PUBLISHED-TTL", "PT12H")
+	c.writeProperty("BEGIN", "VCALENDAR")
+	c.writeProperty("VERSION", "2.0")
+	c.writeProperty("PRODID", "-//Vernal//Rotation plan//EN")
+	c.writeProperty("CALSCALE", "GREGORIAN")
+	c.writeText("NAME", name)
+	c.writeText("X-WR-CALNAME", name)
+	c.writeProperty("REFRESH-INTERVAL;VALUE=DURATION", "PT12H")
+	c.writeProperty("X-PUBLISHED-TTL", "PT12H")
 }
 
-func (c *ical) event(e icalEvent) {
+func (c *ical) writeEvent(e icalEvent) {
 	const day = "20060102"
-	c.property("BEGIN", "VEVENT")
-	c.text("UID", e.UID)
-	c.property("DTSTAMP", e.Stamp.UTC().Format("20060102T150405Z"))
-	c.property("DTSTART;VALUE=DATE", e.Day.UTC().Format(day))
-	c.property("DTEND;VALUE=DATE", e.Day.UTC().AddDate(0, 0, 1).Format(day))
-	c.property("TRANSP", "TRANSPARENT") // the day stays free for meetings
-	c.text("SUMMARY", e.Summary)
-	c.text("DESCRIPTION", e.Description)
+	c.writeProperty("BEGIN", "VEVENT")
+	c.writeText("UID", e.UID)
+	c.writeProperty("DTSTAMP", e.Stamp.UTC().Format("20060102T150405Z"))
+	c.writeProperty("DTSTART;VALUE=DATE", e.Day.UTC().Format(day))
+	c.writeProperty("DTEND;VALUE=DATE", e.Day.UTC().AddDate(0, 0, 1).Format(day))
+	c.writeProperty("TRANSP", "TRANSPARENT") // the day stays free for meetings
+	c.writeText("SUMMARY", e.Summary)
+	c.writeText("DESCRIPTION", e.Description)
 	for _, days := range e.Alarms {
-		c.property("BEGIN", "VALARM")
-		c.property("ACTION", "DISPLAY")
-		c.text("DESCRIPTION", e.Summary)
-		c.property("TRIGGER", "-P"+strconv.Itoa(days)+"D")
-		c.property("END", "VALARM")
+		c.writeProperty("BEGIN", "VALARM")
+		c.writeProperty("ACTION", "DISPLAY")
+		c.writeText("DESCRIPTION", e.Summary)
+		c.writeProperty("TRIGGER", "-P"+strconv.Itoa(days)+"D")
+		c.writeProperty("END", "VALARM")
 	}
-	c.property("END", "VEVENT")
+	c.writeProperty("END", "VEVENT")
 }
 
 // end closes the calendar and returns it.
 func (c *ical) end() []byte {
-	c.property("END", "VCALENDAR")
+	c.writeProperty("END", "VCALENDAR")
 	return c.out.Bytes()
 }

@@ -54,7 +54,7 @@ func TestCalendarTextIsFoldedAndEscaped(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			c := &ical{}
-			c.text("N", tt.value)
+			c.writeText("N", tt.value)
 			if diff := cmp.Diff([]string{"N:" + tt.want}, unfold(t, c.out.String())); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
@@ -178,7 +178,7 @@ func TestCalendarShowsRolledBackStepOnce(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t)
 	path, _ := w.link(sharelink.Link{Kind: sharelink.Calendar})
-	_, err := w.watch.Rotation.Take(t.Context(), rotation.Step{Kind: rotation.StepRollback, Year: "2030", Until: w.Clock.Now().Add(10 * 24 * time.Hour), Reason: "not ready"}, "test", false)
+	_, err := w.watch.Rotation.Take(t.Context(), rotation.Step{Kind: rotation.StepRollback, Year: "2030", HoldEndAt: w.Clock.Now().Add(10 * 24 * time.Hour), Reason: "not ready"}, "test", false)
 	w.ok(err)
 	var got []string
 	for _, e := range events(t, unfold(t, w.get(path).Body.String())) {

@@ -38,7 +38,7 @@ func newDeployment(t testing.TB) *deployment {
 	})
 	set, err := templates.New()
 	w.ok(err)
-	pages := &web.Pages{Set: set, BaseURL: fixture.BaseURL, Linked: true}
+	pages := &web.Pages{Set: set, BaseURL: fixture.BaseURL, HasLinkSwitcher: true}
 	w.watch = &Handler{
 		Board: w.Board, Rotation: w.Rotation, Links: w.Links,
 		Pages: pages, Clock: w.Clock.Now, Log: w.Log, URL: "https://watch.agency.example",
@@ -152,6 +152,6 @@ func all(doc *html.Node, class string) (found []*html.Node) {
 // automatic has the server take the steps that are due.
 func (w *deployment) automatic() {
 	w.t.Helper()
-	_, err := w.watch.Rotation.Automatic(w.t.Context())
+	_, err := w.watch.Rotation.TakeDueSteps(w.t.Context())
 	w.ok(err)
 }

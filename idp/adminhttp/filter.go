@@ -38,10 +38,10 @@ const (
 // readFilter ignores invalid parameters.
 func readFilter(q url.Values) filter {
 	f := filter{Page: 1}
-	if move := migration.Move(q.Get("show")); slices.Contains(moves, move) || move == inactive {
+	if move := migration.Move(q.Get("show")); slices.Contains(moveOrder, move) || move == moveInactive {
 		f.Show = move
 	}
-	if y := idp.Year(q.Get("year")); y.Valid() {
+	if y := idp.Year(q.Get("year")); y.IsValid() {
 		f.Year = y
 	}
 	if text := strings.TrimSpace(q.Get("q")); len(text) <= maxQuery {
@@ -56,8 +56,8 @@ func readFilter(q url.Values) filter {
 	return f
 }
 
-// fields returns the parameters of the filter except its page.
-func (f filter) fields() (set []templates.Field) {
+// listFields returns the parameters of the filter except its page.
+func (f filter) listFields() (set []templates.Field) {
 	for _, field := range []templates.Field{
 		{Name: "show", Value: string(f.Show)}, {Name: "year", Value: string(f.Year)}, {Name: "q", Value: f.Query}, {Name: "locale", Value: f.Locale},
 	} {
@@ -68,10 +68,10 @@ func (f filter) fields() (set []templates.Field) {
 	return set
 }
 
-// url returns the URL of the page with the filter applied.
-func (f filter) url() string {
+// buildURL returns the URL of the page with the filter applied.
+func (f filter) buildURL() string {
 	q := url.Values{}
-	for _, field := range f.fields() {
+	for _, field := range f.listFields() {
 		q.Set(field.Name, field.Value)
 	}
 	if f.Page > 1 {
@@ -83,13 +83,13 @@ func (f filter) url() string {
 	return boardPath + "?" + q.Encode()
 }
 
-func (f filter) page(n int) filter {
+func (f filter) selectPage(n int) filter {
 	f.Page = n
 	return f
 }
 
-// narrowTo returns a filter for another selection in the same language.
-func (f filter) narrowTo(show migration.Move, y idp.Year) filter {
+// selectLines returns a filter for another selection in the same language.
+func (f filter) selectLines(show migration.Move, y idp.Year) filter {
 	return filter{Show: show, Year: y, Locale: f.Locale}
 }
 
@@ -104,8 +104,8 @@ func (f filter) apply(lines []migration.Line) []migration.Line {
 	for i := range lines {
 		l := &lines[i]
 		switch {
-		case leaving && !slices.Contains(l.UnmovedFrom, f.Year):
-		case !leaving && f.Show != "" && moveOf(l) != f.Show:
+		case leaving && !slices.Contains(l.YearsToLeave, f.Year):
+		case !leaving && f.Show != "" && findMove(l) != f.Show:
 		case f.Year != "" && !usesYear(l, f.Year):
 		case query != "" && !strings.Contains(strings.ToLower(l.Name), query) && !strings.Contains(strings.ToLower(string(l.SP)), query):
 		default:
@@ -116,20 +116,20 @@ func (f filter) apply(lines []migration.Line) []migration.Line {
 }
 
 func usesYear(l *migration.Line, y idp.Year) bool {
-	return slices.ContainsFunc(l.Years, func(s migration.Seen) bool { return s.Year == y })
+	return slices.ContainsFunc(l.Years, func(s migration.YearUse) bool { return s.Year == y })
 }
 
-// moves is the order in which migration states are shown.
-var moves = []migration.Move{migration.Unmoved, migration.Both, migration.Moved, migration.Unseen}
+// linkMoves is the order in which migration states are shown.
+var moveOrder = []migration.Move{migration.Unmoved, migration.Both, migration.Moved, migration.Unseen}
 
-// inactive is shown beside the moves: an inactive service provider delays no one, so
+// moveInactive is shown beside the moves: an inactive service provider delays no one, so
 // whether it has moved does not matter.
-const inactive migration.Move = "inactive"
+const moveInactive migration.Move = "inactive"
 
-// moveOf returns the migration state that the page shows for a service provider.
-func moveOf(l *migration.Line) migration.Move {
+// findMove returns the migration state that the page shows for a service provider.
+func findMove(l *migration.Line) migration.Move {
 	if !l.Active {
-		return inactive
+		return moveInactive
 	}
 	return l.Move
 }
@@ -137,28 +137,28 @@ func moveOf(l *migration.Line) migration.Move {
 func countMoves(b *migration.Board) map[migration.Move]int {
 	counts := map[migration.Move]int{}
 	for i := range b.SPs {
-		counts[moveOf(&b.SPs[i])]++
+		counts[findMove(&b.SPs[i])]++
 	}
 	return counts
 }
 
-// moves returns the links to all service providers, and to each migration state.
-func (f filter) moves(counts map[migration.Move]int, b *migration.Board) []templates.BoardFilter {
-	all := []templates.BoardFilter{{Label: templates.MoveAll, Count: len(b.SPs), URL: f.narrowTo("", "").url(), Current: f.Show == "" && f.Year == ""}}
-	shown := moves
-	if counts[inactive] > 0 {
-		shown = append(slices.Clone(moves), inactive)
+// linkMoves returns the links to all service providers, and to each migration state.
+func (f filter) linkMoves(counts map[migration.Move]int, b *migration.Board) []templates.BoardFilter {
+	all := []templates.BoardFilter{{Label: templates.MoveAll, Count: len(b.SPs), URL: f.selectLines("", "").buildURL(), IsCurrent: f.Show == "" && f.Year == ""}}
+	shown := moveOrder
+	if counts[moveInactive] > 0 {
+		shown = append(slices.Clone(moveOrder), moveInactive)
 	}
 	for _, m := range shown {
 		all = append(all, templates.BoardFilter{
-			Label: templates.MoveKey(m), Count: counts[m], URL: f.narrowTo(m, "").url(), Current: f.Show == m && f.Year == "",
+			Label: templates.MoveKey(m), Count: counts[m], URL: f.selectLines(m, "").buildURL(), IsCurrent: f.Show == m && f.Year == "",
 		})
 	}
 	return all
 }
 
-// inYears returns the links to the users of each year.
-func (f filter) inYears(b *migration.Board) (all []templates.BoardFilter) {
+// linkYears returns the links to the users of each year.
+func (f filter) linkYears(b *migration.Board) (all []templates.BoardFilter) {
 	for _, y := range b.Years {
 		n := 0
 		for i := range b.SPs {
@@ -166,14 +166,14 @@ func (f filter) inYears(b *migration.Board) (all []templates.BoardFilter) {
 				n++
 			}
 		}
-		all = append(all, templates.BoardFilter{Year: y.Year, Count: n, URL: f.narrowTo("", y.Year).url(), Current: f.Year == y.Year && f.Show == ""})
+		all = append(all, templates.BoardFilter{Year: y.Year, Count: n, URL: f.selectLines("", y.Year).buildURL(), IsCurrent: f.Year == y.Year && f.Show == ""})
 	}
 	return all
 }
 
-// search returns the search form, which keeps the filter.
-func (f filter) search() templates.BoardSearch {
+// buildSearch returns the search form, which keeps the filter.
+func (f filter) buildSearch() templates.BoardSearch {
 	kept := f
 	kept.Query = ""
-	return templates.BoardSearch{Action: boardPath, Query: f.Query, Fields: kept.fields()}
+	return templates.BoardSearch{Action: boardPath, Query: f.Query, Fields: kept.listFields()}
 }

@@ -38,7 +38,7 @@ const (
 // authenticated. A proxy that passes on everything, sets the Host to a name of loopback and
 // adds no forwarding header cannot be detected.
 func (h *Handler) guard(next http.Handler) http.Handler {
-	adminHost := hostOf(h.URL)
+	adminHost := parseHost(h.URL)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		e := web.EventOf(r)
 		e.HidePath = true
@@ -46,7 +46,7 @@ func (h *Handler) guard(next http.Handler) http.Handler {
 		header.Set("Referrer-Policy", "no-referrer")
 		header.Set("Cross-Origin-Opener-Policy", "same-origin")
 		header.Set("Cross-Origin-Resource-Policy", "same-origin")
-		host, forwarded := hostname(r.Host), isForwarded(r.Header)
+		host, forwarded := parseHostname(r.Host), isForwarded(r.Header)
 		switch why := refuse(r, host, adminHost); {
 		case why != "":
 			e.Note(slog.String("refused", why))
@@ -56,16 +56,16 @@ func (h *Handler) guard(next http.Handler) http.Handler {
 			header.Set("Allow", "GET, HEAD")
 			http.Error(w, "this URL accepts GET and HEAD only", http.StatusMethodNotAllowed)
 		case forwarded || !idp.IsLoopback(host):
-			secretOnly(next, w, r)
+			serveSecretOnly(next, w, r)
 		default:
 			next.ServeHTTP(w, r)
 		}
 	})
 }
 
-// secretOnly serves only the secret URLs. All other paths and invalid tokens get the same
+// serveSecretOnly serves only the secret URLs. All other paths and invalid tokens get the same
 // 404, as text, because an error page would link to files that are not served this way.
-func secretOnly(next http.Handler, w http.ResponseWriter, r *http.Request) {
+func serveSecretOnly(next http.Handler, w http.ResponseWriter, r *http.Request) {
 	r = r.Clone(r.Context())
 	r.Header.Del("Accept")
 	if !strings.HasPrefix(r.URL.Path, wallPrefix) && !strings.HasPrefix(r.URL.Path, calendarPrefix) {
@@ -79,7 +79,7 @@ func refuse(r *http.Request, host, adminHost string) string {
 	if !idp.IsLoopback(host) && (adminHost == "" || host != adminHost) {
 		return fmt.Sprintf("the Host is %.100q, which is neither a name of this machine such as localhost nor that of admin_url", r.Host)
 	}
-	if origin := r.Header.Get("Origin"); origin != "" && hostOf(origin) != host {
+	if origin := r.Header.Get("Origin"); origin != "" && parseHost(origin) != host {
 		return "another site asks (Origin)"
 	}
 	site := r.Header.Get("Sec-Fetch-Site")
@@ -102,17 +102,17 @@ func isForwarded(h http.Header) bool {
 	return false
 }
 
-// hostname returns the host of a Host header in lower case, without the port.
-func hostname(hostPort string) string {
+// parseHostname returns the host of a Host header in lower case, without the port.
+func parseHostname(hostPort string) string {
 	host := (&url.URL{Host: hostPort}).Hostname()
 	return strings.TrimSuffix(strings.ToLower(host), ".")
 }
 
-// hostOf returns the host of a URL, or "".
-func hostOf(address string) string {
+// parseHost returns the host of a URL, or "".
+func parseHost(address string) string {
 	u, err := url.Parse(address)
 	if err != nil {
 		return ""
 	}
-	return hostname(u.Host)
+	return parseHostname(u.Host)
 }

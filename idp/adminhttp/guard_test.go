@@ -14,7 +14,7 @@ import (
 func TestGuardRefusesForeignHostsAndSites(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t)
-	wall, _ := w.link(sharelink.Link{Kind: sharelink.Wall})
+	wall, _ := w.link(sharelink.Link{Kind: sharelink.Wallboard})
 	const cross, same = "cross-site", "same-site"
 	tests := []struct {
 		name         string
@@ -108,7 +108,7 @@ func TestGuardRefusesForeignNonGET(t *testing.T) {
 func TestProxyReachesOnlySecretLinks(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t)
-	wall, _ := w.link(sharelink.Link{Kind: sharelink.Wall})
+	wall, _ := w.link(sharelink.Link{Kind: sharelink.Wallboard})
 	static := w.watch.Pages.Set.StaticPrefix() + "css/vernal.css"
 	if rec := w.get(static); rec.Code != http.StatusOK {
 		t.Fatalf("%s: %d", static, rec.Code)
@@ -139,7 +139,7 @@ func TestProxyReachesOnlySecretLinks(t *testing.T) {
 func TestLogHidesTokens(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t)
-	wall, id := w.link(sharelink.Link{Kind: sharelink.Wall})
+	wall, id := w.link(sharelink.Link{Kind: sharelink.Wallboard})
 	feed, _ := w.link(sharelink.Link{Kind: sharelink.Calendar})
 	for _, path := range []string{wall, feed, wall + "x", "/" + wall, wall + "/", "/rotation/wall/typed-wrongly", "/rotation/calendar/typed-wrongly", feed + "?q=typed-wrongly"} {
 		w.get(path)

@@ -13,7 +13,7 @@ import (
 func TestAdminPagesKeepChosenLanguage(t *testing.T) {
 	t.Parallel()
 	w := populated(t)
-	wall, _ := w.link(sharelink.Link{Kind: sharelink.Wall})
+	wall, _ := w.link(sharelink.Link{Kind: sharelink.Wallboard})
 	tests := []struct {
 		name, path, accept string
 		lang               string

@@ -58,8 +58,8 @@ func (h *Handler) mountMetrics(rt *web.Router) {
 // would end the process.
 type measures struct {
 	mu   sync.Mutex // held during the read, so that concurrent scrapes wait for it
-	at   time.Time
-	kept *prometheus.Registry
+	readAt   time.Time
+	registry *prometheus.Registry
 }
 
 // refresh reads the measures, unless they are fresh. They are nil before the first reading.
@@ -67,57 +67,57 @@ func (m *measures) refresh(ctx context.Context, h *Handler) *prometheus.Registry
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := h.Clock.Now()
-	if m.kept != nil && now.Sub(m.at).Abs() < measureEvery {
-		return m.kept
+	if m.registry != nil && now.Sub(m.readAt).Abs() < measureEvery {
+		return m.registry
 	}
 	s := newSample()
 	readable := h.measure(ctx, s)
 	if ctx.Err() != nil {
-		return m.kept // the client has gone, which explains any error
+		return m.registry // the client has gone, which explains any error
 	}
-	s.flag("state_readable", readable == nil)
+	s.setFlag("state_readable", readable == nil)
 	if readable != nil {
 		h.Log.LogAttrs(ctx, slog.LevelError, "metrics", slog.String("error", readable.Error()))
 	}
-	m.at, m.kept = now, s.registry
-	return m.kept
+	m.readAt, m.registry = now, s.registry
+	return m.registry
 }
 
 // measure reads all gauges. With an error, the sample contains those that could be read.
 func (h *Handler) measure(ctx context.Context, s sample) error {
-	s.gauge("build_info", 1, h.Version)
-	s.flag("ready", h.Ready == nil || h.Ready(ctx) == nil)
+	s.setGauge("build_info", 1, h.Version)
+	s.setFlag("ready", h.Ready == nil || h.Ready(ctx) == nil)
 	if h.Checks != nil {
-		s.checks(h.Checks())
+		s.setChecks(h.Checks())
 	}
 	entry, err := h.Rotation.Ring.Preferred(h.Clock.Now())
-	s.flag("preferred_year_can_sign", err == nil && entry.Key.Signer != nil)
+	s.setFlag("preferred_year_can_sign", err == nil && entry.Key.Signer != nil)
 	b, err := h.Board.Board(ctx)
 	if err != nil {
 		return fmt.Errorf("read the board: %w", err)
 	}
-	st, err := h.Rotation.Status(ctx, b.Unmoved())
+	st, err := h.Rotation.Status(ctx, b.CountUnmoved())
 	if err != nil {
 		return fmt.Errorf("read the rotation: %w", err)
 	}
-	s.flag("rotation_automatic", !h.Rotation.Policy.Manual)
-	s.rotation(st)
-	s.board(b)
+	s.setFlag("rotation_automatic", !h.Rotation.Policy.Manual)
+	s.setRotation(st)
+	s.setBoard(b)
 	if err := h.measureBackups(ctx, s); err != nil {
 		return err
 	}
-	s.attention(slices.Concat(st.Attention, b.Attention()))
+	s.setAttention(slices.Concat(st.Attention, b.Attention()))
 	return nil
 }
 
-// checks adds the results of the doctor's last run, if it has run.
-func (s sample) checks(m doctor.Measures) {
-	s.moment("doctor_last_run_timestamp_seconds", m.At)
+// setChecks adds the results of the doctor's last run, if it has run.
+func (s sample) setChecks(m doctor.Measures) {
+	s.setTime("doctor_last_run_timestamp_seconds", m.At)
 	for code, found := range m.Problems {
-		s.flag("doctor_finding", found, string(code))
+		s.setFlag("doctor_finding", found, string(code))
 	}
 	for name, failed := range m.Failed {
-		s.flag("doctor_check_failed", failed, name)
+		s.setFlag("doctor_check_failed", failed, name)
 	}
 }
 
@@ -132,18 +132,18 @@ func (h *Handler) measureBackups(ctx context.Context, s sample) error {
 	}
 	for _, r := range list { // oldest first
 		if r.Error != "" {
-			s.moment("backup_last_failure_timestamp_seconds", r.At)
+			s.setTime("backup_last_failure_timestamp_seconds", r.At)
 			continue
 		}
-		s.moment("backup_last_success_timestamp_seconds", r.At)
-		s.gauge("backup_last_success_bytes", float64(r.Bytes))
+		s.setTime("backup_last_success_timestamp_seconds", r.At)
+		s.setGauge("backup_last_success_bytes", float64(r.Bytes))
 	}
 	return nil
 }
 
-// attention counts the points that need attention, by code. It sets every known code, so that a
+// setAttention counts the points that need attention, by code. It sets every known code, so that a
 // rule finds a 0 to compare with.
-func (s sample) attention(list []rotation.Attention) {
+func (s sample) setAttention(list []rotation.Attention) {
 	counts := map[rotation.AttentionCode]int{}
 	for _, code := range rotation.AttentionCodes() {
 		counts[code] = 0
@@ -152,7 +152,7 @@ func (s sample) attention(list []rotation.Attention) {
 		counts[a.Code]++
 	}
 	for code, n := range counts {
-		s.gauge("attention", float64(n), string(code))
+		s.setGauge("attention", float64(n), string(code))
 	}
 }
 
@@ -202,73 +202,73 @@ func newSample() sample {
 	return s
 }
 
-// gauge sets a gauge. The same one can come twice: a registration may hold a certificate
+// setGauge sets a gauge. The same one can come twice: a registration may hold a certificate
 // twice, and two entity IDs may be the same once made valid.
-func (s sample) gauge(name string, value float64, labels ...string) {
+func (s sample) setGauge(name string, value float64, labels ...string) {
 	for i, l := range labels {
 		labels[i] = strings.ToValidUTF8(l, "�") // invalid UTF-8 would fail the whole scrape
 	}
 	s.vecs[name].WithLabelValues(labels...).Set(value)
 }
 
-func (s sample) flag(name string, on bool, labels ...string) {
+func (s sample) setFlag(name string, on bool, labels ...string) {
 	value := 0.0
 	if on {
 		value = 1
 	}
-	s.gauge(name, value, labels...)
+	s.setGauge(name, value, labels...)
 }
 
-// moment adds a time. It leaves out the zero time, which would read as 1970.
-func (s sample) moment(name string, t time.Time, labels ...string) {
+// setTime adds a time. It leaves out the zero time, which would read as 1970.
+func (s sample) setTime(name string, t time.Time, labels ...string) {
 	if !t.IsZero() {
-		s.gauge(name, float64(t.UnixMilli())/1000, labels...)
+		s.setGauge(name, float64(t.UnixMilli())/1000, labels...)
 	}
 }
 
-// rotation adds the gauges of the years.
-func (s sample) rotation(st rotation.Status) {
+// setRotation adds the gauges of the years.
+func (s sample) setRotation(st rotation.Status) {
 	for _, y := range st.Years {
 		year := string(y.Year)
-		s.moment("signing_certificate_end_timestamp_seconds", y.CertEndAt, year)
-		s.moment("year_last_use_timestamp_seconds", y.UsedAt, year)
-		s.flag("year_key_destroyed", !y.KeyDestroyedAt.IsZero(), year)
+		s.setTime("signing_certificate_end_timestamp_seconds", y.CertEndAt, year)
+		s.setTime("year_last_use_timestamp_seconds", y.UsedAt, year)
+		s.setFlag("year_key_destroyed", !y.KeyDestroyedAt.IsZero(), year)
 		for _, state := range rotation.States() {
-			s.flag("year_state", y.State == state, year, string(state))
+			s.setFlag("year_state", y.State == state, year, string(state))
 		}
 	}
-	for _, d := range st.Due {
-		s.moment("rotation_step_due_timestamp_seconds", d.DueAt, string(d.Year), string(d.Kind))
-		s.moment("rotation_step_ready_timestamp_seconds", d.ReadyAt, string(d.Year), string(d.Kind))
+	for _, d := range st.DueSteps {
+		s.setTime("rotation_step_due_timestamp_seconds", d.DueAt, string(d.Year), string(d.Kind))
+		s.setTime("rotation_step_ready_timestamp_seconds", d.ReadyAt, string(d.Year), string(d.Kind))
 	}
-	s.flag("rotation_hold", st.Hold.IsActive(st.At))
-	s.flag("restore_hold", st.Restored.Holds())
-	s.flag("clock_trusted", st.Clock.IsTrusted())
+	s.setFlag("rotation_hold", st.Hold.IsActive(st.At))
+	s.setFlag("restore_hold", st.Restoration.Holds())
+	s.setFlag("clock_trusted", st.Clock.IsTrusted())
 }
 
 // shortFingerprint is the number of characters of a SHA-256 that distinguish the
 // certificates of one service provider.
 const shortFingerprint = 16
 
-// board sets the gauges of the migration board. Their labels name service providers in the
+// setBoard sets the gauges of the migration board. Their labels name service providers in the
 // registry, which only an operator can add.
-func (s sample) board(b *migration.Board) {
+func (s sample) setBoard(b *migration.Board) {
 	for _, y := range b.Years {
-		s.gauge("year_sps", float64(y.SPs), string(y.Year))
+		s.setGauge("year_sps", float64(y.SPs), string(y.Year))
 		if b.MustLeave(y) {
-			s.gauge("year_unmoved_sps", float64(y.Unmoved), string(y.Year))
+			s.setGauge("year_unmoved_sps", float64(y.UnmovedCount), string(y.Year))
 		}
 	}
 	counts := countMoves(b)
-	for _, move := range moves {
-		s.gauge("sps", float64(counts[move]), string(move))
+	for _, move := range moveOrder {
+		s.setGauge("sps", float64(counts[move]), string(move))
 	}
 	for _, l := range b.SPs {
 		if !l.Active {
 			continue
 		}
 		for _, c := range l.Certs {
-			s.moment("request_certificate_end_timestamp_seconds", c.EndAt, string(l.SP), c.SHA256[:min(len(c.SHA256), shortFingerprint)])
+			s.setTime("request_certificate_end_timestamp_seconds", c.EndAt, string(l.SP), c.SHA256[:min(len(c.SHA256), shortFingerprint)])
 		}
 	}
 }

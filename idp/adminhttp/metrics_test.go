@@ -22,7 +22,7 @@ func scrape(t *testing.T, i *idptest.IdP) map[string]string {
 	t.Helper()
 	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://127.0.0.1:9090/metrics", nil)
 	w := httptest.NewRecorder()
-	i.Watch.ServeHTTP(w, r)
+	i.AdminHandler.ServeHTTP(w, r)
 	if w.Code != http.StatusOK {
 		t.Fatalf("/metrics: %d\n%s", w.Code, w.Body)
 	}
@@ -54,7 +54,7 @@ func runDaily(t *testing.T, i *idptest.IdP, to time.Time) {
 		if err := i.Rotation.Tick(t.Context(), ran); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := i.Rotation.Automatic(t.Context()); err != nil {
+		if _, err := i.Rotation.TakeDueSteps(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -64,7 +64,7 @@ func runDaily(t *testing.T, i *idptest.IdP, to time.Time) {
 func TestMetricsOfASpring(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{Now: time.Date(2027, 1, 10, 12, 0, 0, 0, time.UTC)})
-	sp, person := i.AddProvider("https://a.example"), i.AddPerson("ada@example.gov")
+	sp, person := i.AddProvider("https://a.example"), i.AddUser("ada@example.gov")
 	tests := []struct {
 		name string
 		at   time.Time

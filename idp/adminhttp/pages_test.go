@@ -27,8 +27,8 @@ func populated(t testing.TB) *deployment {
 	w.use(both, "2031", time.Hour)
 	w.use(moved, "2030", 20*day)
 	w.use(moved, "2031", time.Hour)
-	w.watch.Board.Usage.Fetch(idp.Fetch{Year: "2031", At: w.Clock.Now(), SP: both, Address: "203.0.113.7", UserAgent: "hinted-agent/1"})
-	w.watch.Board.Usage.Fetch(idp.Fetch{At: w.Clock.Now(), Address: "203.0.113.8", UserAgent: "<script>stray-agent</script>"})
+	w.watch.Board.Usage.Fetch(idp.Fetch{Year: "2031", At: w.Clock.Now(), SP: both, IPAddress: "203.0.113.7", UserAgent: "hinted-agent/1"})
+	w.watch.Board.Usage.Fetch(idp.Fetch{At: w.Clock.Now(), IPAddress: "203.0.113.8", UserAgent: "<script>stray-agent</script>"})
 	return w
 }
 
@@ -203,15 +203,15 @@ func TestEndedSecretLinkAnswers404(t *testing.T) {
 			t.Errorf("%s: another answer than of an unknown address: %q", what, rec.Body)
 		}
 	}
-	for _, kind := range []sharelink.Kind{sharelink.Wall, sharelink.Calendar} {
+	for _, kind := range []sharelink.Kind{sharelink.Wallboard, sharelink.Calendar} {
 		path, id := w.link(sharelink.Link{Kind: kind})
 		ending, _ := w.link(sharelink.Link{Kind: kind, ExpiresAt: w.Clock.Now().Add(time.Hour)})
 		check("good", path, http.StatusOK)
 		check("ending", ending, http.StatusOK)
 		check("changed", strings.Replace(path, ".", ".A", 1), http.StatusNotFound)
 		token := strings.TrimSuffix(path[strings.LastIndex(path, "/")+1:], ".ics")
-		check("other kind", wallPrefix+token, map[sharelink.Kind]int{sharelink.Wall: 200, sharelink.Calendar: 404}[kind])
-		check("other kind", calendarPrefix+token+".ics", map[sharelink.Kind]int{sharelink.Wall: 404, sharelink.Calendar: 200}[kind])
+		check("other kind", wallPrefix+token, map[sharelink.Kind]int{sharelink.Wallboard: 200, sharelink.Calendar: 404}[kind])
+		check("other kind", calendarPrefix+token+".ics", map[sharelink.Kind]int{sharelink.Wallboard: 404, sharelink.Calendar: 200}[kind])
 		check("long", wallPrefix+strings.Repeat("a.", 4096), http.StatusNotFound)
 		if _, err := w.watch.Links.Revoke(t.Context(), id, "test"); err != nil {
 			t.Fatal(err)

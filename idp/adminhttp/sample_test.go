@@ -19,7 +19,7 @@ func TestMeasuresOfTheBoard(t *testing.T) {
 	ended := migration.RequestCert{SHA256: "00112233445566778899aabb", EndAt: at.AddDate(0, 0, -1), Ended: true}
 	b := &migration.Board{
 		Target: "2027",
-		Years:  []migration.Year{{Year: "2026", State: rotation.Expiring, SPs: 3, Unmoved: 2}, {Year: "2027", State: rotation.Preferred, SPs: 1}},
+		Years:  []migration.Year{{Year: "2026", State: rotation.Expiring, SPs: 3, UnmovedCount: 2}, {Year: "2027", State: rotation.Preferred, SPs: 1}},
 		SPs: []migration.Line{
 			{SP: "urn:a", Active: true, Move: migration.Unmoved, Certs: []migration.RequestCert{ended, ended}},
 			{SP: "urn:b", Active: true, Move: migration.Unmoved, Certs: []migration.RequestCert{{SHA256: "ff", EndAt: at}}},
@@ -31,8 +31,8 @@ func TestMeasuresOfTheBoard(t *testing.T) {
 		},
 	}
 	s := newSample()
-	s.board(b)
-	s.attention(b.Attention())
+	s.setBoard(b)
+	s.setAttention(b.Attention())
 	families, err := s.registry.Gather()
 	if err != nil {
 		t.Fatal(err)
@@ -73,6 +73,6 @@ func BenchmarkMeasures(b *testing.B) {
 			Active: true, Move: migration.Moved, Certs: []migration.RequestCert{{SHA256: "00112233445566778899aabb", EndAt: time.Unix(1e9, 0)}}})
 	}
 	for b.Loop() {
-		newSample().board(list)
+		newSample().setBoard(list)
 	}
 }

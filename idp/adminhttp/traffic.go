@@ -15,7 +15,7 @@ import (
 type Traffic struct {
 	registry *prometheus.Registry
 	requests *prometheus.CounterVec
-	took     *prometheus.HistogramVec
+	durations     *prometheus.HistogramVec
 	signIns  *prometheus.CounterVec
 	refusals *prometheus.CounterVec
 }
@@ -29,7 +29,7 @@ func NewTraffic() *Traffic {
 		requests: auto.NewCounterVec(prometheus.CounterOpts{
 			Name: "vernal_http_requests_total", Help: "Requests answered, by route and class of status.",
 		}, []string{"route", "class"}),
-		took: auto.NewHistogramVec(prometheus.HistogramOpts{
+		durations: auto.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "vernal_http_request_duration_seconds", Help: "How long answers took, by route.",
 			// A redirect takes a millisecond. Hashing a password takes hundreds by
 			// design.
@@ -48,11 +48,11 @@ func NewTraffic() *Traffic {
 func (t *Traffic) CountRequest(a web.AnsweredRequest) {
 	route := cmp.Or(a.Route, "none")
 	t.requests.WithLabelValues(route, strconv.Itoa(a.Status/100)+"xx").Inc()
-	t.took.WithLabelValues(route).Observe(a.Took.Seconds())
-	if a.SignedIn != "" {
-		t.signIns.WithLabelValues(string(a.SignedIn)).Inc()
+	t.durations.WithLabelValues(route).Observe(a.Duration.Seconds())
+	if a.SigningYear != "" {
+		t.signIns.WithLabelValues(string(a.SigningYear)).Inc()
 	}
-	if a.Refused != "" {
-		t.refusals.WithLabelValues(string(a.Refused)).Inc()
+	if a.RefusalCode != "" {
+		t.refusals.WithLabelValues(string(a.RefusalCode)).Inc()
 	}
 }

@@ -20,7 +20,7 @@ import (
 func TestWallboardShowsNoPrivateData(t *testing.T) {
 	t.Parallel()
 	w := populated(t)
-	path, _ := w.link(sharelink.Link{Kind: sharelink.Wall})
+	path, _ := w.link(sharelink.Link{Kind: sharelink.Wallboard})
 	rec := w.get(path)
 	page := rec.Body.String()
 	for name, want := range map[string]string{"Refresh": "60", "Cache-Control": "no-store", "Referrer-Policy": "no-referrer",
@@ -59,11 +59,11 @@ func TestWallboardShowsEarlyMovers(t *testing.T) {
 		w.Clock.Set(at)
 		w.automatic()
 	}
-	v, err := w.watch.view(t.Context())
+	v, err := w.watch.readView(t.Context())
 	w.ok(err)
-	p := v.wall()
-	if p.Leaving != "2031" || p.To != "2032" || len(p.Migrations) != 1 || len(p.Migrations[0].Names) != 1 ||
-		p.Migrations[0].Names[0].Name != "Late Bureau" || p.Unmoved != 1 || p.Moved != 1 {
+	p := v.buildWallPage()
+	if p.Source != "2031" || p.Target != "2032" || len(p.Migrations) != 1 || len(p.Migrations[0].Names) != 1 ||
+		p.Migrations[0].Names[0].Name != "Late Bureau" || p.UnmovedCount != 1 || p.MovedCount != 1 {
 		t.Errorf("in February: %+v", p)
 	}
 }
@@ -75,9 +75,9 @@ func TestWallboardListsNextMigrationFirst(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2033, 2, 2, 0, 0, 0, 0, time.UTC)
 	line := func(id idp.EntityID, move migration.Move, from ...idp.Year) migration.Line {
-		l := migration.Line{SP: id, Active: true, Move: move, UnmovedFrom: from}
+		l := migration.Line{SP: id, Active: true, Move: move, YearsToLeave: from}
 		for _, y := range from {
-			l.Years = append(l.Years, migration.Seen{Year: y, LastAt: now})
+			l.Years = append(l.Years, migration.YearUse{Year: y, LastAt: now})
 		}
 		return l
 	}
@@ -89,20 +89,20 @@ func TestWallboardListsNextMigrationFirst(t *testing.T) {
 		}},
 		Plan: []rotation.UpcomingStep{{Year: "2030", Step: rotation.StepRetire, Waits: []rotation.Reason{{Code: rotation.WaitsUsed}}}},
 		Board: &migration.Board{Target: "2033", Years: []migration.Year{
-			{Year: "2030", State: rotation.Grace, CertEndAt: now.AddDate(-1, 2, 0), Unmoved: 2},
-			{Year: "2031", State: rotation.Expiring, CertEndAt: now.AddDate(0, 3, 0), Unmoved: 1},
-			{Year: "2032", State: rotation.Preferred, CertEndAt: now.AddDate(0, 2, 0), Unmoved: 1}, // an odd calendar: it ends first
+			{Year: "2030", State: rotation.Grace, CertEndAt: now.AddDate(-1, 2, 0), UnmovedCount: 2},
+			{Year: "2031", State: rotation.Expiring, CertEndAt: now.AddDate(0, 3, 0), UnmovedCount: 1},
+			{Year: "2032", State: rotation.Preferred, CertEndAt: now.AddDate(0, 2, 0), UnmovedCount: 1}, // an odd calendar: it ends first
 			{Year: "2033", State: rotation.Published, CertEndAt: now.AddDate(1, 2, 0)},
-			{Year: "2034", State: rotation.Revoked, CertEndAt: now.AddDate(2, 2, 0), Unmoved: 1},
+			{Year: "2034", State: rotation.Revoked, CertEndAt: now.AddDate(2, 2, 0), UnmovedCount: 1},
 		}, SPs: []migration.Line{
 			line("urn:z", migration.Unmoved, "2030"), line("urn:a", migration.Unmoved, "2030", "2031"), line("urn:b", migration.Both, "2032"),
 			line("urn:c", migration.Unmoved, "2034"), line("urn:d", migration.Moved), line("urn:e", migration.Unseen), idle,
 		}},
 	}
-	p := v.wall()
-	got := fmt.Sprint(p.Leaving, p.To, p.Unmoved, p.Both, p.Moved, p.Unseen, len(p.NextSteps[0].Waits), p.Attention, p.Needs)
+	p := v.buildWallPage()
+	got := fmt.Sprint(p.Source, p.Target, p.UnmovedCount, p.BothCount, p.MovedCount, p.UnseenCount, len(p.NextSteps[0].Waits), p.Attention, p.Needs)
 	if want := fmt.Sprint("2032", "2033", 3, 1, 1, 1, 0, 4, []templates.WallNeed{
-		{What: templates.NeedKey(rotation.CertEnded), Year: "2030", Count: 1}, {What: templates.NeedKey(rotation.RequestCertEnded), Count: 2}, {What: templates.NeedKey(rotation.ClockUntrusted), Count: 1},
+		{Text: templates.NeedKey(rotation.CertEnded), Year: "2030", Count: 1}, {Text: templates.NeedKey(rotation.RequestCertEnded), Count: 2}, {Text: templates.NeedKey(rotation.ClockUntrusted), Count: 1},
 	}); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
@@ -116,13 +116,13 @@ func TestWallboardListsNextMigrationFirst(t *testing.T) {
 		t.Errorf("names (-want +got):\n%s", diff)
 	}
 	for i := range v.Board.Years {
-		v.Board.Years[i].Unmoved = 0
+		v.Board.Years[i].UnmovedCount = 0
 	}
-	if p := v.wall(); p.Leaving != "2032" || len(p.Migrations) != 1 {
+	if p := v.buildWallPage(); p.Source != "2032" || len(p.Migrations) != 1 {
 		t.Errorf("when all have moved: %+v", p)
 	}
 	v.Board.Target = "2030"
-	if p := v.wall(); p.Leaving != "" || len(p.Migrations) != 0 {
+	if p := v.buildWallPage(); p.Source != "" || len(p.Migrations) != 0 {
 		t.Errorf("when no one has to leave a year: %+v", p)
 	}
 }

@@ -7,17 +7,17 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// inASCII contains letters that no decomposition converts to ASCII.
-var inASCII = map[rune]string{
+// asciiForms contains letters that no decomposition converts to ASCII.
+var asciiForms = map[rune]string{
 	'Æ': "AE", 'æ': "ae", 'Œ': "OE", 'œ': "oe", 'Ø': "O", 'ø': "o", 'ß': "ss", 'ẞ': "SS",
 	'Ð': "D", 'ð': "d", 'Đ': "D", 'đ': "d", 'Þ': "Th", 'þ': "th", 'Ł': "L", 'ł': "l",
 	'Ħ': "H", 'ħ': "h", 'ı': "i", 'ĸ': "k", 'Ŋ': "NG", 'ŋ': "ng", 'Ŧ': "T", 'ŧ': "t", 'ſ': "s",
 	'‘': "'", '’': "'", 'ʼ': "'", 'ʻ': "'", '“': `"`, '”': `"`, '‐': "-", '‑': "-", '–': "-", '—': "-",
 }
 
-// toASCII converts a name or a postal address to ASCII: letters without their marks, and "?"
+// convertToASCII converts a name or a postal address to ASCII: letters without their marks, and "?"
 // for characters without such a form, as the reference implementation does.
-func toASCII(s string) string {
+func convertToASCII(s string) string {
 	var out strings.Builder
 	// Compose first, so that a mark on a letter without an ASCII form does not add a
 	// second "?".
@@ -26,7 +26,7 @@ func toASCII(s string) string {
 			out.WriteRune(r)
 			continue
 		}
-		if text, ok := inASCII[r]; ok {
+		if text, ok := asciiForms[r]; ok {
 			out.WriteString(text)
 			continue
 		}
@@ -35,7 +35,7 @@ func toASCII(s string) string {
 			if part < utf8.RuneSelf {
 				out.WriteRune(part)
 			} else {
-				out.WriteString(inASCII[part])
+				out.WriteString(asciiForms[part])
 			}
 		}
 		if out.Len() == before && !isMark(r) {

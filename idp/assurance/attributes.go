@@ -38,8 +38,8 @@ type Row struct {
 	Name       string
 	NameFormat string
 	Level      Level
-	// Always is true for attributes that are sent without a request.
-	Always bool
+	// IsAlwaysSent is true for attributes that are sent without a request.
+	IsAlwaysSent bool
 	// Source is the origin of the value, Rule its form.
 	Source, Rule string
 
@@ -62,8 +62,8 @@ func findRow(name string) int {
 	return slices.IndexFunc(table, func(row Row) bool { return row.Name == name })
 }
 
-// Dropped is a requested attribute that is not sent, with the reason.
-type Dropped struct {
+// DroppedAttribute is a requested attribute that is not sent, with the reason.
+type DroppedAttribute struct {
 	Name   string     `json:"name"`
 	Reason DropReason `json:"reason"`
 }
@@ -79,11 +79,11 @@ const (
 	DropNoSource      DropReason = "no-source"      // this version has no value for it
 )
 
-// requestedAttributes reads a value of AuthnContextClassRef that lists attributes
+// parseAttributeList reads a value of AuthnContextClassRef that lists attributes
 // ("…/requested_attributes?ReqAttr=email,phone"). ok is false for other values. Names are
 // separated by any characters that are not part of a name, and may be percent-encoded and in
 // either case.
-func requestedAttributes(ref string) (names []string, ok bool) {
+func parseAttributeList(ref string) (names []string, ok bool) {
 	if len(ref) < len(nsReqAttr) || !strings.EqualFold(ref[:len(nsReqAttr)], nsReqAttr) {
 		return nil, false
 	}
@@ -110,7 +110,7 @@ func RequestAttributes(names ...string) string {
 
 // selectAttributes reduces the requested attributes, or the registered bundle, to those that
 // may be sent.
-func (r *Requirement) selectAttributes(w wanted, sp *idp.ServiceProvider) {
+func (r *Requirement) selectAttributes(w contextSet, sp *idp.ServiceProvider) {
 	names := sp.Attributes
 	if w.hasAttributes {
 		names = w.attributes
@@ -118,13 +118,13 @@ func (r *Requirement) selectAttributes(w wanted, sp *idp.ServiceProvider) {
 	var chosen [64]bool // by row; the table is far shorter
 	for _, name := range names {
 		if name == tokenASCII {
-			r.ASCII = true
+			r.WantsASCII = true
 			continue
 		}
 		i := findRow(name)
-		if reason := r.dropReason(i, name, sp); reason != "" {
+		if reason := r.findDropReason(i, name, sp); reason != "" {
 			r.dropAttribute(name, reason)
-		} else if !table[i].Always {
+		} else if !table[i].IsAlwaysSent {
 			chosen[i] = true
 		}
 	}
@@ -138,12 +138,12 @@ func (r *Requirement) selectAttributes(w wanted, sp *idp.ServiceProvider) {
 	}
 }
 
-// dropReason returns the reason why the attribute of row i is not sent; "" if it is sent.
-func (r *Requirement) dropReason(i int, name string, sp *idp.ServiceProvider) DropReason {
+// findDropReason returns the reason why the attribute of row i is not sent; "" if it is sent.
+func (r *Requirement) findDropReason(i int, name string, sp *idp.ServiceProvider) DropReason {
 	switch {
 	case i < 0:
 		return DropUnknown
-	case table[i].Always:
+	case table[i].IsAlwaysSent:
 		return ""
 	case !r.isGranted(&table[i], sp):
 		return DropNotRegistered
@@ -174,14 +174,14 @@ func (r *Requirement) isLevelEnough(l Level, sp *idp.ServiceProvider) bool {
 }
 
 func (r *Requirement) dropAttribute(name string, reason DropReason) {
-	if len(r.Dropped) >= noted {
+	if len(r.DroppedAttributes) >= maxLogged {
 		return
 	}
-	d := Dropped{name, reason}
+	d := DroppedAttribute{name, reason}
 	if len(d.Name) > 64 {
 		d.Name = d.Name[:64] + "…"
 	}
-	if !slices.Contains(r.Dropped, d) {
-		r.Dropped = append(r.Dropped, d)
+	if !slices.Contains(r.DroppedAttributes, d) {
+		r.DroppedAttributes = append(r.DroppedAttributes, d)
 	}
 }

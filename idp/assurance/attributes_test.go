@@ -62,7 +62,7 @@ func TestAttributeListSpellingsAreParsed(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			got, ok := requestedAttributes(tt.ref)
+			got, ok := parseAttributeList(tt.ref)
 			if ok != tt.ok || !slices.Equal(got, tt.want) {
 				t.Errorf("got %q, %v; want %q, %v", got, ok, tt.want, tt.ok)
 			}
@@ -76,9 +76,9 @@ func TestDroppedAttributesAreBounded(t *testing.T) {
 	for i := range 1000 {
 		names = append(names, strings.Repeat(string(rune('a'+i%26)), 100+i))
 	}
-	r, err := Resolve(Ask{Comparison: "", ClassRefs: []string{req + strings.Join(names, ",")}}, sp(idp.IALAuthOnly))
-	if err != nil || len(r.Dropped) > 20 || len(r.Dropped[0].Name) > 70 {
-		t.Errorf("%d names noted, %v", len(r.Dropped), err)
+	r, err := Resolve(ContextRequest{Comparison: "", ClassRefs: []string{req + strings.Join(names, ",")}}, sp(idp.IALAuthOnly))
+	if err != nil || len(r.DroppedAttributes) > 20 || len(r.DroppedAttributes[0].Name) > 70 {
+		t.Errorf("%d names noted, %v", len(r.DroppedAttributes), err)
 	}
 }
 
@@ -94,14 +94,14 @@ func TestIALSaysNoMore(t *testing.T) {
 		urnFace:      {urnAuthOnly, urnVerified},
 		urnPreferred: {urnAuthOnly, urnVerified},
 	} {
-		r, err := Resolve(Ask{Comparison: "", ClassRefs: []string{asked}}, mayFace)
+		r, err := Resolve(ContextRequest{Comparison: "", ClassRefs: []string{asked}}, mayFace)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for i, w := range []who{anyone, known} {
 			got := Release(r, mayFace, w.UserData)
 			if last := got[len(got)-1]; last.Name != "ial" || last.Values[0] != want[i] {
-				t.Errorf("%s of a user with %v: %s %v, want %s", asked, ProofingOf(w.Proofed), last.Name, last.Values, want[i])
+				t.Errorf("%s of a user with %v: %s %v, want %s", asked, ReadProofing(w.Proofed), last.Name, last.Values, want[i])
 			}
 		}
 	}
@@ -129,7 +129,7 @@ func TestOnlyPermittedAttributesAreReleased(t *testing.T) {
 			Attributes:     anyOf(append(names, "x")).Draw(t, "registered"),
 			EmailAttribute: rapid.SampledFrom([]string{idp.EmailAttributePlain, idp.EmailAttributeClaimURI}).Draw(t, "email"),
 		}
-		a := Ask{Comparison: rapid.SampledFrom([]string{"", "exact", "minimum", "maximum", "better"}).Draw(t, "comparison"), ClassRefs: anyOf(refs).Draw(t, "refs")}
+		a := ContextRequest{Comparison: rapid.SampledFrom([]string{"", "exact", "minimum", "maximum", "better"}).Draw(t, "comparison"), ClassRefs: anyOf(refs).Draw(t, "refs")}
 		if rapid.Bool().Draw(t, "asks attributes") {
 			a.ClassRefs = append(a.ClassRefs, req+strings.Join(anyOf(names).Draw(t, "asked"), ","))
 		}
@@ -155,22 +155,22 @@ func TestOnlyPermittedAttributesAreReleased(t *testing.T) {
 			}
 			row := &table[i]
 			switch {
-			case !row.Always && !slices.Contains(p.Attributes, row.Name):
+			case !row.IsAlwaysSent && !slices.Contains(p.Attributes, row.Name):
 				t.Fatalf("%s left, registered is %v", row.Name, p.Attributes)
-			case row.Level == LevelProofed && (r.IAL == AuthOnly || !allowsVerified(p) && !p.AllowIALMax):
+			case row.Level == LevelProofed && (r.IAL == IALAuthOnly || !allowsVerified(p) && !p.AllowIALMax):
 				t.Fatalf("%s left at %v", row.Name, r.IAL)
-			case row.Level == LevelProofed && ProofingOf(person.Proofed) == Unproofed:
+			case row.Level == LevelProofed && ReadProofing(person.Proofed) == ProofingNone:
 				t.Fatalf("%s left of an unproofed user", row.Name)
-			case row.Level == LevelEligible && r.IAL == AuthOnly && !allowsVerified(p):
+			case row.Level == LevelEligible && r.IAL == IALAuthOnly && !allowsVerified(p):
 				t.Fatalf("%s left", row.Name)
 			case row.Level == LevelPIV:
 				t.Fatalf("%s left without a card", row.Name)
 			}
 		}
-		if r.IAL.isProofed() && (r.AAL < AAL2 || r.RememberedDevice) {
+		if r.IAL.isProofed() && (r.AAL < AAL2 || r.AllowsRememberedDevice) {
 			t.Fatalf("proofed identity at AAL %v", r.AAL)
 		}
-		if _, stated := defaultAAL(p); r.ClassRef != stated && !slices.Contains(a.ClassRefs, r.ClassRef) {
+		if _, stated := chooseDefaultAAL(p); r.ClassRef != stated && !slices.Contains(a.ClassRefs, r.ClassRef) {
 			t.Fatalf("stated %s", r.ClassRef)
 		}
 		if contexts[r.ClassRef] == nil {
@@ -181,7 +181,7 @@ func TestOnlyPermittedAttributesAreReleased(t *testing.T) {
 
 func TestResolveAndReleaseAllocateLittle(t *testing.T) {
 	p := sp(idp.IALAuthOnly)
-	a := Ask{Comparison: "exact", ClassRefs: []string{ns + "ial/1", ns + "aal/2", req + "email"}}
+	a := ContextRequest{Comparison: "exact", ClassRefs: []string{ns + "ial/1", ns + "aal/2", req + "email"}}
 	r, err := Resolve(a, p)
 	if err != nil {
 		t.Fatal(err)
@@ -196,7 +196,7 @@ func TestResolveAndReleaseAllocateLittle(t *testing.T) {
 
 func BenchmarkResolveRelease(b *testing.B) {
 	p := sp(idp.IALAuthOnly)
-	a := Ask{Comparison: "exact", ClassRefs: []string{ns + "ial/1", ns + "aal/2", req + "email"}}
+	a := ContextRequest{Comparison: "exact", ClassRefs: []string{ns + "ial/1", ns + "aal/2", req + "email"}}
 	b.ReportAllocs()
 	for b.Loop() {
 		r, err := Resolve(a, p)
@@ -212,7 +212,7 @@ func FuzzResolve(f *testing.F) {
 	f.Add("", req+"%", "\xff")
 	p := sp(idp.IALFacialMatch, withIALMax)
 	f.Fuzz(func(t *testing.T, comparison, first, second string) {
-		r, err := Resolve(Ask{Comparison: comparison, ClassRefs: []string{first, second}}, p)
+		r, err := Resolve(ContextRequest{Comparison: comparison, ClassRefs: []string{first, second}}, p)
 		if err == nil && contexts[r.ClassRef] == nil {
 			t.Errorf("stated %q", r.ClassRef)
 		}

@@ -17,16 +17,16 @@ func (r Row) Format() string {
 	return "uri"
 }
 
-// Sent reports whether this version has a value for the attribute. Attributes without one can
+// HasValue reports whether this version has a value for the attribute. Attributes without one can
 // still be registered.
-func (r Row) Sent() bool { return r.value != nil }
+func (r Row) HasValue() bool { return r.value != nil }
 
-// When describes the release of the attribute in English.
-func (r Row) When() string {
+// DescribeRelease describes the release of the attribute in English.
+func (r Row) DescribeRelease() string {
 	switch {
-	case !r.Sent():
+	case !r.HasValue():
 		return "not yet"
-	case r.Always:
+	case r.IsAlwaysSent:
 		return "always"
 	}
 	return levelTexts[r.Level]

@@ -18,7 +18,7 @@ func TestAuthnInstantIsOldestNeededProof(t *testing.T) {
 	use := func(f idp.Factor, minute int) idp.FactorUse {
 		return idp.FactorUse{Factor: f, At: time.Date(2026, 11, 22, 10, minute, 0, 0, time.UTC)}
 	}
-	remembering, plain := Requirement{AAL: AALDefault, RememberedDevice: true}, Requirement{AAL: AALDefault}
+	remembering, plain := Requirement{AAL: AALDefault, AllowsRememberedDevice: true}, Requirement{AAL: AALDefault}
 	aal2, phish, piv := Requirement{AAL: AAL2}, Requirement{AAL: AALPhishingResistant}, Requirement{AAL: AALHSPD12}
 	const now = 50
 	tests := []struct {

@@ -22,17 +22,17 @@ type IAL int
 
 // The identity assurance levels.
 const (
-	// AuthOnly demands no proofed identity.
-	AuthOnly IAL = iota
+	// IALAuthOnly demands no proofed identity.
+	IALAuthOnly IAL = iota
 	// IALMax releases proofed data if the user has it, and demands nothing.
 	IALMax
-	// Verified demands a proofed identity.
-	Verified
-	// FacialPreferred demands a proofed identity, by facial match unless the user was
+	// IALVerified demands a proofed identity.
+	IALVerified
+	// IALFacialPreferred demands a proofed identity, by facial match unless the user was
 	// already proofed without it.
-	FacialPreferred
-	// FacialRequired demands a proofed identity by facial match.
-	FacialRequired
+	IALFacialPreferred
+	// IALFacialRequired demands a proofed identity by facial match.
+	IALFacialRequired
 )
 
 // String returns the level as written in a registration; "ialmax" is ial/0.
@@ -41,9 +41,9 @@ func (l IAL) String() string {
 }
 
 // isProofed reports whether the level concerns proofed data, which requires at least AAL2.
-func (l IAL) isProofed() bool { return l != AuthOnly }
+func (l IAL) isProofed() bool { return l != IALAuthOnly }
 
-func (l IAL) isFacialMatch() bool { return l == FacialPreferred || l == FacialRequired }
+func (l IAL) isFacialMatch() bool { return l == IALFacialPreferred || l == IALFacialRequired }
 
 // AAL is the authentication assurance that a request needs. Higher values are stricter.
 type AAL int
@@ -70,9 +70,9 @@ type Proofing int
 
 // The states of proofing.
 const (
-	Unproofed   Proofing = iota // no active profile
-	Proofed                     // proofed, without facial match
-	ProofedFace                 // proofed by facial match
+	ProofingNone   Proofing = iota // no active profile
+	ProofingDone                     // proofed, without facial match
+	ProofingFacialMatch                 // proofed by facial match
 )
 
 // The assurance URIs, each defined once. The forms with urn:acr.login.gov and ial name
@@ -130,9 +130,9 @@ type context struct {
 	// rank decides between several identity levels in one request: the lowest wins,
 	// independent of their order.
 	rank int
-	// companion is true for a value that requests nothing, and so does not make a request
+	// isCompanion is true for a value that requests nothing, and so does not make a request
 	// valid alone.
-	companion bool
+	isCompanion bool
 }
 
 // contexts contains all recognized values. They are compared exactly, because URIs of an
@@ -140,21 +140,21 @@ type context struct {
 var contexts = indexByURI(contextList)
 
 var contextList = []context{
-	{uri: uriFacialRequired, kind: kindIAL, ial: FacialRequired, rank: 1},
-	{uri: uriIAL2BioRequired, kind: kindIAL, ial: FacialRequired, rank: 2},
-	{uri: uriFacialPreferred, kind: kindIAL, ial: FacialPreferred, rank: 3},
-	{uri: uriIAL2BioPreferred, kind: kindIAL, ial: FacialPreferred, rank: 4},
-	{uri: uriVerified, kind: kindIAL, ial: Verified, rank: 5},
-	{uri: uriIAL2, kind: kindIAL, ial: Verified, rank: 6},
-	{uri: uriLOA3, kind: kindIAL, ial: Verified, rank: 7},
+	{uri: uriFacialRequired, kind: kindIAL, ial: IALFacialRequired, rank: 1},
+	{uri: uriIAL2BioRequired, kind: kindIAL, ial: IALFacialRequired, rank: 2},
+	{uri: uriFacialPreferred, kind: kindIAL, ial: IALFacialPreferred, rank: 3},
+	{uri: uriIAL2BioPreferred, kind: kindIAL, ial: IALFacialPreferred, rank: 4},
+	{uri: uriVerified, kind: kindIAL, ial: IALVerified, rank: 5},
+	{uri: uriIAL2, kind: kindIAL, ial: IALVerified, rank: 6},
+	{uri: uriLOA3, kind: kindIAL, ial: IALVerified, rank: 7},
 	{uri: uriIAL0, kind: kindIAL, ial: IALMax, rank: 8},
-	{uri: uriAuthOnly, kind: kindIAL, ial: AuthOnly, rank: 9},
-	{uri: uriIAL1, kind: kindIAL, ial: AuthOnly, rank: 10},
-	{uri: uriLOA1, kind: kindIAL, ial: AuthOnly, rank: 11},
+	{uri: uriAuthOnly, kind: kindIAL, ial: IALAuthOnly, rank: 9},
+	{uri: uriIAL1, kind: kindIAL, ial: IALAuthOnly, rank: 10},
+	{uri: uriLOA1, kind: kindIAL, ial: IALAuthOnly, rank: 11},
 	{uri: uriIAL2Strict, kind: kindStrict},
 
 	{uri: uriDuo, kind: kindAAL, aal: AALDefault},
-	{uri: uriAAL1, kind: kindAAL, aal: AALDefault, companion: true},
+	{uri: uriAAL1, kind: kindAAL, aal: AALDefault, isCompanion: true},
 	{uri: uriAAL2, kind: kindAAL, aal: AAL2},
 	{uri: uriAAL2Phishing, kind: kindAAL, aal: AALPhishingResistant},
 	{uri: uriAAL3, kind: kindAAL, aal: AALPhishingResistant},
@@ -166,12 +166,12 @@ var contextList = []context{
 	{uri: uriUnspecified, kind: kindGeneric},
 }
 
-// ClassRefs returns the values of AuthnContextClassRef that make a request valid, in the order
+// ListClassRefs returns the values of AuthnContextClassRef that make a request valid, in the order
 // of the table: identity first, then authentication, then the defaults of libraries.
-func ClassRefs() []string {
+func ListClassRefs() []string {
 	var all []string
 	for _, c := range contextList {
-		if !c.companion {
+		if !c.isCompanion {
 			all = append(all, c.uri)
 		}
 	}
@@ -186,9 +186,9 @@ func indexByURI(list []context) map[string]*context {
 	return m
 }
 
-// defaultAAL returns the level that applies to a registration, and its stated value, when the
+// chooseDefaultAAL returns the level that applies to a registration, and its stated value, when the
 // request names no authentication level.
-func defaultAAL(sp *idp.ServiceProvider) (AAL, string) {
+func chooseDefaultAAL(sp *idp.ServiceProvider) (AAL, string) {
 	switch sp.AAL {
 	case idp.AAL2:
 		return AAL2, uriAAL2
@@ -200,13 +200,13 @@ func defaultAAL(sp *idp.ServiceProvider) (AAL, string) {
 	return AALDefault, uriDuo
 }
 
-// defaultIAL returns the level that applies to a registration when the request names no
+// chooseDefaultIAL returns the level that applies to a registration when the request names no
 // identity level. Facial match must be requested.
-func defaultIAL(sp *idp.ServiceProvider) IAL {
+func chooseDefaultIAL(sp *idp.ServiceProvider) IAL {
 	if allowsVerified(sp) {
-		return Verified
+		return IALVerified
 	}
-	return AuthOnly
+	return IALAuthOnly
 }
 
 // allowsVerified reports whether the provider may ask for proofed identities.
@@ -221,7 +221,7 @@ func (c *context) isAllowedFor(sp *idp.ServiceProvider) bool {
 		// It has no effect but is echoed. A provider that may not ask for proofing
 		// must not learn that the user was proofed.
 		return allowsVerified(sp)
-	case c.kind != kindIAL || c.ial == AuthOnly:
+	case c.kind != kindIAL || c.ial == IALAuthOnly:
 		return true
 	case c.ial == IALMax:
 		return sp.AllowIALMax

@@ -7,28 +7,28 @@ import (
 	"vernal/idp"
 )
 
-// Missing names the proof that a session lacks for a request.
-type Missing string
+// MissingProof names the proof that a session lacks for a request.
+type MissingProof string
 
 // The proofs that a session can lack, in the order in which users are asked for them.
 const (
-	NothingMissing           Missing = ""
-	MissingPassword          Missing = "password"
-	MissingSecondFactor      Missing = "second-factor"
-	MissingPhishingResistant Missing = "phishing-resistant"
-	MissingPIV               Missing = "piv"
+	NoMissingProof           MissingProof = ""
+	MissingPassword          MissingProof = "password"
+	MissingSecondFactor      MissingProof = "second-factor"
+	MissingPhishingResistant MissingProof = "phishing-resistant"
+	MissingPIV               MissingProof = "piv"
 )
 
-// RememberedFor is how long a remembered device replaces a second factor. The time of its
+// RememberedDeviceLifetime is how long a remembered device replaces a second factor. The time of its
 // FactorUse is when the device was remembered, that is, when a real second factor was used on
 // it.
-const RememberedFor = 30 * 24 * time.Hour
+const RememberedDeviceLifetime = 30 * 24 * time.Hour
 
 // Factors returns the factors of which any one would fill the gap. A user who has none of them
 // cannot be signed in at this level. The caller must check that (idp.RefusedNoFactor).
-func (m Missing) Factors() []idp.Factor { return slices.Clone(fillers[m]) }
+func (m MissingProof) Factors() []idp.Factor { return slices.Clone(sufficientFactors[m]) }
 
-var fillers = map[Missing][]idp.Factor{
+var sufficientFactors = map[MissingProof][]idp.Factor{
 	MissingPassword:          {idp.FactorPassword},
 	MissingSecondFactor:      {idp.FactorTOTP, idp.FactorPasskey, idp.FactorPIV, idp.FactorRecoveryCode},
 	MissingPhishingResistant: {idp.FactorPasskey, idp.FactorPIV},
@@ -40,17 +40,17 @@ var fillers = map[Missing][]idp.Factor{
 //
 // It does not consider ForceAuthn, the session's lifetime or the user's proofing
 // (IsSatisfiedBy). A FactorUse in the future counts, because clocks are adjusted.
-func (r *Requirement) FindMissing(s *idp.Session, now time.Time) Missing {
+func (r *Requirement) FindMissing(s *idp.Session, now time.Time) MissingProof {
 	if s == nil || s.LastUsedAt(idp.FactorPassword).IsZero() {
 		return MissingPassword
 	}
-	need := r.secondFactor()
+	need := r.findSecondFactor()
 	for _, u := range s.Factors {
-		if need.isFilledBy(u.Factor) {
-			return NothingMissing
+		if need.isProvedBy(u.Factor) {
+			return NoMissingProof
 		}
-		if u.Factor == idp.FactorRememberedDevice && r.RememberedDevice && now.Sub(u.At) < RememberedFor {
-			return NothingMissing
+		if u.Factor == idp.FactorRememberedDevice && r.AllowsRememberedDevice && now.Sub(u.At) < RememberedDeviceLifetime {
+			return NoMissingProof
 		}
 	}
 	return need
@@ -64,10 +64,10 @@ func (r *Requirement) FindMissing(s *idp.Session, now time.Time) Missing {
 // factor, only the password was proved.
 func (r *Requirement) AuthnInstant(s *idp.Session, now time.Time) time.Time {
 	at := s.LastUsedAt(idp.FactorPassword)
-	need := r.secondFactor()
+	need := r.findSecondFactor()
 	var second time.Time
 	for _, u := range s.Factors {
-		if need.isFilledBy(u.Factor) && u.At.After(second) {
+		if need.isProvedBy(u.Factor) && u.At.After(second) {
 			second = u.At
 		}
 	}
@@ -80,8 +80,8 @@ func (r *Requirement) AuthnInstant(s *idp.Session, now time.Time) time.Time {
 	return at
 }
 
-// secondFactor returns the proof that the level requires in addition to the password.
-func (r *Requirement) secondFactor() Missing {
+// findSecondFactor returns the proof that the level requires in addition to the password.
+func (r *Requirement) findSecondFactor() MissingProof {
 	switch r.AAL {
 	case AALPhishingResistant:
 		return MissingPhishingResistant
@@ -91,6 +91,6 @@ func (r *Requirement) secondFactor() Missing {
 	return MissingSecondFactor
 }
 
-// isFilledBy reports whether f is one of Factors. It avoids the copy, because every request
+// isProvedBy reports whether f is one of Factors. It avoids the copy, because every request
 // calls it.
-func (m Missing) isFilledBy(f idp.Factor) bool { return slices.Contains(fillers[m], f) }
+func (m MissingProof) isProvedBy(f idp.Factor) bool { return slices.Contains(sufficientFactors[m], f) }

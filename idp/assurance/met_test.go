@@ -14,30 +14,30 @@ func TestMissingFactorForEachLevel(t *testing.T) {
 	const (
 		pw, code, dev, key, card, rec = idp.FactorPassword, idp.FactorTOTP, idp.FactorRememberedDevice,
 			idp.FactorPasskey, idp.FactorPIV, idp.FactorRecoveryCode
-		ok, word, second, phish, piv = NothingMissing, MissingPassword, MissingSecondFactor, MissingPhishingResistant, MissingPIV
+		ok, word, second, phish, piv = NoMissingProof, MissingPassword, MissingSecondFactor, MissingPhishingResistant, MissingPIV
 	)
 	tests := []struct {
 		name    string
 		factors []idp.Factor
 		// default with and without remembered devices, aal/2,
 		// phishing-resistant, hspd12
-		want [5]Missing
+		want [5]MissingProof
 	}{
-		{"nothing", nil, [5]Missing{word, word, word, word, word}},
-		{"password", []idp.Factor{pw}, [5]Missing{second, second, second, phish, piv}},
-		{"password, code", []idp.Factor{pw, code}, [5]Missing{ok, ok, ok, phish, piv}},
-		{"password, remembered device", []idp.Factor{pw, dev}, [5]Missing{ok, second, second, phish, piv}},
-		{"password, remembered device, then code", []idp.Factor{pw, dev, code}, [5]Missing{ok, ok, ok, phish, piv}},
-		{"password, passkey", []idp.Factor{pw, key}, [5]Missing{ok, ok, ok, ok, piv}},
-		{"password, card", []idp.Factor{pw, card}, [5]Missing{ok, ok, ok, ok, ok}},
-		{"password, recovery code", []idp.Factor{pw, rec}, [5]Missing{ok, ok, ok, phish, piv}},
-		{"password, code, then passkey", []idp.Factor{pw, code, key}, [5]Missing{ok, ok, ok, ok, piv}},
-		{"code without password", []idp.Factor{code}, [5]Missing{word, word, word, word, word}},
-		{"remembered device without password", []idp.Factor{dev}, [5]Missing{word, word, word, word, word}},
-		{"a factor of a later version", []idp.Factor{pw, "smoke-signal"}, [5]Missing{second, second, second, phish, piv}},
+		{"nothing", nil, [5]MissingProof{word, word, word, word, word}},
+		{"password", []idp.Factor{pw}, [5]MissingProof{second, second, second, phish, piv}},
+		{"password, code", []idp.Factor{pw, code}, [5]MissingProof{ok, ok, ok, phish, piv}},
+		{"password, remembered device", []idp.Factor{pw, dev}, [5]MissingProof{ok, second, second, phish, piv}},
+		{"password, remembered device, then code", []idp.Factor{pw, dev, code}, [5]MissingProof{ok, ok, ok, phish, piv}},
+		{"password, passkey", []idp.Factor{pw, key}, [5]MissingProof{ok, ok, ok, ok, piv}},
+		{"password, card", []idp.Factor{pw, card}, [5]MissingProof{ok, ok, ok, ok, ok}},
+		{"password, recovery code", []idp.Factor{pw, rec}, [5]MissingProof{ok, ok, ok, phish, piv}},
+		{"password, code, then passkey", []idp.Factor{pw, code, key}, [5]MissingProof{ok, ok, ok, ok, piv}},
+		{"code without password", []idp.Factor{code}, [5]MissingProof{word, word, word, word, word}},
+		{"remembered device without password", []idp.Factor{dev}, [5]MissingProof{word, word, word, word, word}},
+		{"a factor of a later version", []idp.Factor{pw, "smoke-signal"}, [5]MissingProof{second, second, second, phish, piv}},
 	}
 	levels := [5]Requirement{
-		{AAL: AALDefault, RememberedDevice: true}, {AAL: AALDefault}, {AAL: AAL2}, {AAL: AALPhishingResistant}, {AAL: AALHSPD12},
+		{AAL: AALDefault, AllowsRememberedDevice: true}, {AAL: AALDefault}, {AAL: AAL2}, {AAL: AALPhishingResistant}, {AAL: AALHSPD12},
 	}
 	now := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
 	for _, tt := range tests {
@@ -63,15 +63,15 @@ func TestMissingFactorForEachLevel(t *testing.T) {
 
 func TestRememberedDeviceCountsFor30Days(t *testing.T) {
 	t.Parallel()
-	r := Requirement{RememberedDevice: true}
+	r := Requirement{AllowsRememberedDevice: true}
 	now := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
 	for _, tt := range []struct {
 		name string
 		ago  time.Duration
-		want Missing
+		want MissingProof
 	}{
-		{"just now", 0, NothingMissing},
-		{"30 days less a second", 30*24*time.Hour - time.Second, NothingMissing},
+		{"just now", 0, NoMissingProof},
+		{"30 days less a second", 30*24*time.Hour - time.Second, NoMissingProof},
 		{"30 days", 30 * 24 * time.Hour, MissingSecondFactor},
 	} {
 		s := &idp.Session{Factors: []idp.FactorUse{
@@ -94,12 +94,12 @@ func TestOnlyNamedFactorsFillTheGap(t *testing.T) {
 		missing := r.FindMissing(s, now)
 		for _, f := range all {
 			with := &idp.Session{Factors: append(slices.Clone(s.Factors), idp.FactorUse{Factor: f, At: now})}
-			if filled := r.FindMissing(with, now) == NothingMissing; filled != slices.Contains(missing.Factors(), f) {
+			if filled := r.FindMissing(with, now) == NoMissingProof; filled != slices.Contains(missing.Factors(), f) {
 				t.Errorf("AAL %v, %s: fills the gap %v, Factors says otherwise", aal, f, filled)
 			}
 		}
 	}
-	if f := NothingMissing.Factors(); len(f) > 0 {
+	if f := NoMissingProof.Factors(); len(f) > 0 {
 		t.Errorf("nothing missing, yet %v would do", f)
 	}
 	if diff := slices.Compare(MissingPassword.Factors(), []idp.Factor{idp.FactorPassword}); diff != 0 {

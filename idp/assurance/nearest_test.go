@@ -24,14 +24,14 @@ func TestNearestSuggestsKnownContext(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			for range 20 { // the same result every time among several
-				if got := assurance.Nearest(tt.ref); got != tt.want {
+				if got := assurance.FindNearest(tt.ref); got != tt.want {
 					t.Errorf("%q is like %q, want %q", tt.ref, got, tt.want)
 				}
 			}
 		})
 	}
 	for name, want := range map[string]string{"zip_code": "zipcode", "address": "address1", "first": "", "": ""} {
-		if got := assurance.NearestAttribute(name); got != want {
+		if got := assurance.FindNearestAttribute(name); got != want {
 			t.Errorf("%q is like %q, want %q", name, got, want)
 		}
 	}

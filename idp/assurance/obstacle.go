@@ -7,17 +7,17 @@ import (
 	"vernal/idp"
 )
 
-// Obstacle is a missing part of a user's record that prevents a sign-in for a requirement,
+// FindObstacle is a missing part of a user's record that prevents a sign-in for a requirement,
 // whatever the user does on our pages.
 type Obstacle struct {
 	// Code is idp.RefusedNoProofing or idp.RefusedNoFactor.
 	Code idp.RefusalCode
-	// Lacks names the requested part of the record that is missing.
-	Lacks Lack
+	// Lack names the requested part of the record that is missing.
+	Lack Lack
 	// ClassRef is the requested AuthnContextClassRef, or the default.
 	ClassRef string
-	// Have are the factors that the user can prove.
-	Have []idp.Factor
+	// Factors are the factors that the user can prove.
+	Factors []idp.Factor
 }
 
 // Lack names a missing part of a user's record. Catalogues use it.
@@ -38,23 +38,23 @@ func (o *Obstacle) Refusal() *idp.Refusal {
 	return idp.Refuse(o.Code, fieldClassRef, o.ClassRef, o.ClassRef)
 }
 
-// Obstacle returns the missing part of the record for a user who can prove the factors in have and
+// FindObstacle returns the missing part of the record for a user who can prove the factors in have and
 // has proved those of the session; nil if no part is missing. Call it only after the password was
 // proved, because the answer discloses a part of the record. Call it before asking for another
 // factor, so that no user is asked for a code that cannot help.
-func (r *Requirement) Obstacle(s *idp.Session, p Proofing, have []idp.Factor, now time.Time) *Obstacle {
-	o := &Obstacle{ClassRef: r.asked, Have: have}
+func (r *Requirement) FindObstacle(s *idp.Session, p Proofing, have []idp.Factor, now time.Time) *Obstacle {
+	o := &Obstacle{ClassRef: r.requestedRef, Factors: have}
 	if !r.IsSatisfiedBy(p) {
-		o.Code, o.Lacks = idp.RefusedNoProofing, LackProofing
-		if r.IAL == FacialRequired {
-			o.Lacks = LackFacialMatch
+		o.Code, o.Lack = idp.RefusedNoProofing, LackProofing
+		if r.IAL == IALFacialRequired {
+			o.Lack = LackFacialMatch
 		}
 		return o
 	}
 	missing := r.FindMissing(s, now)
-	if missing == NothingMissing || slices.ContainsFunc(have, missing.isFilledBy) {
+	if missing == NoMissingProof || slices.ContainsFunc(have, missing.isProvedBy) {
 		return nil
 	}
-	o.Code, o.Lacks = idp.RefusedNoFactor, Lack(missing)
+	o.Code, o.Lack = idp.RefusedNoFactor, Lack(missing)
 	return o
 }

@@ -26,28 +26,28 @@ func TestObstacleNamesUnprovableRequirement(t *testing.T) {
 		have, proved factors
 		want         Lack // "" for no obstacle
 	}{
-		{"password and code", Requirement{}, Unproofed, factors{pw, code}, factors{pw}, ""},
-		{"a password alone", Requirement{RememberedDevice: true}, Unproofed, factors{pw}, factors{pw}, LackSecondFactor},
-		{"recovery codes are a second factor", Requirement{}, Unproofed, factors{pw, rec}, factors{pw}, ""},
-		{"a remembered device is none for aal/2", Requirement{AAL: AAL2}, Unproofed, factors{pw}, factors{pw, dev}, LackSecondFactor},
-		{"codes are not phishing-resistant", Requirement{AAL: AALPhishingResistant}, Unproofed, factors{pw, code, rec}, factors{pw, code}, LackPhishingResistant},
-		{"a passkey is", Requirement{AAL: AALPhishingResistant}, Unproofed, factors{pw, code, key}, factors{pw, code}, ""},
-		{"a card is, too", Requirement{AAL: AALPhishingResistant}, Unproofed, factors{pw, card}, factors{pw}, ""},
-		{"a passkey is no card", Requirement{AAL: AALHSPD12}, Unproofed, factors{pw, code, key}, factors{pw, key}, LackPIV},
-		{"a card", Requirement{AAL: AALHSPD12}, Unproofed, factors{pw, card}, factors{pw}, ""},
-		{"what was proved counts, though it was taken away since", Requirement{AAL: AALHSPD12}, Unproofed, factors{pw}, factors{pw, card}, ""},
-		{"no password", Requirement{}, Unproofed, factors{code}, nil, LackPassword},
-		{"a card is no password", Requirement{}, Unproofed, factors{card}, nil, LackPassword},
-		{"a password that is yet to be typed", Requirement{}, Unproofed, factors{pw, code}, nil, ""},
+		{"password and code", Requirement{}, ProofingNone, factors{pw, code}, factors{pw}, ""},
+		{"a password alone", Requirement{AllowsRememberedDevice: true}, ProofingNone, factors{pw}, factors{pw}, LackSecondFactor},
+		{"recovery codes are a second factor", Requirement{}, ProofingNone, factors{pw, rec}, factors{pw}, ""},
+		{"a remembered device is none for aal/2", Requirement{AAL: AAL2}, ProofingNone, factors{pw}, factors{pw, dev}, LackSecondFactor},
+		{"codes are not phishing-resistant", Requirement{AAL: AALPhishingResistant}, ProofingNone, factors{pw, code, rec}, factors{pw, code}, LackPhishingResistant},
+		{"a passkey is", Requirement{AAL: AALPhishingResistant}, ProofingNone, factors{pw, code, key}, factors{pw, code}, ""},
+		{"a card is, too", Requirement{AAL: AALPhishingResistant}, ProofingNone, factors{pw, card}, factors{pw}, ""},
+		{"a passkey is no card", Requirement{AAL: AALHSPD12}, ProofingNone, factors{pw, code, key}, factors{pw, key}, LackPIV},
+		{"a card", Requirement{AAL: AALHSPD12}, ProofingNone, factors{pw, card}, factors{pw}, ""},
+		{"what was proved counts, though it was taken away since", Requirement{AAL: AALHSPD12}, ProofingNone, factors{pw}, factors{pw, card}, ""},
+		{"no password", Requirement{}, ProofingNone, factors{code}, nil, LackPassword},
+		{"a card is no password", Requirement{}, ProofingNone, factors{card}, nil, LackPassword},
+		{"a password that is yet to be typed", Requirement{}, ProofingNone, factors{pw, code}, nil, ""},
 
-		{"unproofed", Requirement{IAL: Verified, AAL: AAL2}, Unproofed, factors{pw, code}, factors{pw, code}, LackProofing},
-		{"unproofed, before the code is asked for", Requirement{IAL: Verified, AAL: AAL2}, Unproofed, factors{pw, code}, factors{pw}, LackProofing},
-		{"unproofed and without the factor", Requirement{IAL: Verified, AAL: AALHSPD12}, Unproofed, factors{pw, code}, factors{pw}, LackProofing},
-		{"proofed", Requirement{IAL: Verified, AAL: AAL2}, Proofed, factors{pw, code}, factors{pw}, ""},
-		{"proofed without the factor", Requirement{IAL: Verified, AAL: AALHSPD12}, Proofed, factors{pw, code}, factors{pw}, LackPIV},
-		{"proofed otherwise", Requirement{IAL: FacialRequired, AAL: AAL2}, Proofed, factors{pw, code}, factors{pw}, LackFacialMatch},
-		{"facial match is preferred", Requirement{IAL: FacialPreferred, AAL: AAL2}, Proofed, factors{pw, code}, factors{pw}, ""},
-		{"IALMax asks for nothing", Requirement{IAL: IALMax, AAL: AAL2}, Unproofed, factors{pw, code}, factors{pw}, ""},
+		{"unproofed", Requirement{IAL: IALVerified, AAL: AAL2}, ProofingNone, factors{pw, code}, factors{pw, code}, LackProofing},
+		{"unproofed, before the code is asked for", Requirement{IAL: IALVerified, AAL: AAL2}, ProofingNone, factors{pw, code}, factors{pw}, LackProofing},
+		{"unproofed and without the factor", Requirement{IAL: IALVerified, AAL: AALHSPD12}, ProofingNone, factors{pw, code}, factors{pw}, LackProofing},
+		{"proofed", Requirement{IAL: IALVerified, AAL: AAL2}, ProofingDone, factors{pw, code}, factors{pw}, ""},
+		{"proofed without the factor", Requirement{IAL: IALVerified, AAL: AALHSPD12}, ProofingDone, factors{pw, code}, factors{pw}, LackPIV},
+		{"proofed otherwise", Requirement{IAL: IALFacialRequired, AAL: AAL2}, ProofingDone, factors{pw, code}, factors{pw}, LackFacialMatch},
+		{"facial match is preferred", Requirement{IAL: IALFacialPreferred, AAL: AAL2}, ProofingDone, factors{pw, code}, factors{pw}, ""},
+		{"IALMax asks for nothing", Requirement{IAL: IALMax, AAL: AAL2}, ProofingNone, factors{pw, code}, factors{pw}, ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -56,13 +56,13 @@ func TestObstacleNamesUnprovableRequirement(t *testing.T) {
 			for _, f := range tt.proved {
 				s.Factors = append(s.Factors, idp.FactorUse{Factor: f, At: now})
 			}
-			tt.need.asked = "urn:asked"
-			got := tt.need.Obstacle(s, tt.proof, tt.have, now)
+			tt.need.requestedRef = "urn:asked"
+			got := tt.need.FindObstacle(s, tt.proof, tt.have, now)
 			if got == nil {
 				got = &Obstacle{}
 			}
-			if got.Lacks != tt.want {
-				t.Fatalf("lacks %q, want %q", got.Lacks, tt.want)
+			if got.Lack != tt.want {
+				t.Fatalf("lacks %q, want %q", got.Lack, tt.want)
 			}
 			if tt.want == "" {
 				return
@@ -74,7 +74,7 @@ func TestObstacleNamesUnprovableRequirement(t *testing.T) {
 			if r := got.Refusal(); r.Code != code || r.Seen != "urn:asked" {
 				t.Errorf("refusal %v", r)
 			}
-			if diff := cmp.Diff(tt.have, got.Have); diff != "" {
+			if diff := cmp.Diff(tt.have, got.Factors); diff != "" {
 				t.Errorf("have (-want +got):\n%s", diff)
 			}
 		})

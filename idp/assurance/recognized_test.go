@@ -24,7 +24,7 @@ func TestRecognizedDropsUnknownClassRefs(t *testing.T) {
 		{"a list of nothing stays a list", []string{req}, []string{req}},
 	}
 	for _, tt := range tests {
-		if diff := cmp.Diff(tt.want, Recognized(tt.refs)); diff != "" {
+		if diff := cmp.Diff(tt.want, SelectRecognized(tt.refs)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", tt.name, diff)
 		}
 	}
@@ -41,21 +41,21 @@ func TestRecognizedDecidesTheSame(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p := sp(rapid.SampledFrom([]string{idp.IALAuthOnly, idp.IALVerified, idp.IALFacialMatch}).Draw(t, "ial"))
 		p.AllowIALMax = rapid.Bool().Draw(t, "ialmax")
-		a := Ask{
+		a := ContextRequest{
 			Comparison: rapid.SampledFrom([]string{"", "exact", "minimum", "maximum", "better"}).Draw(t, "comparison"),
 			ClassRefs:  rapid.SliceOfN(rapid.SampledFrom(refs), 0, 8).Draw(t, "refs"),
-			Unsigned:   rapid.Bool().Draw(t, "unsigned"),
+			IsUnsigned:   rapid.Bool().Draw(t, "unsigned"),
 		}
 		want, err := Resolve(a, p)
 		if err != nil {
 			return
 		}
-		a.ClassRefs = Recognized(a.ClassRefs)
+		a.ClassRefs = SelectRecognized(a.ClassRefs)
 		got, err := Resolve(a, p)
 		if err != nil {
 			t.Fatalf("refused without them: %v", err)
 		}
-		want.Dropped, want.Unknown, got.Dropped, got.Unknown = nil, nil, nil, nil
+		want.DroppedAttributes, want.UnknownClassRefs, got.DroppedAttributes, got.UnknownClassRefs = nil, nil, nil, nil
 		if diff := cmp.Diff(want, got, cmp.AllowUnexported(Requirement{})); diff != "" {
 			t.Fatalf("decided otherwise (-all +recognized):\n%s", diff)
 		}

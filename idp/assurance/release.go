@@ -17,24 +17,24 @@ type UserData struct {
 	// Locale is the language of the pages shown to the user.
 	Locale string
 	// Proofed is nil for a user without a proofed identity.
-	Proofed *idp.Proofed
+	Proofed *idp.Proofing
 	// Profile is the user's Profile if attributes need it; see ReadsProfile. Otherwise it
 	// may be nil.
 	Profile *idp.Profile
 }
 
-// ProofingOf returns the state of a user's identity in their record. An unknown level counts as
+// ReadProofing returns the state of a user's identity in their record. An unknown level counts as
 // none.
-func ProofingOf(p *idp.Proofed) Proofing {
+func ReadProofing(p *idp.Proofing) Proofing {
 	switch {
 	case p == nil:
-		return Unproofed
+		return ProofingNone
 	case p.Level == idp.IALFacialMatch:
-		return ProofedFace
+		return ProofingFacialMatch
 	case p.Level == idp.IALVerified:
-		return Proofed
+		return ProofingDone
 	}
-	return Unproofed
+	return ProofingNone
 }
 
 // Attribute is one Attribute of an AttributeStatement. No Values means an empty
@@ -47,7 +47,7 @@ type Attribute = saml.Attribute
 // Release checks that again. A user without a proofed identity gets no proofed attributes, not even
 // empty ones (IALMax requests them without demanding any).
 func Release(r *Requirement, sp *idp.ServiceProvider, p UserData) []Attribute {
-	if ProofingOf(p.Proofed) == Unproofed {
+	if ReadProofing(p.Proofed) == ProofingNone {
 		p.Proofed, p.Profile = nil, nil
 	}
 	const always = 3
@@ -59,7 +59,7 @@ func Release(r *Requirement, sp *idp.ServiceProvider, p UserData) []Attribute {
 	next := 0 // index into r.Attributes, which are in the order of the table
 	for i := range table {
 		row := &table[i]
-		if !row.Always {
+		if !row.IsAlwaysSent {
 			if next == len(r.Attributes) || r.Attributes[next] != row.Name {
 				continue
 			}
@@ -92,8 +92,8 @@ func (r *Requirement) mayRelease(row *Row, sp *idp.ServiceProvider) bool {
 
 // ReadsProfile reports whether Release needs the Profile of a user whose record contains
 // proofed. If not, the profile can stay sealed.
-func (r *Requirement) ReadsProfile(sp *idp.ServiceProvider, proofed *idp.Proofed) bool {
-	if ProofingOf(proofed) == Unproofed {
+func (r *Requirement) ReadsProfile(sp *idp.ServiceProvider, proofed *idp.Proofing) bool {
+	if ReadProofing(proofed) == ProofingNone {
 		return false
 	}
 	return slices.ContainsFunc(r.Attributes, func(name string) bool {
@@ -102,17 +102,17 @@ func (r *Requirement) ReadsProfile(sp *idp.ServiceProvider, proofed *idp.Proofed
 	})
 }
 
-// ialValue returns the value of attribute ial: the level reached, not the level requested.
-func (r *Requirement) ialValue(p Proofing) string {
+// chooseIALValue returns the value of attribute ial: the level reached, not the level requested.
+func (r *Requirement) chooseIALValue(p Proofing) string {
 	plain, urn := uriIAL1, uriAuthOnly
 	switch {
-	case !r.IAL.isProofed() || p == Unproofed:
-	case r.IAL.isFacialMatch() && p == ProofedFace:
+	case !r.IAL.isProofed() || p == ProofingNone:
+	case r.IAL.isFacialMatch() && p == ProofingFacialMatch:
 		plain, urn = uriIAL2BioRequired, uriFacialRequired
 	default:
 		plain, urn = uriIAL2, uriVerified
 	}
-	if r.urn {
+	if r.usesURN {
 		return urn
 	}
 	return plain

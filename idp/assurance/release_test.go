@@ -15,7 +15,7 @@ func drawUser(t *rapid.T) UserData {
 	if rapid.Bool().Draw(t, "profile") {
 		p.Profile = profile()
 		p.Profile.Level = rapid.SampledFrom([]string{"", "x", idp.IALVerified, idp.IALFacialMatch}).Draw(t, "proofed")
-		p.Proofed = p.Profile.Proofed()
+		p.Proofed = p.Profile.Proofing()
 	}
 	return p
 }
@@ -26,7 +26,7 @@ func TestToASCII(t *testing.T) {
 		"": "", "plain 1": "plain 1", "Ñandú": "Nandu", "Jose\u0301": "Jose", "Ǆ": "DZ", "O’Brien": "O'Brien",
 		"Ærøskøbing": "AEroskobing", "Ｗide": "Wide", "山田": "??", "a\u0328\u0301b": "ab", "\xff": "?", "Ǿ": "O", "\u0080": "?",
 	} {
-		if got := toASCII(in); got != want {
+		if got := convertToASCII(in); got != want {
 			t.Errorf("toASCII(%q) = %q, want %q", in, got, want)
 		}
 	}
@@ -41,17 +41,17 @@ func TestReleaseTakesNoWord(t *testing.T) {
 		need Requirement
 		sp   *idp.ServiceProvider
 	}{
-		{"not registered", Requirement{IAL: Verified, Attributes: []string{"email", "ssn"}}, registerFor(idp.IALVerified)},
-		{"below the level", Requirement{IAL: AuthOnly, Attributes: []string{"ssn"}}, registerFor(idp.IALVerified, "ssn")},
-		{"may not be asked for", Requirement{IAL: AuthOnly, Attributes: []string{"verified_at"}}, registerFor(idp.IALAuthOnly, "verified_at")},
-		{"without a source", Requirement{IAL: Verified, Attributes: []string{"x509_subject"}}, registerFor(idp.IALVerified, "x509_subject")},
-		{"in no row", Requirement{IAL: Verified, Attributes: []string{"shoe_size"}}, registerFor(idp.IALVerified, "shoe_size")},
+		{"not registered", Requirement{IAL: IALVerified, Attributes: []string{"email", "ssn"}}, registerFor(idp.IALVerified)},
+		{"below the level", Requirement{IAL: IALAuthOnly, Attributes: []string{"ssn"}}, registerFor(idp.IALVerified, "ssn")},
+		{"may not be asked for", Requirement{IAL: IALAuthOnly, Attributes: []string{"verified_at"}}, registerFor(idp.IALAuthOnly, "verified_at")},
+		{"without a source", Requirement{IAL: IALVerified, Attributes: []string{"x509_subject"}}, registerFor(idp.IALVerified, "x509_subject")},
+		{"in no row", Requirement{IAL: IALVerified, Attributes: []string{"shoe_size"}}, registerFor(idp.IALVerified, "shoe_size")},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			for _, a := range Release(&tt.need, tt.sp, known.UserData) {
-				if !table[findRow(a.FriendlyName)].Always {
+				if !table[findRow(a.FriendlyName)].IsAlwaysSent {
 					t.Errorf("%s left: %q", a.FriendlyName, a.Values)
 				}
 			}

@@ -7,20 +7,20 @@ import (
 	"vernal/idp"
 )
 
-// Ask contains the values of a request that concern assurance, as they were sent.
-type Ask struct {
+// ContextRequest contains the values of a request that concern assurance, as they were sent.
+type ContextRequest struct {
 	// Comparison is "" (which means exact), "exact", "minimum", "maximum" or
 	// "better".
 	Comparison string
 	ClassRefs  []string
-	// Unsigned is set for a request that anyone may have made. The provider does not vouch
+	// IsUnsigned is set for a request that anyone may have made. The provider does not vouch
 	// for it, so it cannot ask for less than the registered level.
-	Unsigned bool
+	IsUnsigned bool
 }
 
-// AskOf returns the Ask of a stored request.
-func AskOf(req *idp.LoginRequest) Ask {
-	return Ask{Comparison: req.Comparison, ClassRefs: req.ClassRefs, Unsigned: req.CertSHA256 == ""}
+// NewContextRequest returns the Ask of a stored request.
+func NewContextRequest(req *idp.LoginRequest) ContextRequest {
+	return ContextRequest{Comparison: req.Comparison, ClassRefs: req.ClassRefs, IsUnsigned: req.CertSHA256 == ""}
 }
 
 // Requirement lists the levels that a sign-in must prove, and the values that the Response then
@@ -28,26 +28,26 @@ func AskOf(req *idp.LoginRequest) Ask {
 type Requirement struct {
 	IAL IAL
 	AAL AAL
-	// RememberedDevice reports whether a remembered device may replace the second factor.
-	RememberedDevice bool
+	// AllowsRememberedDevice reports whether a remembered device may replace the second factor.
+	AllowsRememberedDevice bool
 	// ClassRef is the AuthnContextClassRef of the Response.
 	ClassRef string
 	// Attributes are the requested attributes that the provider is registered for and the
 	// level allows, by their names in Table and in its order. They do not include the ones
 	// that are always sent.
 	Attributes []string
-	// ASCII requests proofed values in ASCII.
-	ASCII bool
+	// WantsASCII requests proofed values in ASCII.
+	WantsASCII bool
 
-	// Dropped lists requested attributes that are not sent, Unknown lists ignored values
+	// DroppedAttributes lists requested attributes that are not sent, Unknown lists ignored values
 	// of AuthnContextClassRef. Both are for the log and the integrator: limited in length,
 	// in the requested order.
-	Dropped []Dropped
-	Unknown []string
+	DroppedAttributes []DroppedAttribute
+	UnknownClassRefs []string
 
 	aalValue string // value of attribute aal
-	asked    string // value that a refusal of the user names
-	urn      bool   // attribute ial uses urn:acr.login.gov
+	requestedRef    string // value that a refusal of the user names
+	usesURN      bool   // attribute ial uses urn:acr.login.gov
 }
 
 const fieldClassRef = "AuthnContextClassRef"
@@ -57,7 +57,7 @@ const fieldClassRef = "AuthnContextClassRef"
 const maxClassRefs = 8 << 10
 
 // CheckLength refuses values that are too long to store.
-func (a Ask) CheckLength() error {
+func (a ContextRequest) CheckLength() error {
 	n := 0
 	for _, ref := range a.ClassRefs {
 		n += len(ref)
@@ -68,8 +68,8 @@ func (a Ask) CheckLength() error {
 	return nil
 }
 
-// noted limits the lists that only a log contains.
-const noted = 20
+// maxLogged limits the lists that only a log contains.
+const maxLogged = 20
 
 // Resolve derives the Requirement from the request and the service provider's registration. Each
 // rule is a row of a test:
@@ -89,7 +89,7 @@ const noted = 20
 //
 // Errors are *idp.Refusal: RefusedComparison, RefusedAuthnContext if all values are unknown,
 // RefusedAuthnContextLevel for a higher level than the provider may request.
-func Resolve(a Ask, sp *idp.ServiceProvider) (*Requirement, error) {
+func Resolve(a ContextRequest, sp *idp.ServiceProvider) (*Requirement, error) {
 	switch a.Comparison {
 	case "", "exact", "minimum", "maximum", "better": // saml-core §3.3.2.2.1
 	default:
@@ -105,88 +105,88 @@ func Resolve(a Ask, sp *idp.ServiceProvider) (*Requirement, error) {
 	return r, nil
 }
 
-// wanted is the result of reading the values of one request.
-type wanted struct {
-	ial, aal, strict, generic *context
+// contextSet is the result of reading the values of one request.
+type contextSet struct {
+	ialContext, aalContext, strictContext, genericContext *context
 	attributes                []string // requested names, lower case
 	hasAttributes             bool     // true even if the list is empty
 }
 
 // readRefs sorts the values and refuses those that are not allowed.
-func (r *Requirement) readRefs(refs []string, sp *idp.ServiceProvider) (w wanted, err error) {
+func (r *Requirement) readRefs(refs []string, sp *idp.ServiceProvider) (w contextSet, err error) {
 	var bad []string // for a refusal
 	valid := false
 	for _, ref := range refs {
 		ref = strings.TrimSpace(ref) // white space of an anyURI collapses
-		if names, ok := requestedAttributes(ref); ok {
+		if names, ok := parseAttributeList(ref); ok {
 			w.hasAttributes = true
 			w.attributes = append(w.attributes, names...)
 			continue
 		}
 		c := contexts[ref]
-		if c == nil || c.companion {
+		if c == nil || c.isCompanion {
 			bad = append(bad, ref)
 			if c == nil {
-				r.Unknown = appendBounded(r.Unknown, ref)
+				r.UnknownClassRefs = appendBounded(r.UnknownClassRefs, ref)
 				continue
 			}
 		}
-		valid = valid || !c.companion
+		valid = valid || !c.isCompanion
 		if !c.isAllowedFor(sp) {
 			return w, idp.Refuse(idp.RefusedAuthnContextLevel, fieldClassRef, ref, sp.IAL)
 		}
-		r.urn = r.urn || strings.HasPrefix(ref, nsACR)
+		r.usesURN = r.usesURN || strings.HasPrefix(ref, nsACR)
 		w.addContext(c)
 	}
 	if len(bad) > 0 && !valid {
-		return w, idp.Refuse(idp.RefusedAuthnContext, fieldClassRef, bad[0], strings.Join(ClassRefs(), ", "))
+		return w, idp.Refuse(idp.RefusedAuthnContext, fieldClassRef, bad[0], strings.Join(ListClassRefs(), ", "))
 	}
 	return w, nil
 }
 
 // addContext keeps the value of each kind that counts.
-func (w *wanted) addContext(c *context) {
+func (w *contextSet) addContext(c *context) {
 	switch {
-	case c.kind == kindIAL && (w.ial == nil || c.rank < w.ial.rank):
-		w.ial = c
-	case c.kind == kindAAL && w.aal == nil:
-		w.aal = c
+	case c.kind == kindIAL && (w.ialContext == nil || c.rank < w.ialContext.rank):
+		w.ialContext = c
+	case c.kind == kindAAL && w.aalContext == nil:
+		w.aalContext = c
 	case c.kind == kindStrict:
-		w.strict = c
-	case c.kind == kindGeneric && w.generic == nil:
-		w.generic = c
+		w.strictContext = c
+	case c.kind == kindGeneric && w.genericContext == nil:
+		w.genericContext = c
 	}
 }
 
 // decideLevels sets the levels and the values that the Response states about them.
-func (r *Requirement) decideLevels(a Ask, w wanted, sp *idp.ServiceProvider) {
-	r.IAL = defaultIAL(sp)
-	if w.ial != nil {
-		r.IAL = w.ial.ial
-		if r.IAL == AuthOnly && a.Comparison == "minimum" && allowsVerified(sp) {
+func (r *Requirement) decideLevels(a ContextRequest, w contextSet, sp *idp.ServiceProvider) {
+	r.IAL = chooseDefaultIAL(sp)
+	if w.ialContext != nil {
+		r.IAL = w.ialContext.ial
+		if r.IAL == IALAuthOnly && a.Comparison == "minimum" && allowsVerified(sp) {
 			r.IAL = IALMax
 		}
 	}
-	registered, stated := defaultAAL(sp)
+	registered, stated := chooseDefaultAAL(sp)
 	r.AAL = registered
 	r.aalValue = trimParameters(stated)
 	r.ClassRef = stated
 	switch {
-	case w.aal != nil:
-		r.AAL = w.aal.aal
-		r.aalValue = trimParameters(w.aal.uri)
-		r.ClassRef = w.aal.uri
-	case w.ial != nil:
-		r.ClassRef = w.ial.uri
-	case w.strict != nil:
-		r.ClassRef = w.strict.uri
-	case w.generic != nil:
-		r.ClassRef = w.generic.uri
+	case w.aalContext != nil:
+		r.AAL = w.aalContext.aal
+		r.aalValue = trimParameters(w.aalContext.uri)
+		r.ClassRef = w.aalContext.uri
+	case w.ialContext != nil:
+		r.ClassRef = w.ialContext.uri
+	case w.strictContext != nil:
+		r.ClassRef = w.strictContext.uri
+	case w.genericContext != nil:
+		r.ClassRef = w.genericContext.uri
 	}
-	if r.asked = r.ClassRef; w.aal == nil && sp.IsLoginGovCompatible() {
+	if r.requestedRef = r.ClassRef; w.aalContext == nil && sp.IsLoginGovCompatible() {
 		r.ClassRef = stated
 	}
-	if a.Unsigned {
+	if a.IsUnsigned {
 		r.AAL = max(r.AAL, registered)
 	}
 	if r.IAL.isProofed() {
@@ -194,7 +194,7 @@ func (r *Requirement) decideLevels(a Ask, w wanted, sp *idp.ServiceProvider) {
 	}
 	// A provider that may see proofed data never accepts a remembered device, even if this
 	// request asks for no proofed data.
-	r.RememberedDevice = r.AAL == AALDefault && !allowsVerified(sp)
+	r.AllowsRememberedDevice = r.AAL == AALDefault && !allowsVerified(sp)
 }
 
 // trimParameters returns a value without its parameters.
@@ -205,7 +205,7 @@ func trimParameters(uri string) string {
 
 // appendBounded appends to a list for the log, within its limits.
 func appendBounded(list []string, s string) []string {
-	if len(list) >= noted {
+	if len(list) >= maxLogged {
 		return list
 	}
 	if len(s) > 200 {
@@ -218,12 +218,12 @@ func appendBounded(list []string, s string) []string {
 // is refused or the user is sent to be proofed.
 func (r *Requirement) IsSatisfiedBy(p Proofing) bool {
 	switch r.IAL {
-	case Verified, FacialPreferred:
+	case IALVerified, IALFacialPreferred:
 		// "preferred" demands a facial match only from a user who has no proofed
 		// identity yet, and it is not satisfied in that case either.
-		return p != Unproofed
-	case FacialRequired:
-		return p == ProofedFace
+		return p != ProofingNone
+	case IALFacialRequired:
+		return p == ProofingFacialMatch
 	}
 	return true
 }

@@ -125,7 +125,7 @@ func (w who) but(change func(*UserData)) who {
 		w.Profile = &p
 	}
 	change(&w.UserData)
-	w.Proofed = w.Profile.Proofed() // as a store keeps them
+	w.Proofed = w.Profile.Proofing() // as a store keeps them
 	return w
 }
 
@@ -151,7 +151,7 @@ type outcome struct {
 	Remembered bool        // a remembered device counts
 	ClassRef   string      // stated in the Response
 	Attributes []Attribute // all, in order
-	Dropped    []Dropped   // requested attributes
+	Dropped    []DroppedAttribute   // requested attributes
 	Unknown    []string    // ignored values
 
 	aal, ial string
@@ -178,7 +178,7 @@ func (o outcome) sends(a ...Attribute) outcome { o.sent = a; return o }
 // drops adds requested or registered attributes that are not sent.
 func (o outcome) drops(why DropReason, names ...string) outcome {
 	for _, n := range names {
-		o.Dropped = append(slices.Clip(o.Dropped), Dropped{n, why})
+		o.Dropped = append(slices.Clip(o.Dropped), DroppedAttribute{n, why})
 	}
 	return o
 }
@@ -222,7 +222,7 @@ func TestAssertionFollowsRequestedAssurance(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			for _, comparison := range tt.at {
-				got := signIn(t, Ask{Comparison: comparison, ClassRefs: tt.asks, Unsigned: tt.who.unsigned}, tt.sp, tt.who)
+				got := signIn(t, ContextRequest{Comparison: comparison, ClassRefs: tt.asks, IsUnsigned: tt.who.unsigned}, tt.sp, tt.who)
 				if diff := cmp.Diff(tt.want.whole(), got, cmpopts.EquateEmpty(), cmpopts.IgnoreUnexported(outcome{})); diff != "" {
 					t.Errorf("Comparison %q (-want +got):\n%s", comparison, diff)
 				}
@@ -231,13 +231,13 @@ func TestAssertionFollowsRequestedAssurance(t *testing.T) {
 	}
 }
 
-func signIn(t *testing.T, a Ask, sp *idp.ServiceProvider, w who) outcome {
+func signIn(t *testing.T, a ContextRequest, sp *idp.ServiceProvider, w who) outcome {
 	t.Helper()
 	now := time.Date(2031, 4, 1, 9, 0, 0, 0, time.UTC)
 	r, err := Resolve(a, sp)
 	if err == nil {
 		session := &idp.Session{Factors: []idp.FactorUse{{Factor: idp.FactorPassword, At: now}, {Factor: w.used, At: now}}}
-		o := r.Obstacle(session, ProofingOf(w.Proofed), []idp.Factor{idp.FactorPassword, w.used}, now)
+		o := r.FindObstacle(session, ReadProofing(w.Proofed), []idp.Factor{idp.FactorPassword, w.used}, now)
 		for _, name := range r.Attributes { // Release would hide an extra one
 			if granted := name == "verified_at" && sp.IsLoginGovCompatible() && r.IAL.isProofed(); !granted && !slices.Contains(sp.Attributes, name) {
 				t.Errorf("%s is chosen, registered is %q", name, sp.Attributes)
@@ -245,8 +245,8 @@ func signIn(t *testing.T, a Ask, sp *idp.ServiceProvider, w who) outcome {
 		}
 		if o == nil {
 			return outcome{
-				IAL: r.IAL, AAL: r.AAL, Remembered: r.RememberedDevice, ClassRef: r.ClassRef,
-				Attributes: Release(r, sp, w.UserData), Dropped: r.Dropped, Unknown: r.Unknown,
+				IAL: r.IAL, AAL: r.AAL, Remembered: r.AllowsRememberedDevice, ClassRef: r.ClassRef,
+				Attributes: Release(r, sp, w.UserData), Dropped: r.DroppedAttributes, Unknown: r.UnknownClassRefs,
 			}
 		}
 		err = o.Refusal()

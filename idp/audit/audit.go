@@ -59,9 +59,9 @@ type recordBody struct {
 // the same hash after it was read back.
 func Link(after Place, event idp.AuditEvent, at time.Time) (rec idp.AuditRecord, body, address []byte) {
 	rec = idp.AuditRecord{Seq: after.Seq + 1, At: truncateTime(at), AuditEvent: cleanEvent(event), Prev: after.HashOrFirst()}
-	if rec.Address != "" {
-		address = newSidecar(rec.Address, rec.At)
-		rec.AddressSum = hashSidecar(address)
+	if rec.IPAddress != "" {
+		address = newSidecar(rec.IPAddress, rec.At)
+		rec.IPAddressSum = hashSidecar(address)
 	}
 	body = encodeRecord(&rec)
 	rec.Hash = hashBody(body)
@@ -85,8 +85,8 @@ func (e *BrokenError) Error() string {
 // encodeRecord returns the JSON that is hashed. The IP address is never part of it. It cannot fail:
 // every field is a string, a number, or a time that truncateTime has checked.
 func encodeRecord(rec *idp.AuditRecord) []byte {
-	u := recordBody{Seq: rec.Seq, At: rec.At, AuditEvent: rec.AuditEvent, AddressSum: rec.AddressSum, Prev: rec.Prev}
-	u.Address = ""
+	u := recordBody{Seq: rec.Seq, At: rec.At, AuditEvent: rec.AuditEvent, AddressSum: rec.IPAddressSum, Prev: rec.Prev}
+	u.IPAddress = ""
 	body, err := json.Marshal(&u)
 	if err != nil {
 		return []byte("{}")
@@ -119,7 +119,7 @@ func cleanEvent(event idp.AuditEvent) idp.AuditEvent {
 	event.Year = idp.Year(cleanString(string(event.Year)))
 	event.RequestID = cleanString(event.RequestID)
 	event.ErrorID = cleanString(event.ErrorID)
-	event.Address = cleanString(event.Address)
+	event.IPAddress = cleanString(event.IPAddress)
 	if event.Detail != nil {
 		detail := make(map[string]string, len(event.Detail))
 		for name, value := range event.Detail {

@@ -58,7 +58,7 @@ func verify(t *testing.T, records ...idp.AuditRecord) (err error) {
 	t.Helper()
 	var place audit.Place
 	for _, rec := range records {
-		rec.Address = ""
+		rec.IPAddress = ""
 		body, jsonErr := json.Marshal(rec)
 		if jsonErr != nil {
 			t.Fatal(jsonErr)
@@ -145,12 +145,12 @@ func TestLinkJSON(t *testing.T) {
 // address, and that the record verifies with the address and without it.
 func TestLinkKeepsTheAddressApart(t *testing.T) {
 	t.Parallel()
-	rec, body, kept := audit.Link(audit.Place{}, idp.AuditEvent{Kind: "authn", Outcome: "ok", Address: "192.0.2.77"}, start)
-	if strings.Contains(string(body), "192.0.2.77") || !strings.Contains(string(kept), "192.0.2.77") || rec.Address == "" {
+	rec, body, kept := audit.Link(audit.Place{}, idp.AuditEvent{Kind: "authn", Outcome: "ok", IPAddress: "192.0.2.77"}, start)
+	if strings.Contains(string(body), "192.0.2.77") || !strings.Contains(string(kept), "192.0.2.77") || rec.IPAddress == "" {
 		t.Errorf("stored %s and, beside it, %q", body, kept)
 	}
-	for _, address := range []string{rec.Address, ""} {
-		rec.Address = address
+	for _, address := range []string{rec.IPAddress, ""} {
+		rec.IPAddress = address
 		if err := verify(t, rec); err != nil {
 			t.Errorf("with the address %q: %v", address, err)
 		}
@@ -202,7 +202,7 @@ func TestLinkLeavesDetailAlone(t *testing.T) {
 
 func BenchmarkLink(b *testing.B) {
 	ev := idp.AuditEvent{Kind: "sign_in", Outcome: "ok", User: "0b9e7d6c-7a5e-4a55-8f6b-1f2e3d4c5b6a", SP: "https://sp.example/metadata",
-		Year: "2027", RequestID: "01J9ZB4QK8", Address: "203.0.113.7", Detail: map[string]string{"aal": "2"}}
+		Year: "2027", RequestID: "01J9ZB4QK8", IPAddress: "203.0.113.7", Detail: map[string]string{"aal": "2"}}
 	b.ReportAllocs()
 	for b.Loop() {
 		audit.Link(audit.Place{Seq: 7, Hash: audit.FirstPrev}, ev, start)

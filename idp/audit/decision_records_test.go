@@ -76,7 +76,7 @@ func TestEveryDecisionIsRecorded(t *testing.T) {
 	ctx := t.Context()
 	provider := w.AddProvider("https://a.example", func(p *idp.ServiceProvider) { p.LogoutURL = "https://a.example/slo" })
 	byField := w.AddProvider("https://field.example", func(p *idp.ServiceProvider) { p.Preview, p.LogoutURL = w.next, "https://field.example/slo" })
-	ana := w.AddPerson("ana@example.gov")
+	ana := w.AddUser("ana@example.gov")
 	_, token, err := w.Links.Create(ctx, sharelink.Link{Kind: sharelink.Preview, Year: w.next, SP: "https://a.example", ExpiresAt: w.Clock.Now().Add(time.Hour)}, "test")
 	ok(t, err)
 	open := "/developers/preview?link=" + url.QueryEscape(token)
@@ -112,31 +112,31 @@ func TestEveryDecisionIsRecorded(t *testing.T) {
 	verified := w.AddProvider("https://v.example", func(p *idp.ServiceProvider) { p.IAL = idp.IALVerified })
 	known := w.Browser()
 	known.SignIn(known.Get("/sign-in"), ana)
-	w.leaves("link opened by a user", func() { known.Get(open) }, ana.User.ID, audit.PreviewOpened)
-	w.leaves("assertion", func() { known.Get(provider.URL(&idptest.Request{})) }, ana.User.ID, audit.AssertionIssued)
-	w.leaves("assertion of an unpublished year", func() { known.Get(byField.URL(next())) }, ana.User.ID, audit.PreviewAdmitted, audit.AssertionIssued)
+	w.leaves("link opened by a user", func() { known.Get(open) }, ana.Record.ID, audit.PreviewOpened)
+	w.leaves("assertion", func() { known.Get(provider.URL(&idptest.Request{})) }, ana.Record.ID, audit.AssertionIssued)
+	w.leaves("assertion of an unpublished year", func() { known.Get(byField.URL(next())) }, ana.Record.ID, audit.PreviewAdmitted, audit.AssertionIssued)
 	w.leaves("no one may be asked", func() { w.Browser().Get(provider.URL(&idptest.Request{IsPassive: true})) }, "", audit.NoPassive)
 	w.leaves("the user may not be asked", func() {
 		known.Get(provider.URL(&idptest.Request{IsPassive: true, ForceAuthn: true}))
-	}, ana.User.ID, audit.NoPassive)
+	}, ana.Record.ID, audit.NoPassive)
 	w.leaves("not proofed", func() {
 		known.Get(verified.URL(&idptest.Request{ClassRefs: []string{"http://idmanagement.gov/ns/assurance/ial/2"}}))
-	}, ana.User.ID, audit.NotVerified)
+	}, ana.Record.ID, audit.NotVerified)
 
 	// Logout, by the browser and from the service provider's server.
 	registered, err := w.Registry.Lookup(ctx, idp.EntityID(provider.EntityID))
 	ok(t, err)
-	name, err := w.Store.NameID(ctx, registered.NameIDScope, ana.User.ID)
+	name, err := w.Store.NameID(ctx, registered.NameIDScope, ana.Record.ID)
 	ok(t, err)
 	w.leaves("logout of no one", func() { w.Browser().Get(provider.LogoutURL(&idptest.LogoutRequest{NameID: "none"})) }, "", audit.LoggedOut)
 	w.leaves("logout of another user", func() { known.Get(provider.LogoutURL(&idptest.LogoutRequest{NameID: "none"})) }, "", audit.LogoutUnknown)
-	w.leaves("logout", func() { known.Get(provider.LogoutURL(&idptest.LogoutRequest{NameID: string(name)})) }, ana.User.ID, audit.LoggedOut)
+	w.leaves("logout", func() { known.Get(provider.LogoutURL(&idptest.LogoutRequest{NameID: string(name)})) }, ana.Record.ID, audit.LoggedOut)
 	w.leaves("remote logout of no one", func() {
-		provider.RemoteLogout(&idptest.LogoutRequest{NameID: "none", Remote: true})
+		provider.SendRemoteLogout(&idptest.LogoutRequest{NameID: "none", Remote: true})
 	}, "", audit.RemoteLogoutUnknown)
 	w.leaves("remote logout", func() {
-		provider.RemoteLogout(&idptest.LogoutRequest{NameID: string(name), SessionIndexes: []string{string(name)}, Remote: true})
-	}, ana.User.ID, audit.RemoteLoggedOut)
+		provider.SendRemoteLogout(&idptest.LogoutRequest{NameID: string(name), SessionIndexes: []string{string(name)}, Remote: true})
+	}, ana.Record.ID, audit.RemoteLoggedOut)
 
 	// Account changes, and an export.
 	email, by := "bob@example.gov", "cli:uid=1(ops)"
@@ -177,7 +177,7 @@ func TestEveryDecisionIsRecorded(t *testing.T) {
 	// The back channel answers a server, which has no session.
 	found, err := w.Trail.FindBefore(ctx, 0, audit.Filter{}, 1)
 	ok(t, err)
-	byField.RemoteLogout(&idptest.LogoutRequest{NameID: "none", Remote: true, Year: w.next})
+	byField.SendRemoteLogout(&idptest.LogoutRequest{NameID: "none", Remote: true, Year: w.next})
 	after, err := w.Trail.FindAfter(ctx, found.Last, audit.Filter{Kind: string(idp.AuditPreviewAdmit)}, 10)
 	if ok(t, err); len(after.Records) != 1 {
 		t.Errorf("a remote logout of an unpublished year left %+v", after.Records)

@@ -214,7 +214,7 @@ func (d Decision) CheckRecord(rec *idp.AuditRecord) error {
 		value string
 	}{
 		{HasActor, "actor", rec.Actor}, {HasUser, "user", string(rec.User)}, {HasSP, "sp", string(rec.SP)}, {HasYear, "year", string(rec.Year)},
-		{HasRequestID, "request_id", rec.RequestID}, {HasErrorID, "error_id", rec.ErrorID}, {HasAddress, "address", rec.Address},
+		{HasRequestID, "request_id", rec.RequestID}, {HasErrorID, "error_id", rec.ErrorID}, {HasAddress, "address", rec.IPAddress},
 	} {
 		switch {
 		case r.Must&f.field != 0 && f.value == "":

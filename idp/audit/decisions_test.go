@@ -40,7 +40,7 @@ func TestEveryDecisionHasRule(t *testing.T) {
 // TestCheckRecord checks that a record with more or fewer fields than its rule is found.
 func TestCheckRecord(t *testing.T) {
 	t.Parallel()
-	good := idp.AuditEvent{Kind: "refusal", Outcome: "code", User: "u1", RequestID: "r", Address: "192.0.2.7", Detail: map[string]string{"route": "/sign-in/code"}}
+	good := idp.AuditEvent{Kind: "refusal", Outcome: "code", User: "u1", RequestID: "r", IPAddress: "192.0.2.7", Detail: map[string]string{"route": "/sign-in/code"}}
 	tests := []struct {
 		name   string
 		change func(*idp.AuditEvent)
@@ -51,7 +51,7 @@ func TestCheckRecord(t *testing.T) {
 		{"another kind", func(e *idp.AuditEvent) { e.Kind = "failure" }, false},
 		{"another outcome", func(e *idp.AuditEvent) { e.Outcome = "password" }, false},
 		{"no user", func(e *idp.AuditEvent) { e.User = "" }, false},
-		{"no IP address", func(e *idp.AuditEvent) { e.Address = "" }, false},
+		{"no IP address", func(e *idp.AuditEvent) { e.IPAddress = "" }, false},
 		{"an actor", func(e *idp.AuditEvent) { e.Actor = "user:u1" }, false},
 		{"no route", func(e *idp.AuditEvent) { e.Detail = nil }, false},
 		{"more detail", func(e *idp.AuditEvent) { e.Detail = map[string]string{"route": "/", "email": "x"} }, false},

@@ -70,7 +70,7 @@ func (s *Service) FindBefore(ctx context.Context, before uint64, f Filter, limit
 	if err != nil {
 		return nil, fmt.Errorf("read the audit trail: %w", err)
 	}
-	result := &RecordPage{Records: []idp.AuditRecord{}, Last: max(page.Head.Seq, page.Counted)}
+	result := &RecordPage{Records: []idp.AuditRecord{}, Last: max(page.Head.Seq, page.RecordCount)}
 	first := uint64(0)
 	if page.Checkpoint != nil {
 		first = page.Checkpoint.Seq
@@ -139,6 +139,6 @@ func decodeLine(line idp.AuditLine) (rec idp.AuditRecord) {
 		rec = idp.AuditRecord{AuditEvent: idp.AuditEvent{Kind: KindDamaged, Outcome: "unreadable"}}
 	}
 	rec.Seq = line.Place
-	rec.Address, _, _ = ParseAddress(line.Address)
+	rec.IPAddress, _, _ = ParseAddress(line.IPAddress)
 	return rec
 }

@@ -21,7 +21,7 @@ func TestSearchFiltersAndPagesRecords(t *testing.T) {
 	ok(t, w.fixture.Bolt.AppendAudit(ctx,
 		idp.AuditEvent{Kind: "rotation.prefer", Year: "2031"},
 		idp.AuditEvent{Kind: "rotations", SP: "https://sp.example"},
-		idp.AuditEvent{Kind: "refusal", User: "u2", ErrorID: "0123456789ABCDEF", Address: "192.0.2.9"}))
+		idp.AuditEvent{Kind: "refusal", User: "u2", ErrorID: "0123456789ABCDEF", IPAddress: "192.0.2.9"}))
 	w.add(2500)
 	tests := []struct {
 		name   string

@@ -25,7 +25,7 @@ func TestFlowsAreRecorded(t *testing.T) {
 	sp := i.AddProvider("https://a.example", func(p *idp.ServiceProvider) { p.LogoutURL = "https://a.example/slo" })
 	unknown := *sp
 	unknown.EntityID = "https://stranger.example"
-	ana := i.AddPerson("ana@example.gov")
+	ana := i.AddUser("ana@example.gov")
 	year := i.Year()
 	signedIn := func() *idptest.Browser {
 		b := i.Browser()
@@ -35,7 +35,7 @@ func TestFlowsAreRecorded(t *testing.T) {
 	nameID := func() string {
 		p, err := i.Store.Provider(t.Context(), "https://a.example")
 		ok(t, err)
-		name, err := i.Store.NameID(t.Context(), p.NameIDScope, ana.User.ID)
+		name, err := i.Store.NameID(t.Context(), p.NameIDScope, ana.Record.ID)
 		ok(t, err)
 		return string(name)
 	}
@@ -48,25 +48,25 @@ func TestFlowsAreRecorded(t *testing.T) {
 		want idp.AuditEvent
 	}{
 		{"sign-in", func() *idptest.Page { signedIn(); return nil },
-			idp.AuditEvent{Kind: "sign_in", Outcome: "ok", User: ana.User.ID, SP: "https://a.example", Year: year}},
-		{"proof of who it is", nil, idp.AuditEvent{Kind: "authn", Outcome: "ok", User: ana.User.ID, SP: "https://a.example", Year: year}},
+			idp.AuditEvent{Kind: "sign_in", Outcome: "ok", User: ana.Record.ID, SP: "https://a.example", Year: year}},
+		{"proof of who it is", nil, idp.AuditEvent{Kind: "authn", Outcome: "ok", User: ana.Record.ID, SP: "https://a.example", Year: year}},
 		{"step-up", func() *idptest.Page {
 			b := signedIn()
 			b.SignIn(b.Get(sp.URL(&idptest.Request{ForceAuthn: true})), ana)
 			return nil
-		}, idp.AuditEvent{Kind: "step_up", Outcome: "ok", User: ana.User.ID, SP: "https://a.example", Year: year}},
+		}, idp.AuditEvent{Kind: "step_up", Outcome: "ok", User: ana.Record.ID, SP: "https://a.example", Year: year}},
 		{"logout", func() *idptest.Page {
 			signedIn().Get(sp.LogoutURL(&idptest.LogoutRequest{NameID: nameID()}))
 			return nil
-		}, idp.AuditEvent{Kind: "logout", Outcome: "ok", User: ana.User.ID, SP: "https://a.example", Year: year}},
+		}, idp.AuditEvent{Kind: "logout", Outcome: "ok", User: ana.Record.ID, SP: "https://a.example", Year: year}},
 		{"logout of an unknown user", func() *idptest.Page {
 			signedIn().Get(sp.LogoutURL(&idptest.LogoutRequest{NameID: "nobody"}))
 			return nil
 		}, idp.AuditEvent{Kind: "logout", Outcome: "unknown_principal", SP: "https://a.example", Year: year}},
 		{"remote logout", func() *idptest.Page {
-			sp.RemoteLogout(&idptest.LogoutRequest{NameID: nameID(), Remote: true})
+			sp.SendRemoteLogout(&idptest.LogoutRequest{NameID: nameID(), Remote: true})
 			return nil
-		}, idp.AuditEvent{Kind: "remote_logout", Outcome: "ok", User: ana.User.ID, SP: "https://a.example", Year: year}},
+		}, idp.AuditEvent{Kind: "remote_logout", Outcome: "ok", User: ana.Record.ID, SP: "https://a.example", Year: year}},
 		{"passive without a session", func() *idptest.Page {
 			i.Browser().Get(sp.URL(&idptest.Request{IsPassive: true}))
 			return nil
@@ -83,7 +83,7 @@ func TestFlowsAreRecorded(t *testing.T) {
 			return i.Browser().Get(sp.LogoutURL(&idptest.LogoutRequest{NameID: "x", Key: idptest.OtherKey()}))
 		}, idp.AuditEvent{Kind: "refusal", Outcome: "signature_mismatch", SP: "https://a.example", Year: year}},
 		{"wrong password", func() *idptest.Page { signInPage("wrong"); return nil },
-			idp.AuditEvent{Kind: "refusal", Outcome: "password", User: ana.User.ID}},
+			idp.AuditEvent{Kind: "refusal", Outcome: "password", User: ana.Record.ID}},
 		{"unknown email", func() *idptest.Page {
 			i.Browser().Post("/sign-in", url.Values{"email": {"nobody@example.gov"}, "password": {"x"}})
 			return nil
@@ -93,13 +93,13 @@ func TestFlowsAreRecorded(t *testing.T) {
 			b.Post("/sign-in", url.Values{"email": {ana.Email}, "password": {ana.Password}})
 			b.Post("/sign-in/code", url.Values{"code": {"000000"}})
 			return nil
-		}, idp.AuditEvent{Kind: "refusal", Outcome: "code", User: ana.User.ID}},
+		}, idp.AuditEvent{Kind: "refusal", Outcome: "code", User: ana.Record.ID}},
 		{"locked", func() *idptest.Page {
 			_, err := i.Accounts.Lock(t.Context(), ana.Email, "", "test")
 			ok(t, err)
 			return signInPage(ana.Password)
-		}, idp.AuditEvent{Kind: "refusal", Outcome: "account_locked", User: ana.User.ID}},
-		{"lock", nil, idp.AuditEvent{Kind: "user.lock", Outcome: "ok", Actor: "test", User: ana.User.ID}},
+		}, idp.AuditEvent{Kind: "refusal", Outcome: "account_locked", User: ana.Record.ID}},
+		{"lock", nil, idp.AuditEvent{Kind: "user.lock", Outcome: "ok", Actor: "test", User: ana.Record.ID}},
 	}
 	after := uint64(0)
 	for _, tt := range tests {

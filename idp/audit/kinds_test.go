@@ -20,7 +20,7 @@ func TestKindsListEveryDecisionAndStep(t *testing.T) {
 	}
 	seen := map[idp.AuditKind]bool{}
 	for _, k := range known {
-		if k.Kind == "" || k.What == "" || seen[k.Kind] {
+		if k.Kind == "" || k.Meaning == "" || seen[k.Kind] {
 			t.Errorf("kind %q has no meaning, or appears twice", k.Kind)
 		}
 		seen[k.Kind] = true

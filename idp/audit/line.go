@@ -77,7 +77,7 @@ func ReadLine(stored idp.AuditLine) (l Line, ok bool) {
 	if sumStart := tailStart - hexLen - 1; sumStart > len(sumMark) && bytes.Equal(raw[sumStart-len(sumMark):sumStart], []byte(sumMark)) {
 		l.AddressSum = string(raw[sumStart : sumStart+hexLen])
 	}
-	l.isAddressValid = stored.Address == nil || len(stored.Address) >= timeLen+saltLen && hashSidecar(stored.Address) == l.AddressSum
+	l.isAddressValid = stored.IPAddress == nil || len(stored.IPAddress) >= timeLen+saltLen && hashSidecar(stored.IPAddress) == l.AddressSum
 	return l, true
 }
 

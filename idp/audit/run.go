@@ -81,7 +81,7 @@ func checkLast(page *idp.AuditPage) error {
 	head := page.Head
 	c := page.Checkpoint
 	switch {
-	case !page.Authentic:
+	case !page.IsHeadAuthentic:
 		return newBrokenError(head.Seq, "is the last, but the head of the trail was changed")
 	case len(page.Lines) == 0 && c != nil && c.Seq == head.Seq && c.Hash == head.Hash:
 		return nil
@@ -90,7 +90,7 @@ func checkLast(page *idp.AuditPage) error {
 	case len(page.Lines) > 1:
 		return newBrokenError(head.Seq+1, "was not written by Vernal")
 	}
-	if l, ok := ReadLine(page.Lines[0]); !ok || l.Hash != head.Hash || page.Counted != head.Seq {
+	if l, ok := ReadLine(page.Lines[0]); !ok || l.Hash != head.Hash || page.RecordCount != head.Seq {
 		return newBrokenError(head.Seq, "differs from the written one")
 	}
 	return nil

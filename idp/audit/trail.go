@@ -39,7 +39,7 @@ func Records(ctx context.Context, store idp.AuditStore, after uint64, limit int)
 		if err := json.Unmarshal(l.JSON, &rec); err != nil || rec.Seq != l.Place {
 			return nil, fmt.Errorf("audit record %d in the store is damaged", l.Place)
 		}
-		rec.Address, _, _ = ParseAddress(l.Address)
+		rec.IPAddress, _, _ = ParseAddress(l.IPAddress)
 		out = append(out, rec)
 	}
 	return out, nil

@@ -60,7 +60,7 @@ func (w *deployment) add(n int) {
 	for i := range events {
 		events[i] = idp.AuditEvent{Kind: "authn", Outcome: "ok", Actor: "user:u1", User: "u1", Detail: map[string]string{"n": fmt.Sprint(i)}}
 		if i%2 == 0 {
-			events[i].Address = "192.0.2.7"
+			events[i].IPAddress = "192.0.2.7"
 		}
 	}
 	ok(w.tb, w.fixture.Bolt.AppendAudit(w.tb.Context(), events...))

@@ -90,13 +90,13 @@ func (s *Service) verifyPage(p *Progress, page *idp.AuditPage, reference *Place)
 		}
 		// IP addresses are deleted in the order of their records, so none can be missing between
 		// two that are present.
-		if line.Address != nil {
+		if line.IPAddress != nil {
 			hasAddress = true
 		} else if l, _ := ReadLine(line); hasAddress && l.AddressSum != "" {
 			return newBrokenError(place.Seq, "has lost its IP address too early")
 		}
 	}
-	if page.Stray {
+	if page.HasStrayIPAddress {
 		return newBrokenError(place.Seq, "or an earlier record is followed by an IP address that belongs to no record")
 	}
 	return nil
@@ -133,7 +133,7 @@ func (s *Service) findBeginning(p *Progress, page *idp.AuditPage) error {
 func compareHead(p *Progress, page *idp.AuditPage, reference *Place) error {
 	head := page.Head
 	switch {
-	case !page.Authentic:
+	case !page.IsHeadAuthentic:
 		return newBrokenError(p.Seq, "is the last, but the head of the trail was changed")
 	case head.Seq > p.Seq:
 		return newBrokenError(p.Seq+1, fmt.Sprintf("was cut off, and all later ones: %d records were written", head.Seq))
@@ -141,8 +141,8 @@ func compareHead(p *Progress, page *idp.AuditPage, reference *Place) error {
 		return newBrokenError(head.Seq+1, "was not written by Vernal: the trail ended before it")
 	case head.Hash != cmp.Or(p.Hash, FirstPrev):
 		return newBrokenError(p.Seq, "differs from the written one: the trail was replaced")
-	case page.Counted != p.Seq:
-		return newBrokenError(p.Seq, fmt.Sprintf("is the last, but the store has counted %d", page.Counted))
+	case page.RecordCount != p.Seq:
+		return newBrokenError(p.Seq, fmt.Sprintf("is the last, but the store has counted %d", page.RecordCount))
 	case reference != nil && reference.Seq > p.Seq:
 		return newBrokenError(p.Seq+1, fmt.Sprintf("was cut off, or an older store was restored: record %d is known", reference.Seq))
 	}

@@ -19,7 +19,7 @@ func (h *Handler) showHome(w http.ResponseWriter, r *http.Request) exit {
 func (h *Handler) showAccount(w http.ResponseWriter, r *http.Request, s *idp.Session) exit {
 	if r.Method != http.MethodHead {
 		if err := h.Sessions.Touch(r.Context(), s); err != nil {
-			return endFailed(err)
+			return exitWithError(err)
 		}
 	}
 	user, err := h.loadUser(r.Context(), s.User)
@@ -27,16 +27,16 @@ func (h *Handler) showAccount(w http.ResponseWriter, r *http.Request, s *idp.Ses
 		return redirectTo(w, r, SignInPath)
 	}
 	if err != nil {
-		return endFailed(err)
+		return exitWithError(err)
 	}
 	if user.IsLocked() {
-		return endFailed(idp.Refuse(idp.RefusedAccountLocked, "account", ""))
+		return exitWithError(idp.Refuse(idp.RefusedAccountLocked, "account", ""))
 	}
 	page := templates.AccountPage{
 		Base: h.Pages.Base(r, ""), Email: user.PrimaryEmail(), Action: SignOutPath,
 		EndAction: endPath, EndOthersAction: endOthersPath,
 		ForgetAction: forgetPath, ForgetAllAction: forgetAllPath,
-		Idle: int(h.Sessions.Idle.Minutes()), EndAt: s.ExpiresAt,
+		Idle: int(h.Sessions.IdleTimeout.Minutes()), EndAt: s.ExpiresAt,
 	}
 	page.Notice = doneNotices[r.URL.Query().Get("done")]
 	for _, p := range s.Participants {
@@ -46,13 +46,13 @@ func (h *Handler) showAccount(w http.ResponseWriter, r *http.Request, s *idp.Ses
 		}
 		page.Visits = append(page.Visits, visit)
 	}
-	if err := h.listOwn(r.Context(), s, &page); err != nil {
-		return endFailed(err)
+	if err := h.listSessions(r.Context(), s, &page); err != nil {
+		return exitWithError(err)
 	}
 	h.listDevices(r, user, &page)
 	page.Nonce = web.AllowScript(w)
-	h.warnLater(w, s)
-	return endShown(h.showPage(w, page))
+	h.scheduleWarning(w, s)
+	return exitWithPage(h.writePage(w, page))
 }
 
 // signOut answers POST /account/sign-out. It ends the session here and does not notify service
@@ -63,13 +63,13 @@ func (h *Handler) signOut(w http.ResponseWriter, r *http.Request) exit {
 	switch {
 	case err == nil:
 		decision, user = audit.SignedOut, s.User
-		err = h.Sessions.End(w, r, ownEvent(r, audit.SignedOut, s.User))
+		err = h.Sessions.End(w, r, newOwnEvent(r, audit.SignedOut, s.User))
 	case errors.Is(err, idp.ErrNotFound):
 		err = h.Sessions.End(w, r) // removes the rest of an earlier session
 	}
 	if err != nil {
-		return endFailed(err) // the page must not claim that a live session has ended
+		return exitWithError(err) // the page must not claim that a live session has ended
 	}
 	page := templates.SignedOutPage{Base: h.Pages.Base(r, ""), SignInURL: SignInPath}
-	return endDecided(decision, user, h.showPage(w, page))
+	return exitWithDecision(decision, user, h.writePage(w, page))
 }

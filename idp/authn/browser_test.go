@@ -103,7 +103,7 @@ func TestMoreTimeInBrowser(t *testing.T) {
 			// A page with a limit of one minute warns half a minute before its
 			// end.
 			i := idptest.New(t, idptest.Options{CodeTime: time.Minute})
-			ann, b := i.AddPerson("ann@example.gov"), openTab(t)
+			ann, b := i.AddUser("ann@example.gov"), openTab(t)
 			off := emulation.SetScriptExecutionDisabledParams{Value: !script}
 			if _, err := chromedp.Call(b.ctx, emulation.SetScriptExecutionDisabled, off); err != nil {
 				t.Fatal(err)

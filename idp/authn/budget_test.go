@@ -97,7 +97,7 @@ func TestWrongCodesSurviveStrangersFlood(t *testing.T) {
 	t.Parallel()
 	log := &logBuffer{}
 	i := idptest.New(t, idptest.Options{Log: slog.NewTextHandler(log, nil)})
-	alice := i.AddPerson("alice@example.gov")
+	alice := i.AddUser("alice@example.gov")
 	spendStrangersBudget(t, i)
 
 	_, last := recordsAfter(t, i, 0)
@@ -109,13 +109,13 @@ func TestWrongCodesSurviveStrangersFlood(t *testing.T) {
 		}
 	}
 	records, _ := recordsAfter(t, i, last)
-	if n := countRecords(records, "refusal", "code", alice.User.ID); n != guesses {
+	if n := countRecords(records, "refusal", "code", alice.Record.ID); n != guesses {
 		t.Errorf("%d wrong codes are recorded with the user's ID, want %d: %+v", n, guesses, records)
 	}
-	if n := countRecords(records, "authn.password", "ok", alice.User.ID); n != 1 {
+	if n := countRecords(records, "authn.password", "ok", alice.Record.ID); n != 1 {
 		t.Errorf("%d right passwords are recorded, want 1", n)
 	}
-	if n := len(log.lines("refused=code", "user="+string(alice.User.ID))); n != guesses {
+	if n := len(log.lines("refused=code", "user="+string(alice.Record.ID))); n != guesses {
 		t.Errorf("%d log lines name the user of a wrong code, want %d", n, guesses)
 	}
 }
@@ -125,11 +125,11 @@ func TestWrongCodesSurviveStrangersFlood(t *testing.T) {
 func TestRightPasswordWithoutCodeIsRecorded(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
-	alice := i.AddPerson("alice@example.gov")
+	alice := i.AddUser("alice@example.gov")
 	_, last := recordsAfter(t, i, 0)
 	giveOnlyPassword(t, i, alice)
 	records, _ := recordsAfter(t, i, last)
-	if n := countRecords(records, "authn.password", "ok", alice.User.ID); n != 1 || len(records) != 1 {
+	if n := countRecords(records, "authn.password", "ok", alice.Record.ID); n != 1 || len(records) != 1 {
 		t.Errorf("a right password left %+v", records)
 	}
 }
@@ -139,7 +139,7 @@ func TestRightPasswordWithoutCodeIsRecorded(t *testing.T) {
 func TestLockedAccountIsRecordedWithUser(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
-	alice := i.AddPerson("alice@example.gov")
+	alice := i.AddUser("alice@example.gov")
 	if _, err := i.Accounts.Lock(t.Context(), alice.Email, "", "test"); err != nil {
 		t.Fatal(err)
 	}
@@ -150,11 +150,11 @@ func TestLockedAccountIsRecordedWithUser(t *testing.T) {
 		return page, records
 	}
 	_, records := signIn(alice.Email, alice.Password)
-	if n := countRecords(records, "refusal", "account_locked", alice.User.ID); n != 1 {
+	if n := countRecords(records, "refusal", "account_locked", alice.Record.ID); n != 1 {
 		t.Errorf("the right password of a locked account left %+v", records)
 	}
 	wrong, records := signIn(alice.Email, "wrong")
-	if n := countRecords(records, "refusal", "password", alice.User.ID); n != 1 {
+	if n := countRecords(records, "refusal", "password", alice.Record.ID); n != 1 {
 		t.Errorf("a wrong password of a locked account left %+v", records)
 	}
 	invented, records := signIn("inven@example.gov", "wrong")
@@ -173,7 +173,7 @@ func TestLockedAccountIsRecordedWithUser(t *testing.T) {
 func TestSpentBudgetHidesNoAttack(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
-	alice, bob := i.AddPerson("alice@example.gov"), i.AddPerson("bob@example.gov")
+	alice, bob := i.AddUser("alice@example.gov"), i.AddUser("bob@example.gov")
 	spendStrangersBudget(t, i)
 	_, last := recordsAfter(t, i, 0)
 
@@ -199,7 +199,7 @@ func TestSpentBudgetHidesNoAttack(t *testing.T) {
 	}
 
 	records, _ := recordsAfter(t, i, last)
-	if n := countRecords(records, "refusal", "code", alice.User.ID); n != limit.Max+1 {
+	if n := countRecords(records, "refusal", "code", alice.Record.ID); n != limit.Max+1 {
 		t.Errorf("%d wrong codes are recorded, want %d", n, limit.Max+1)
 	}
 	counted := func(user idp.UserID, outcome string) (n int) {
@@ -213,10 +213,10 @@ func TestSpentBudgetHidesNoAttack(t *testing.T) {
 		}
 		return n
 	}
-	if n := countRecords(records, "refusal", "throttled", alice.User.ID) + counted(alice.User.ID, "throttled"); n != 200 {
+	if n := countRecords(records, "refusal", "throttled", alice.Record.ID) + counted(alice.Record.ID, "throttled"); n != 200 {
 		t.Errorf("%d throttled codes are recorded or counted for the user, want 200", n)
 	}
-	if n := countRecords(records, "refusal", "password", bob.User.ID) + counted(bob.User.ID, "password"); n != passwords {
+	if n := countRecords(records, "refusal", "password", bob.Record.ID) + counted(bob.Record.ID, "password"); n != passwords {
 		t.Errorf("%d wrong passwords are recorded or counted for the user, want %d", n, passwords)
 	}
 }

@@ -36,7 +36,7 @@ func crowd(t *testing.T, i *idptest.IdP, email string) (leave func()) {
 func TestBusySignInAnswers503(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
-	ann := i.AddPerson("ann@example.gov")
+	ann := i.AddUser("ann@example.gov")
 	_, last := recordsAfter(t, i, 0)
 	limit := account.DefaultLimits().AccountNetwork.Max
 	try := func(email string) *idptest.Page {

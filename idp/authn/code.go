@@ -14,20 +14,20 @@ import (
 	"vernal/templates"
 )
 
-// inSignIn returns a handler for a step of a sign-in that waits for its code. A sign-in of a
+// wrapSignInStep returns a handler for a step of a sign-in that waits for its code. A sign-in of a
 // deleted user does not wait.
-func (h *Handler) inSignIn(do func(w http.ResponseWriter, r *http.Request, f flow, pending *idp.Session, user *idp.User) exit) web.Handler {
-	return h.inFlow(func(w http.ResponseWriter, r *http.Request, f flow) exit {
+func (h *Handler) wrapSignInStep(do func(w http.ResponseWriter, r *http.Request, f flow, pending *idp.Session, user *idp.User) exit) web.Handler {
+	return h.wrapFlowStep(func(w http.ResponseWriter, r *http.Request, f flow) exit {
 		var user *idp.User
-		pending, err := h.Sessions.Pending(r)
+		pending, err := h.Sessions.LookupPending(r)
 		if err == nil {
 			user, err = h.loadUser(r.Context(), pending.User)
 		}
 		switch {
 		case errors.Is(err, idp.ErrNotFound):
-			return h.nothingPending(w, r, f)
+			return h.answerStaleCode(w, r, f)
 		case err != nil:
-			return endFailed(err)
+			return exitWithError(err)
 		}
 		web.EventOf(r).User = user.ID
 		return do(w, r, f, pending, user)
@@ -36,7 +36,7 @@ func (h *Handler) inSignIn(do func(w http.ResponseWriter, r *http.Request, f flo
 
 // showCode answers GET /sign-in/code.
 func (h *Handler) showCode(w http.ResponseWriter, r *http.Request, f flow, pending *idp.Session, user *idp.User) exit {
-	return endShown(h.codePage(w, r, f, user, http.StatusOK, h.askCode(f), h.pendingLimit(pending)))
+	return exitWithPage(h.writeCodePage(w, r, f, user, http.StatusOK, h.newCodePage(f), h.newPendingLimit(pending)))
 }
 
 // checkCode answers POST /sign-in/code: it checks the second factor and starts the new
@@ -46,15 +46,15 @@ func (h *Handler) checkCode(w http.ResponseWriter, r *http.Request, f flow, pend
 		return h.extendPending(w, r, f, pending, user)
 	}
 	from := web.EventOf(r).Client
-	in := account.SignIn{CameAs: pending.CameAs}
+	in := account.SignIn{EmailMark: pending.SignInEmailMark}
 	var device *http.Cookie
 	if asked := r.PostForm.Get(templates.FieldRemember) == "yes"; asked && f.mayRemember() {
 		cookie, d := h.Sessions.NewDevice(r)
-		device, in.Remember = cookie, &account.Remembering{Device: d, Replaces: h.Sessions.DeviceHash(r), KnownAt: pending.LastUsedAt(idp.FactorPassword)}
+		device, in.Remember = cookie, &account.RememberRequest{Device: d, ReplacedHash: h.Sessions.DeviceHash(r), PasswordProvedAt: pending.LastUsedAt(idp.FactorPassword)}
 	}
-	page := h.askCode(f)
-	page.Remembered = device != nil
-	refused, ok := h.proveCode(w, r, f, user, page, h.pendingLimit(pending), func(code string) error {
+	page := h.newCodePage(f)
+	page.IsRemembered = device != nil
+	refused, ok := h.proveCode(w, r, f, user, page, h.newPendingLimit(pending), func(code string) error {
 		return h.Accounts.CompleteTOTP(r.Context(), user.ID, code, from, in)
 	})
 	if !ok {
@@ -63,9 +63,9 @@ func (h *Handler) checkCode(w http.ResponseWriter, r *http.Request, f flow, pend
 	return h.completeSignIn(w, r, f, pending, idp.FactorUse{Factor: idp.FactorTOTP, At: h.Accounts.Clock.Now()}, device)
 }
 
-// askCode returns the code page of a sign-in.
-func (h *Handler) askCode(f flow) templates.CodePage {
-	return templates.CodePage{Action: CodePath, Remember: f.mayRemember()}
+// newCodePage returns the code page of a sign-in.
+func (h *Handler) newCodePage(f flow) templates.CodePage {
+	return templates.CodePage{Action: CodePath, OffersRemember: f.mayRemember()}
 }
 
 // proveCode checks the code in the form. ok is true only after a right code. Otherwise the exit
@@ -75,16 +75,16 @@ func (h *Handler) proveCode(w http.ResponseWriter, r *http.Request, f flow, user
 	code := strings.Map(dropSpace, r.PostForm.Get(templates.FieldCode))
 	again := func(status int, problems templates.Problems) func() error {
 		page.Problems = problems
-		return h.codePage(w, r, f, user, status, page, l)
+		return h.writeCodePage(w, r, f, user, status, page, l)
 	}
 	if h.Pages.ChooseLanguage(w, r) {
-		if keptNotice(r) == templates.NoticeMoreTime {
+		if parseNotice(r) == templates.NoticeMoreTime {
 			page.Notice, page.NoticeArgs = templates.NoticeMoreTime, nil
 		}
-		return endShown(again(http.StatusOK, templates.ParseProblems(r.PostForm[templates.FieldProblem]))), false
+		return exitWithPage(again(http.StatusOK, templates.ParseProblems(r.PostForm[templates.FieldProblem]))), false
 	}
-	if problem := codeProblem(code); problem != "" {
-		return endShown(again(http.StatusUnprocessableEntity, templates.NewProblems(problem))), false
+	if problem := findCodeProblem(code); problem != "" {
+		return exitWithPage(again(http.StatusUnprocessableEntity, templates.NewProblems(problem))), false
 	}
 	wrong := func() func() error {
 		return again(http.StatusUnprocessableEntity, templates.NewProblems(templates.ProblemCodeWrong))
@@ -98,68 +98,68 @@ func (h *Handler) proveCode(w http.ResponseWriter, r *http.Request, f flow, user
 		return h.retryLater(w, r, audit.CodeThrottled, user.ID, tooMany.RetryAfter, tooMany.Limit,
 			again(http.StatusTooManyRequests, templates.Throttled(tooMany.RetryAfter))), false
 	case errors.Is(err, account.ErrReplayed):
-		x := endDecided(audit.CodeReplayed, user.ID, wrong())
+		x := exitWithDecision(audit.CodeReplayed, user.ID, wrong())
 		x.detail = map[string]string{"reason": "replayed"}
 		return x, false
 	case errors.Is(err, account.ErrWrong):
-		return endDecided(audit.CodeWrong, user.ID, wrong()), false
+		return exitWithDecision(audit.CodeWrong, user.ID, wrong()), false
 	case errors.Is(err, account.ErrLocked):
-		return endFailed(idp.Refuse(idp.RefusedAccountLocked, "account", "").With(err)), false
+		return exitWithError(idp.Refuse(idp.RefusedAccountLocked, "account", "").WithCause(err)), false
 	case errors.Is(err, account.ErrNoFactor):
-		return endFailed(idp.Refuse(idp.RefusedNoFactor, "authentication", "").With(err)), false
+		return exitWithError(idp.Refuse(idp.RefusedNoFactor, "authentication", "").WithCause(err)), false
 	}
-	return endFailed(fmt.Errorf("check code: %w", err)), false
+	return exitWithError(fmt.Errorf("check code: %w", err)), false
 }
 
-// nothingPending answers at the code page when no sign-in waits for a code. With a live session,
+// answerStaleCode answers at the code page when no sign-in waits for a code. With a live session,
 // another tab was faster or the user pressed the back button: the user is signed in, and another
 // page decides the next step. Without a session, the user was too slow and starts again.
 //
 // A form that was sent twice, by a second click or on a bad connection, is answered by a
 // redirect to GET, because the second form was sent before the cookies of the first answer
 // arrived.
-func (h *Handler) nothingPending(w http.ResponseWriter, r *http.Request, f flow) exit {
+func (h *Handler) answerStaleCode(w http.ResponseWriter, r *http.Request, f flow) exit {
 	if r.Method == http.MethodPost {
-		return redirectTo(w, r, f.withRequest(CodePath))
+		return redirectTo(w, r, f.addRequest(CodePath))
 	}
-	_, err := h.Sessions.Current(r)
+	_, err := h.Sessions.LookupCurrent(r)
 	switch {
 	case err == nil:
-		return redirectTo(w, r, h.nextURL(f))
+		return redirectTo(w, r, h.chooseNextURL(f))
 	case !errors.Is(err, idp.ErrNotFound):
-		return endFailed(err)
+		return exitWithError(err)
 	}
-	return endShown(h.signInPage(w, r, f, http.StatusUnprocessableEntity, templates.SignInPage{Notice: templates.NoticeTimedOut}))
+	return exitWithPage(h.writeSignInPage(w, r, f, http.StatusUnprocessableEntity, templates.SignInPage{Notice: templates.NoticeTimedOut}))
 }
 
 // completeSignIn starts the browser's session and redirects it. device is the cookie by which
 // the browser is remembered from now on, nil for none.
 func (h *Handler) completeSignIn(w http.ResponseWriter, r *http.Request, f flow, pending *idp.Session, second idp.FactorUse, device *http.Cookie) exit {
 	decision := audit.SignedIn
-	if before, err := h.Sessions.Current(r); err == nil && before.User == pending.User {
+	if before, err := h.Sessions.LookupCurrent(r); err == nil && before.User == pending.User {
 		decision = audit.SteppedUp // the user was signed in with less than the request needs
 	}
-	event := proofEvent(r, decision, pending.User, "password+"+string(second.Factor))
+	event := newProofEvent(r, decision, pending.User, "password+"+string(second.Factor))
 	if device != nil {
 		event.Detail["remembered"] = "yes"
 	}
-	_, err := h.Sessions.Complete(w, r, pending, second, event)
+	_, err := h.Sessions.CompleteSignIn(w, r, pending, second, event)
 	if errors.Is(err, idp.ErrSessionEnded) || errors.Is(err, idp.ErrNotFound) {
-		return endDecided(audit.AccountChanged, pending.User, h.nothingPending(w, r, f).answer)
+		return exitWithDecision(audit.AccountChanged, pending.User, h.answerStaleCode(w, r, f).answer)
 	}
 	if err != nil {
-		return endFailed(err)
+		return exitWithError(err)
 	}
 	if device != nil {
 		http.SetCookie(w, device)
 		web.EventOf(r).Note(slog.Bool("remembered", true))
 	}
-	return endDecided(decision, pending.User, writeRedirect(w, r, h.nextURL(f)))
+	return exitWithDecision(decision, pending.User, writeRedirect(w, r, h.chooseNextURL(f)))
 }
 
-// proofEvent returns the audit event of a factor that a user proved.
-func proofEvent(r *http.Request, d audit.Decision, user idp.UserID, factors string) idp.AuditEvent {
-	event := ownEvent(r, d, user)
+// newProofEvent returns the audit event of a factor that a user proved.
+func newProofEvent(r *http.Request, d audit.Decision, user idp.UserID, factors string) idp.AuditEvent {
+	event := newOwnEvent(r, d, user)
 	event.Detail = map[string]string{"factors": factors}
 	return event
 }
@@ -171,7 +171,7 @@ func dropSpace(c rune) rune {
 	return c
 }
 
-func codeProblem(code string) templates.Key {
+func findCodeProblem(code string) templates.Key {
 	if code == "" {
 		return templates.ProblemCodeMissing
 	}

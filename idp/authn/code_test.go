@@ -16,7 +16,7 @@ import (
 func TestSlipIsNoGuess(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
-	ann := i.AddPerson("ann@example.gov")
+	ann := i.AddUser("ann@example.gov")
 	b := giveOnlyPassword(t, i, ann)
 	page := b.Get("/sign-in/code")
 	for n := range 2 * account.DefaultLimits().Code.Max {
@@ -32,7 +32,7 @@ func TestSlipIsNoGuess(t *testing.T) {
 func TestRememberedDeviceIsRecorded(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
-	ann, bob := i.AddPerson("ann@example.gov"), i.AddPerson("bob@example.gov")
+	ann, bob := i.AddUser("ann@example.gov"), i.AddUser("bob@example.gov")
 	rememberBrowser(t, i, ann)
 	signIn(t, i, bob)
 	records, err := audit.Records(t.Context(), i.Store, 0, 100)
@@ -45,7 +45,7 @@ func TestRememberedDeviceIsRecorded(t *testing.T) {
 			continue
 		}
 		found++
-		if got, want := r.Detail["remembered"], map[bool]string{true: "yes"}[r.User == ann.User.ID]; got != want {
+		if got, want := r.Detail["remembered"], map[bool]string{true: "yes"}[r.User == ann.Record.ID]; got != want {
 			t.Errorf("the record of %s says remembered=%q, want %q", r.User, got, want)
 		}
 	}
@@ -78,7 +78,7 @@ func TestMalformedSignInIsNoGuess(t *testing.T) {
 func TestWrongCodeIsRecorded(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
-	ann := i.AddPerson("ann@example.gov")
+	ann := i.AddUser("ann@example.gov")
 	b := giveOnlyPassword(t, i, ann)
 	var page *idptest.Page
 	for range account.DefaultLimits().Code.Max + 1 {
@@ -96,7 +96,7 @@ func TestWrongCodeIsRecorded(t *testing.T) {
 	}
 	seen := map[string]bool{}
 	for _, r := range records {
-		if r.Kind == "refusal" && r.User == ann.User.ID {
+		if r.Kind == "refusal" && r.User == ann.Record.ID {
 			seen[r.Outcome] = true
 		}
 	}
@@ -109,7 +109,7 @@ func TestWrongCodeIsRecorded(t *testing.T) {
 func TestSignInCookieIsTakenBack(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
-	b, _ := signIn(t, i, i.AddPerson("ann@example.gov"))
+	b, _ := signIn(t, i, i.AddUser("ann@example.gov"))
 	if b.Session() == "" {
 		t.Error("no session")
 	}

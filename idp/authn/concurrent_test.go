@@ -22,7 +22,7 @@ type beforeBegin struct {
 }
 
 func (b *beforeBegin) StartSession(ctx context.Context, s idp.SessionStart, events ...idp.AuditEvent) error {
-	if s.Completes == "" {
+	if s.PendingID == "" {
 		b.once.Do(b.then)
 	}
 	return b.OwnedStore.StartSession(ctx, s, events...)
@@ -35,17 +35,17 @@ func TestSignInMeetsChange(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name   string
-		change func(context.Context, *idptest.IdP, *idptest.Person) error
+		change func(context.Context, *idptest.IdP, *idptest.User) error
 	}{
-		{"locked", func(ctx context.Context, i *idptest.IdP, p *idptest.Person) error {
+		{"locked", func(ctx context.Context, i *idptest.IdP, p *idptest.User) error {
 			_, err := i.Accounts.Lock(ctx, p.Email, "test", "test")
 			return err
 		}},
-		{"password", func(ctx context.Context, i *idptest.IdP, p *idptest.Person) error {
+		{"password", func(ctx context.Context, i *idptest.IdP, p *idptest.User) error {
 			_, err := i.Accounts.SetPassword(ctx, p.Email, "another otter mends ten kettles", "test")
 			return err
 		}},
-		{"deleted", func(ctx context.Context, i *idptest.IdP, p *idptest.Person) error {
+		{"deleted", func(ctx context.Context, i *idptest.IdP, p *idptest.User) error {
 			return i.Accounts.Delete(ctx, p.Email, "test")
 		}},
 	}
@@ -53,8 +53,8 @@ func TestSignInMeetsChange(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			store := new(beforeBegin)
-			i := idptest.New(t, idptest.Options{Between: func(s idp.OwnedStore) idp.OwnedStore { store.OwnedStore = s; return store }})
-			ann, b := i.AddPerson("ann@example.gov"), i.Browser()
+			i := idptest.New(t, idptest.Options{WrapStore: func(s idp.OwnedStore) idp.OwnedStore { store.OwnedStore = s; return store }})
+			ann, b := i.AddUser("ann@example.gov"), i.Browser()
 			store.then = func() {
 				i.Clock.Advance(1) // the time of its change identifies a password
 				if err := tt.change(t.Context(), i, ann); err != nil {
@@ -65,7 +65,7 @@ func TestSignInMeetsChange(t *testing.T) {
 			if _, code := page.Form().Fields["code"]; code || page.Status < 400 || page.Status >= 500 {
 				t.Errorf("%d %s:\n%s", page.Status, page.URL, page.Text())
 			}
-			if left, err := i.Store.Sessions(t.Context(), idp.SessionQuery{User: ann.User.ID}); err != nil || len(left) > 0 {
+			if left, err := i.Store.Sessions(t.Context(), idp.SessionQuery{User: ann.Record.ID}); err != nil || len(left) > 0 {
 				t.Errorf("%d sign-ins are left, %v", len(left), err)
 			}
 		})
@@ -77,7 +77,7 @@ func TestSignInMeetsChange(t *testing.T) {
 func TestStepUpInTwoTabs(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
-	ann, a := i.AddPerson("ann@example.gov"), i.AddProvider("https://a.example")
+	ann, a := i.AddUser("ann@example.gov"), i.AddProvider("https://a.example")
 	b := rememberBrowser(t, i, ann)
 	if asksForCode(t, b, ann) {
 		t.Fatal("the browser is not remembered")
@@ -100,7 +100,7 @@ func TestStepUpInTwoTabs(t *testing.T) {
 func TestRememberIsOfferedOnlyWhereItCounts(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
-	ann, a, b := i.AddPerson("ann@example.gov"), i.AddProvider("https://a.example"), i.Browser()
+	ann, a, b := i.AddUser("ann@example.gov"), i.AddProvider("https://a.example"), i.Browser()
 	page := b.GivePassword(b.Get(a.URL(&idptest.Request{ClassRefs: []string{aal2}})), ann)
 	if strings.Contains(string(page.Body), `name="remember"`) {
 		t.Error("the page offers to remember the browser")
@@ -108,7 +108,7 @@ func TestRememberIsOfferedOnlyWhereItCounts(t *testing.T) {
 	if page = b.GiveCode(page, ann, "remember"); page.Response() == nil {
 		t.Fatalf("no Response, but %d %s", page.Status, page.URL)
 	}
-	if u, err := i.Store.User(t.Context(), ann.User.ID); err != nil || len(u.Devices) > 0 {
+	if u, err := i.Store.User(t.Context(), ann.Record.ID); err != nil || len(u.Devices) > 0 {
 		t.Errorf("%d browsers are remembered, %v", len(u.Devices), err)
 	}
 }
@@ -118,7 +118,7 @@ func TestRememberIsOfferedOnlyWhereItCounts(t *testing.T) {
 func TestProviderSwitchedOffDuringSignIn(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
-	ann, a, b := i.AddPerson("ann@example.gov"), i.AddProvider("https://a.example"), i.Browser()
+	ann, a, b := i.AddUser("ann@example.gov"), i.AddProvider("https://a.example"), i.Browser()
 	page := b.Get(a.URL(&idptest.Request{}))
 	_, err := i.Registry.Edit(t.Context(), "https://a.example", func(p *idp.ServiceProvider) error {
 		p.Active = false
@@ -128,7 +128,7 @@ func TestProviderSwitchedOffDuringSignIn(t *testing.T) {
 		t.Fatal(err)
 	}
 	checkPage(t, b.GivePassword(page, ann), http.StatusBadRequest, "sp_inactive")
-	if left, err := i.Store.Sessions(t.Context(), idp.SessionQuery{User: ann.User.ID}); err != nil || len(left) > 0 {
+	if left, err := i.Store.Sessions(t.Context(), idp.SessionQuery{User: ann.Record.ID}); err != nil || len(left) > 0 {
 		t.Errorf("%d sign-ins were begun, %v", len(left), err)
 	}
 }
@@ -137,7 +137,7 @@ func TestProviderSwitchedOffDuringSignIn(t *testing.T) {
 func TestCodeMayBeTypedInGroups(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
-	ann := i.AddPerson("ann@example.gov")
+	ann := i.AddUser("ann@example.gov")
 	for _, gap := range []string{" ", "-", "\t", "\u00a0"} {
 		b := giveOnlyPassword(t, i, ann)
 		code := ann.Code()

@@ -17,30 +17,30 @@ func (h *Handler) listDevices(r *http.Request, u *idp.User, page *templates.Acco
 	here, now := h.Sessions.DeviceHash(r), h.Sessions.Clock.Now()
 	for i := len(u.Devices) - 1; i >= 0; i-- {
 		d := &u.Devices[i]
-		until := session.RememberedUntil(d.At)
+		until := session.RememberedEndsAt(d.At)
 		if !now.Before(until) {
 			continue
 		}
 		page.Devices = append(page.Devices, templates.OwnDevice{
-			ID: d.Short(), Browser: d.Browser, System: d.System, Current: len(here) > 0 && bytes.Equal(d.Hash, here),
+			ID: d.ShortHash(), Browser: d.Browser, System: d.System, IsCurrent: len(here) > 0 && bytes.Equal(d.Hash, here),
 			At: d.At, UntilAt: until, UsedAt: d.UsedAt,
 		})
 	}
 }
 
-// forgetOne answers POST /account/devices/forget: it removes one of the user's remembered
+// forgetDevice answers POST /account/devices/forget: it removes one of the user's remembered
 // browsers, this one or another.
-func (h *Handler) forgetOne(w http.ResponseWriter, r *http.Request, s *idp.Session) exit {
-	return changeOwn(w, r, s, audit.DevicesForgotten, templates.FieldDevice, doneDevice, h.forgetDevices)
+func (h *Handler) forgetDevice(w http.ResponseWriter, r *http.Request, s *idp.Session) exit {
+	return changeOwnItems(w, r, s, audit.DevicesForgotten, templates.FieldDevice, doneDevice, h.removeDevices)
 }
 
-// forgetAll answers POST /account/devices/forget-all.
-func (h *Handler) forgetAll(w http.ResponseWriter, r *http.Request, s *idp.Session) exit {
-	return changeOwn(w, r, s, audit.DevicesForgotten, "", doneDevices, h.forgetDevices)
+// forgetAllDevices answers POST /account/devices/forget-all.
+func (h *Handler) forgetAllDevices(w http.ResponseWriter, r *http.Request, s *idp.Session) exit {
+	return changeOwnItems(w, r, s, audit.DevicesForgotten, "", doneDevices, h.removeDevices)
 }
 
-// forgetDevices removes remembered devices. The cookie stays in its browser and no longer has
+// removeDevices removes remembered devices. The cookie stays in its browser and no longer has
 // any effect.
-func (h *Handler) forgetDevices(ctx context.Context, s *idp.Session, short string, event idp.AuditEvent) (int, error) {
+func (h *Handler) removeDevices(ctx context.Context, s *idp.Session, short string, event idp.AuditEvent) (int, error) {
 	return h.Accounts.ForgetDevices(ctx, s.User, short, event)
 }

@@ -13,7 +13,7 @@ import (
 )
 
 // rememberBrowser returns a browser in which the user has signed in and asked to be remembered.
-func rememberBrowser(t *testing.T, i *idptest.IdP, p *idptest.Person) *idptest.Browser {
+func rememberBrowser(t *testing.T, i *idptest.IdP, p *idptest.User) *idptest.Browser {
 	t.Helper()
 	b := i.Browser()
 	checkPage(t, b.GiveCode(b.GivePassword(b.Get("/sign-in"), p), p, "remember"), http.StatusOK, text("account.sign_out"))
@@ -21,7 +21,7 @@ func rememberBrowser(t *testing.T, i *idptest.IdP, p *idptest.Person) *idptest.B
 }
 
 // asksForCode reports whether the next sign-in in the browser asks for a code.
-func asksForCode(t *testing.T, b *idptest.Browser, p *idptest.Person) bool {
+func asksForCode(t *testing.T, b *idptest.Browser, p *idptest.User) bool {
 	t.Helper()
 	b.Post("/account/sign-out", nil)
 	page := b.GivePassword(b.Get("/sign-in"), p)
@@ -43,7 +43,7 @@ func devices(page *idptest.Page) (all []string) {
 func TestForgetDevices(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
-	ann, bob := i.AddPerson("ann@example.gov"), i.AddPerson("bob@example.gov")
+	ann, bob := i.AddUser("ann@example.gov"), i.AddUser("bob@example.gov")
 	one := rememberBrowser(t, i, ann)
 	i.Clock.Advance(time.Minute)
 	two := rememberBrowser(t, i, ann)
@@ -94,7 +94,7 @@ func TestForgetDevices(t *testing.T) {
 	}
 	var forgotten []string
 	for _, r := range records {
-		if r.Kind == "user.forget_device" && r.User == ann.User.ID && r.Actor == "user:"+string(ann.User.ID) {
+		if r.Kind == "user.forget_device" && r.User == ann.Record.ID && r.Actor == "user:"+string(ann.Record.ID) {
 			forgotten = append(forgotten, r.Detail["device"])
 		}
 	}
@@ -107,7 +107,7 @@ func TestForgetDevices(t *testing.T) {
 func TestRememberedDeviceExpiresAfter30Days(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
-	ann := i.AddPerson("ann@example.gov")
+	ann := i.AddUser("ann@example.gov")
 	b := rememberBrowser(t, i, ann)
 	i.Clock.Advance(29 * 24 * time.Hour)
 	if asksForCode(t, b, ann) {
@@ -120,7 +120,7 @@ func TestRememberedDeviceExpiresAfter30Days(t *testing.T) {
 	if now := devices(b.Get("/account")); len(now) != 1 || len(first) != 1 || now[0] == first[0] {
 		t.Errorf("listed first %v, then %v", first, now)
 	}
-	if u, err := i.Store.User(t.Context(), ann.User.ID); err != nil || len(u.Devices) != 1 {
+	if u, err := i.Store.User(t.Context(), ann.Record.ID); err != nil || len(u.Devices) != 1 {
 		t.Errorf("kept: %d devices, %v", len(u.Devices), err)
 	}
 	i.Clock.Advance(30 * 24 * time.Hour)
@@ -133,14 +133,14 @@ func TestChangesForgetDevices(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name   string
-		change func(i *idptest.IdP, p *idptest.Person) error
+		change func(i *idptest.IdP, p *idptest.User) error
 	}{
-		{"password", func(i *idptest.IdP, p *idptest.Person) error {
+		{"password", func(i *idptest.IdP, p *idptest.User) error {
 			p.Password = "another otter mends ten kettles"
 			_, err := i.Accounts.SetPassword(t.Context(), p.Email, p.Password, "test")
 			return err
 		}},
-		{"lock", func(i *idptest.IdP, p *idptest.Person) error {
+		{"lock", func(i *idptest.IdP, p *idptest.User) error {
 			if _, err := i.Accounts.Lock(t.Context(), p.Email, "test", "test"); err != nil {
 				return err
 			}
@@ -151,7 +151,7 @@ func TestChangesForgetDevices(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			i := idptest.New(t, idptest.Options{})
-			ann := i.AddPerson("ann@example.gov")
+			ann := i.AddUser("ann@example.gov")
 			b := rememberBrowser(t, i, ann)
 			if err := tt.change(i, ann); err != nil {
 				t.Fatal(err)
@@ -166,7 +166,7 @@ func TestChangesForgetDevices(t *testing.T) {
 	t.Run("reset-mfa", func(t *testing.T) {
 		t.Parallel()
 		i := idptest.New(t, idptest.Options{})
-		ann := i.AddPerson("ann@example.gov")
+		ann := i.AddUser("ann@example.gov")
 		b := rememberBrowser(t, i, ann)
 		if _, err := i.Accounts.ResetMFA(t.Context(), ann.Email, "test"); err != nil {
 			t.Fatal(err)
@@ -176,7 +176,7 @@ func TestChangesForgetDevices(t *testing.T) {
 		if b.Session() != "" || strings.Contains(page.Text(), text("account.sign_out")) {
 			t.Errorf("the device replaces a factor that was removed:\n%s", page.Text())
 		}
-		if u, err := i.Store.User(t.Context(), ann.User.ID); err != nil || len(u.Devices) != 0 {
+		if u, err := i.Store.User(t.Context(), ann.Record.ID); err != nil || len(u.Devices) != 0 {
 			t.Errorf("kept: %v, %v", u.Devices, err)
 		}
 	})
@@ -187,7 +187,7 @@ func TestChangesForgetDevices(t *testing.T) {
 func TestForgottenDeviceStaysForgotten(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
-	ann := i.AddPerson("ann@example.gov")
+	ann := i.AddUser("ann@example.gov")
 	b := rememberBrowser(t, i, ann)
 	other, _ := signIn(t, i, ann)
 	b.Post("/account/sign-out", nil)
@@ -202,7 +202,7 @@ func TestForgottenDeviceStaysForgotten(t *testing.T) {
 	if !asksForCode(t, b, ann) {
 		t.Error("the device is remembered")
 	}
-	if _, err := i.Accounts.UseDevice(t.Context(), ann.User.ID, []byte("no such"), ""); err == nil {
+	if _, err := i.Accounts.UseDevice(t.Context(), ann.Record.ID, []byte("no such"), ""); err == nil {
 		t.Error("a device was used that is not there")
 	}
 }

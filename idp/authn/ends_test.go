@@ -50,7 +50,7 @@ func TestChangesEndSessionsAndSignIns(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			i := idptest.New(t, idptest.Options{})
-			ann, bob := i.AddPerson("ann@example.gov"), i.AddPerson("bob@example.gov")
+			ann, bob := i.AddUser("ann@example.gov"), i.AddUser("bob@example.gov")
 			one, _ := signIn(t, i, ann)
 			two, _ := signIn(t, i, ann)
 			bobs, _ := signIn(t, i, bob)
@@ -65,7 +65,7 @@ func TestChangesEndSessionsAndSignIns(t *testing.T) {
 			}
 			checkPage(t, pending.Post("/sign-in/code", url.Values{"code": {code}}), http.StatusUnprocessableEntity, "Password")
 			checkPage(t, pending.Get("/account"), http.StatusOK, "Password")
-			if left, err := i.Store.Sessions(t.Context(), idp.SessionQuery{User: ann.User.ID}); err != nil || len(left) != 0 {
+			if left, err := i.Store.Sessions(t.Context(), idp.SessionQuery{User: ann.Record.ID}); err != nil || len(left) != 0 {
 				t.Errorf("%d sessions are left, %v", len(left), err)
 			}
 			checkPage(t, bobs.Get("/account"), http.StatusOK, bob.Email)

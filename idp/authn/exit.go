@@ -23,20 +23,20 @@ type exit struct {
 // step is a handler of this package.
 type step func(w http.ResponseWriter, r *http.Request) exit
 
-// endDecided ends with a decision about a user, "" if none is known.
-func endDecided(d audit.Decision, user idp.UserID, write func() error) exit {
+// exitWithDecision ends with a decision about a user, "" if none is known.
+func exitWithDecision(d audit.Decision, user idp.UserID, write func() error) exit {
 	return exit{decision: d, user: user, answer: write}
 }
 
-func (h *Handler) showPage(w http.ResponseWriter, page templates.Page) func() error {
+func (h *Handler) writePage(w http.ResponseWriter, page templates.Page) func() error {
 	return func() error { return h.Pages.Render(w, http.StatusOK, page) }
 }
 
-// endShown ends with a page, or a redirect to one, without a decision.
-func endShown(write func() error) exit { return exit{decision: audit.NothingDecided, answer: write} }
+// exitWithPage ends with a page, or a redirect to one, without a decision.
+func exitWithPage(write func() error) exit { return exit{decision: audit.NothingDecided, answer: write} }
 
-// endFailed ends with an error, whose page records it under its code.
-func endFailed(err error) exit {
+// exitWithError ends with an error, whose page records it under its code.
+func exitWithError(err error) exit {
 	return exit{decision: audit.ByError, answer: func() error { return err }}
 }
 
@@ -59,7 +59,7 @@ func (h *Handler) runStep(do step) web.Handler {
 // currentSession returns the browser's session. From here on, the log and the audit trail
 // attribute the request to the session's user.
 func (h *Handler) currentSession(r *http.Request) (*idp.Session, error) {
-	s, err := h.Sessions.Current(r)
+	s, err := h.Sessions.LookupCurrent(r)
 	if err == nil {
 		web.EventOf(r).User = s.User
 	}

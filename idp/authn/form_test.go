@@ -53,7 +53,7 @@ func dropNonce(page []byte) []byte {
 func TestFormShowsAllErrorsAtOnce(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
-	ann := i.AddPerson("ann@example.gov")
+	ann := i.AddUser("ann@example.gov")
 	tests := []struct {
 		name, email, password string
 		want                  []string
@@ -89,7 +89,7 @@ func TestFormShowsAllErrorsAtOnce(t *testing.T) {
 func TestLanguageSwitchKeepsForm(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
-	ann, b := i.AddPerson("ann@example.gov"), i.Browser()
+	ann, b := i.AddUser("ann@example.gov"), i.Browser()
 	inSpanish := func(page *idptest.Page, typed ...string) *idptest.Page {
 		t.Helper()
 		form := page.Form()

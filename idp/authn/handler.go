@@ -62,28 +62,28 @@ type Handler struct {
 // Mount adds the pages to the router.
 func (h *Handler) Mount(rt *web.Router) {
 	rt.Handle("/", web.Methods{http.MethodGet: h.runStep(h.showHome)})
-	rt.Handle(SignInPath, web.Methods{http.MethodGet: h.inFlow(h.showSignIn), http.MethodPost: h.inFlow(h.checkSignIn)})
-	rt.Handle(CodePath, web.Methods{http.MethodGet: h.inSignIn(h.showCode), http.MethodPost: h.inSignIn(h.checkCode)})
-	rt.Handle(StepUpPath, web.Methods{http.MethodGet: h.inStepUp(h.showStepUp), http.MethodPost: h.inStepUp(h.checkStepUp)})
-	rt.Handle(AccountPath, web.Methods{http.MethodGet: h.inSession(h.showEnded, h.showAccount)})
+	rt.Handle(SignInPath, web.Methods{http.MethodGet: h.wrapFlowStep(h.showSignIn), http.MethodPost: h.wrapFlowStep(h.checkSignIn)})
+	rt.Handle(CodePath, web.Methods{http.MethodGet: h.wrapSignInStep(h.showCode), http.MethodPost: h.wrapSignInStep(h.checkCode)})
+	rt.Handle(StepUpPath, web.Methods{http.MethodGet: h.wrapStepUp(h.showStepUp), http.MethodPost: h.wrapStepUp(h.checkStepUp)})
+	rt.Handle(AccountPath, web.Methods{http.MethodGet: h.wrapSessionStep(h.showEnded, h.showAccount)})
 	rt.Handle(SignOutPath, web.Methods{http.MethodPost: h.runStep(h.signOut)})
-	rt.Handle(stayPath, web.Methods{http.MethodGet: h.inSession(h.showEnded, h.showStay), http.MethodPost: h.inSession(h.showHome, h.staySignedIn)})
-	rt.Handle(endPath, web.Methods{http.MethodPost: h.inSession(h.showHome, h.endOne)})
-	rt.Handle(endOthersPath, web.Methods{http.MethodPost: h.inSession(h.showHome, h.endOthers)})
-	rt.Handle(forgetPath, web.Methods{http.MethodPost: h.inSession(h.showHome, h.forgetOne)})
-	rt.Handle(forgetAllPath, web.Methods{http.MethodPost: h.inSession(h.showHome, h.forgetAll)})
+	rt.Handle(stayPath, web.Methods{http.MethodGet: h.wrapSessionStep(h.showEnded, h.showStay), http.MethodPost: h.wrapSessionStep(h.showHome, h.staySignedIn)})
+	rt.Handle(endPath, web.Methods{http.MethodPost: h.wrapSessionStep(h.showHome, h.endSession)})
+	rt.Handle(endOthersPath, web.Methods{http.MethodPost: h.wrapSessionStep(h.showHome, h.endOtherSessions)})
+	rt.Handle(forgetPath, web.Methods{http.MethodPost: h.wrapSessionStep(h.showHome, h.forgetDevice)})
+	rt.Handle(forgetAllPath, web.Methods{http.MethodPost: h.wrapSessionStep(h.showHome, h.forgetAllDevices)})
 }
 
 // flow is the request that a sign-in serves, and its requirement.
 type flow struct {
 	request  *idp.LoginRequest
 	provider *sp.Provider
-	need     *assurance.Requirement
+	requirement     *assurance.Requirement
 }
 
-// forAccount is the flow of a sign-in for the account page: without a request or a provider,
+// accountFlow is the flow of a sign-in for the account page: without a request or a provider,
 // with any two factors. It is read-only.
-var forAccount = flow{new(idp.LoginRequest), new(sp.Provider), &assurance.Requirement{RememberedDevice: true}}
+var accountFlow = flow{new(idp.LoginRequest), new(sp.Provider), &assurance.Requirement{AllowsRememberedDevice: true}}
 
 // isForAccount reports whether the sign-in is for no request.
 func (f flow) isForAccount() bool { return f.request.Handle == "" }
@@ -91,15 +91,15 @@ func (f flow) isForAccount() bool { return f.request.Handle == "" }
 // mayRemember reports whether a remembered device may replace the second factor, and so
 // whether to offer to remember the browser.
 func (f flow) mayRemember() bool {
-	return f.need.RememberedDevice && !f.request.ForceAuthn
+	return f.requirement.AllowsRememberedDevice && !f.request.ForceAuthn
 }
 
-// inFlow returns a handler for a step of a flow. Its errors get the name of the provider.
-func (h *Handler) inFlow(do func(http.ResponseWriter, *http.Request, flow) exit) web.Handler {
+// wrapFlowStep returns a handler for a step of a flow. Its errors get the name of the provider.
+func (h *Handler) wrapFlowStep(do func(http.ResponseWriter, *http.Request, flow) exit) web.Handler {
 	return h.runStep(func(w http.ResponseWriter, r *http.Request) exit {
-		f, err := h.flowOf(r)
+		f, err := h.findFlow(r)
 		if err != nil {
-			return endFailed(err)
+			return exitWithError(err)
 		}
 		x := do(w, r, f)
 		if answer := x.answer; answer != nil {
@@ -109,40 +109,40 @@ func (h *Handler) inFlow(do func(http.ResponseWriter, *http.Request, flow) exit)
 	})
 }
 
-// flowOf finds the flow that the URL names or, for a POST, the form. An unknown handle is an
+// findFlow finds the flow that the URL names or, for a POST, the form. An unknown handle is an
 // error whose page says how to start again, because a sign-in that ends on the account page
 // would leave the user lost.
-func (h *Handler) flowOf(r *http.Request) (flow, error) {
+func (h *Handler) findFlow(r *http.Request) (flow, error) {
 	handle := r.URL.Query().Get(templates.FieldRequest)
 	if r.Method == http.MethodPost {
 		if err := r.ParseForm(); err != nil {
-			return flow{}, badForm(err)
+			return flow{}, newFormError(err)
 		}
 		handle = r.PostForm.Get(templates.FieldRequest)
 	}
 	if handle == "" {
-		return forAccount, nil
+		return accountFlow, nil
 	}
-	req, err := h.Sessions.Request(r, idp.RequestHandle(handle))
+	req, err := h.Sessions.LookupRequest(r, idp.RequestHandle(handle))
 	switch {
 	case errors.Is(err, session.ErrOtherBrowser):
-		return flow{}, idp.Refuse(idp.RefusedOtherBrowser, "request", handle).With(err)
+		return flow{}, idp.Refuse(idp.RefusedOtherBrowser, "request", handle).WithCause(err)
 	case errors.Is(err, idp.ErrNotFound):
-		return flow{}, idp.Refuse(idp.RefusedStale, "request", handle).With(err)
+		return flow{}, idp.Refuse(idp.RefusedStale, "request", handle).WithCause(err)
 	case err != nil:
 		return flow{}, err
 	}
 	provider, err := h.Registry.Lookup(r.Context(), req.SP)
 	if errors.Is(err, idp.ErrNotFound) {
-		return flow{}, idp.Refuse(idp.RefusedSPUnknown, "Issuer", string(req.SP)).With(err)
+		return flow{}, idp.Refuse(idp.RefusedSPUnknown, "Issuer", string(req.SP)).WithCause(err)
 	}
 	if err != nil {
 		return flow{}, fmt.Errorf("look up service provider of request: %w", err)
 	}
 	e := web.EventOf(r)
 	e.Note(slog.String("sp", string(req.SP)))
-	e.SP, e.Year, e.Verified = req.SP, req.Year, req.CertSHA256 != ""
-	e.Ask(req.Locale, req.ReceivedAt)
+	e.SP, e.Year, e.IsVerified = req.SP, req.Year, req.CertSHA256 != ""
+	e.RequestLocale(req.Locale, req.ReceivedAt)
 	f := flow{request: req, provider: provider}
 	switch {
 	case req.IsAnswered():
@@ -151,51 +151,51 @@ func (h *Handler) flowOf(r *http.Request) (flow, error) {
 		return flow{}, f.addProvider(idp.Refuse(idp.RefusedSPInactive, "Issuer", string(req.SP)))
 	}
 	// Resolve again, because the provider's permissions can have changed since.
-	f.need, err = assurance.Resolve(assurance.AskOf(req), &provider.ServiceProvider)
+	f.requirement, err = assurance.Resolve(assurance.NewContextRequest(req), &provider.ServiceProvider)
 	if err != nil {
 		return flow{}, f.addProvider(err)
 	}
 	return f, nil
 }
 
-// pageBase returns the page's frame: the provider's name and the link back to it.
-func (f flow) pageBase(p *web.Pages, r *http.Request) templates.Base {
-	b := p.SenderBase(r, f.sender())
+// newPageBase returns the page's frame: the provider's name and the link back to it.
+func (f flow) newPageBase(p *web.Pages, r *http.Request) templates.Base {
+	b := p.SenderBase(r, f.getSender())
 	b.ReturnURL = f.provider.ReturnToSPURL
 	return b
 }
 
-// sender returns the facts about the provider that pages show.
-func (f flow) sender() web.Sender {
-	return web.SenderOf(&f.provider.ServiceProvider, f.request.CertSHA256 != "")
+// getSender returns the facts about the provider that pages show.
+func (f flow) getSender() web.Sender {
+	return web.NewSender(&f.provider.ServiceProvider, f.request.CertSHA256 != "")
 }
 
-func (f flow) addProvider(err error) error { return web.NameSender(f.sender(), err) }
+func (f flow) addProvider(err error) error { return web.NameSender(f.getSender(), err) }
 
-// obstacleError returns the refusal of a user who lacks a requirement of the flow, considering the
+// checkObstacles returns the refusal of a user who lacks a requirement of the flow, considering the
 // factors proved so far, or nil.
-func (f flow) obstacleError(s *idp.Session, u *idp.User, now time.Time) error {
-	o := f.need.Obstacle(s, assurance.ProofingOf(u.Proofed), u.Factors(), now)
+func (f flow) checkObstacles(s *idp.Session, u *idp.User, now time.Time) error {
+	o := f.requirement.FindObstacle(s, assurance.ReadProofing(u.Proofing), u.Factors(), now)
 	if o == nil {
 		return nil
 	}
-	return web.NewLackError(&f.provider.ServiceProvider, f.sender(), o)
+	return web.NewLackError(&f.provider.ServiceProvider, f.getSender(), o)
 }
 
-// withRequest adds the flow's handle to one of our URLs.
-func (f flow) withRequest(path string) string {
+// addRequest adds the flow's handle to one of our URLs.
+func (f flow) addRequest(path string) string {
 	if f.isForAccount() {
 		return path
 	}
 	return path + "?request=" + url.QueryEscape(string(f.request.Handle))
 }
 
-// nextURL returns the URL at which the user continues after signing in.
-func (h *Handler) nextURL(f flow) string {
+// chooseNextURL returns the URL at which the user continues after signing in.
+func (h *Handler) chooseNextURL(f flow) string {
 	if f.isForAccount() {
 		return AccountPath
 	}
-	return f.withRequest(h.ContinuePath)
+	return f.addRequest(h.ContinuePath)
 }
 
 func writeRedirect(w http.ResponseWriter, r *http.Request, to string) func() error {
@@ -207,7 +207,7 @@ func writeRedirect(w http.ResponseWriter, r *http.Request, to string) func() err
 
 // redirectTo ends with a redirect, without a decision.
 func redirectTo(w http.ResponseWriter, r *http.Request, to string) exit {
-	return endShown(writeRedirect(w, r, to))
+	return exitWithPage(writeRedirect(w, r, to))
 }
 
 // retryLater ends with a page that asks the client to wait. limit names the limit that was
@@ -219,13 +219,13 @@ func (h *Handler) retryLater(w http.ResponseWriter, r *http.Request, d audit.Dec
 	if d == audit.PasswordBusy {
 		status, key = http.StatusServiceUnavailable, "unavailable"
 	}
-	x := endDecided(d, user, func() error { return h.Pages.AnswerForm(w, r, status, key, page) })
+	x := exitWithDecision(d, user, func() error { return h.Pages.AnswerForm(w, r, status, key, page) })
 	x.detail = map[string]string{"limit": limit}
 	return x
 }
 
-// badForm returns the error for a form that is not one of ours.
-func badForm(err error) error {
+// newFormError returns the error for a form that is not one of ours.
+func newFormError(err error) error {
 	return &web.Error{Status: http.StatusBadRequest, Key: "bad_form", Err: fmt.Errorf("read form: %w", err)}
 }
 

@@ -76,7 +76,7 @@ func switchTo(t *testing.T, b *idptest.Browser, page *idptest.Page, lang string,
 func TestLanguageSwitchKeepsPage(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{Years: []idp.Year{"2090"}})
-	ann, provider := i.AddPerson("ann@example.gov"), i.AddProvider("https://sp.example.gov")
+	ann, provider := i.AddUser("ann@example.gov"), i.AddProvider("https://sp.example.gov")
 	typed := url.Values{"email": {"half@typed"}, "remember": {"yes"}}
 	signedIn := func() *idptest.Browser {
 		b := i.Browser()

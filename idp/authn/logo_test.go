@@ -25,7 +25,7 @@ func logos(page *idptest.Page) (paths []string) {
 func TestLogoIsShownForVerifiedRequestsOnly(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
-	ann, provider := i.AddPerson("ann@example.gov"), i.AddProvider("https://sp.example.gov")
+	ann, provider := i.AddUser("ann@example.gov"), i.AddProvider("https://sp.example.gov")
 	file := []byte(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"><circle r="4"/></svg>`)
 	change, err := i.Registry.ApplyEdit(t.Context(), "https://sp.example.gov", sp.Document{}, sp.Edit{Logo: file}, sp.Options{AllowInsecureURL: true}, "test")
 	if err != nil {

@@ -47,11 +47,11 @@ func text(key string) string {
 }
 
 // signIn returns a browser in which the user has signed in, and its session.
-func signIn(t *testing.T, i *idptest.IdP, p *idptest.Person) (*idptest.Browser, *idp.Session) {
+func signIn(t *testing.T, i *idptest.IdP, p *idptest.User) (*idptest.Browser, *idp.Session) {
 	t.Helper()
 	b := i.Browser()
 	checkPage(t, b.SignIn(b.Get("/sign-in"), p), http.StatusOK, text("account.sign_out"), p.Email)
-	sessions, err := i.Store.Sessions(t.Context(), idp.SessionQuery{User: p.User.ID})
+	sessions, err := i.Store.Sessions(t.Context(), idp.SessionQuery{User: p.Record.ID})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +59,7 @@ func signIn(t *testing.T, i *idptest.IdP, p *idptest.Person) (*idptest.Browser, 
 }
 
 // giveOnlyPassword returns a browser in which the user has given only the password.
-func giveOnlyPassword(t *testing.T, i *idptest.IdP, p *idptest.Person) *idptest.Browser {
+func giveOnlyPassword(t *testing.T, i *idptest.IdP, p *idptest.User) *idptest.Browser {
 	t.Helper()
 	b := i.Browser()
 	checkPage(t, b.Post("/sign-in", url.Values{"email": {p.Email}, "password": {p.Password}}), http.StatusOK, "Enter your code")
@@ -69,7 +69,7 @@ func giveOnlyPassword(t *testing.T, i *idptest.IdP, p *idptest.Person) *idptest.
 func TestUserSeesAndEndsOwnSessions(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
-	ann, bob := i.AddPerson("ann@example.gov"), i.AddPerson("bob@example.gov")
+	ann, bob := i.AddUser("ann@example.gov"), i.AddUser("bob@example.gov")
 	provider := i.AddProvider("https://a.example")
 	here, mine := signIn(t, i, ann)
 	there, theirs := signIn(t, i, ann)
@@ -82,21 +82,21 @@ func TestUserSeesAndEndsOwnSessions(t *testing.T) {
 	if strings.Contains(string(page.Body), string(mine.ID)) || strings.Contains(string(page.Body), "bob@") {
 		t.Error("the page holds a whole SessionID, or another user")
 	}
-	if strings.Contains(string(page.Body), bobsSession.ID.Short()) {
+	if strings.Contains(string(page.Body), bobsSession.ID.ShortID()) {
 		t.Error("the page lists a session of another sender")
 	}
 
 	// The session of another user is not ended, and the answer does not disclose that it
 	// exists.
-	one := url.Values{"session": {bobsSession.ID.Short()}}
+	one := url.Values{"session": {bobsSession.ID.ShortID()}}
 	checkPage(t, here.Post("/account/sessions/end", one), http.StatusOK, "That session has ended")
 	checkPage(t, bobs.Get("/account"), http.StatusOK, "bob@example.gov")
 	checkPage(t, here.Post("/account/sessions/end", nil), http.StatusBadRequest)
-	checkPage(t, here.Post("/account/sessions/end", url.Values{"session": {mine.ID.Short()}}), http.StatusOK, "ann@example.gov") // the sign-out button is for that
+	checkPage(t, here.Post("/account/sessions/end", url.Values{"session": {mine.ID.ShortID()}}), http.StatusOK, "ann@example.gov") // the sign-out button is for that
 	checkPage(t, here.CrossSitePost("/account/sessions/end-others", nil), http.StatusForbidden)
 	checkPage(t, i.Browser().Post("/account/sessions/end-others", nil), http.StatusOK, "Password") // no session
 
-	checkPage(t, here.Post("/account/sessions/end", url.Values{"session": {theirs.ID.Short()}}), http.StatusOK, "That session has ended")
+	checkPage(t, here.Post("/account/sessions/end", url.Values{"session": {theirs.ID.ShortID()}}), http.StatusOK, "That session has ended")
 	checkPage(t, there.Get("/account"), http.StatusOK, "Your session has ended", text("ended.elsewhere"))
 	checkPage(t, there.Get("/account"), http.StatusOK, "Password") // it is said only once
 	checkPage(t, third.Get("/sign-in/code"), http.StatusOK, "Enter your code")
@@ -114,7 +114,7 @@ func TestUserSeesAndEndsOwnSessions(t *testing.T) {
 	for _, r := range records {
 		if r.Kind == "session.end" {
 			ends++
-			if r.User != ann.User.ID || r.Actor != "user:"+string(ann.User.ID) || len(r.Detail["session"]) != 16 {
+			if r.User != ann.Record.ID || r.Actor != "user:"+string(ann.Record.ID) || len(r.Detail["session"]) != 16 {
 				t.Errorf("record %+v", r.AuditEvent)
 			}
 		}
@@ -127,10 +127,10 @@ func TestUserSeesAndEndsOwnSessions(t *testing.T) {
 func TestUnlistedSessionsEndToo(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
-	ann := i.AddPerson("ann@example.gov")
+	ann := i.AddUser("ann@example.gov")
 	here, _ := signIn(t, i, ann)
 	for range 25 {
-		s := &idp.Session{ID: idp.HashSessionToken(rand()), User: ann.User.ID, CreatedAt: i.Clock.Now(), SeenAt: i.Clock.Now(), ExpiresAt: i.Clock.Now().Add(time.Hour)}
+		s := &idp.Session{ID: idp.HashSessionToken(rand()), User: ann.Record.ID, CreatedAt: i.Clock.Now(), SeenAt: i.Clock.Now(), ExpiresAt: i.Clock.Now().Add(time.Hour)}
 		if err := i.Store.StartSession(t.Context(), idp.SessionStart{Session: s}); err != nil {
 			t.Fatal(err)
 		}
@@ -141,7 +141,7 @@ func TestUnlistedSessionsEndToo(t *testing.T) {
 		t.Errorf("%d sessions can be ended, want 19", n)
 	}
 	here.Post("/account/sessions/end-others", nil)
-	if left, err := i.Store.Sessions(t.Context(), idp.SessionQuery{User: ann.User.ID}); err != nil || len(left) != 1 {
+	if left, err := i.Store.Sessions(t.Context(), idp.SessionQuery{User: ann.Record.ID}); err != nil || len(left) != 1 {
 		t.Errorf("%d sessions are left, %v", len(left), err)
 	}
 }
@@ -151,7 +151,7 @@ func TestUnlistedSessionsEndToo(t *testing.T) {
 func TestSessionEndIsAnnouncedAndExtended(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
-	ann := i.AddPerson("ann@example.gov")
+	ann := i.AddUser("ann@example.gov")
 	b, _ := signIn(t, i, ann)
 	refresh := func(page *idptest.Page, want string) {
 		t.Helper()
@@ -185,7 +185,7 @@ func TestSessionEndIsAnnouncedAndExtended(t *testing.T) {
 	if n, err := i.Store.Sweep(t.Context(), i.Clock.Now().Add(15*time.Minute), 100); err != nil || n == 0 {
 		t.Errorf("the session is in the store yet: %d, %v", n, err)
 	}
-	if left, err := i.Store.Sessions(t.Context(), idp.SessionQuery{User: ann.User.ID}); err != nil || len(left) != 0 {
+	if left, err := i.Store.Sessions(t.Context(), idp.SessionQuery{User: ann.Record.ID}); err != nil || len(left) != 0 {
 		t.Errorf("%d sessions are in the store yet, %v", len(left), err)
 	}
 }
@@ -194,7 +194,7 @@ func TestSessionEndIsAnnouncedAndExtended(t *testing.T) {
 func TestSessionEndsDespiteUse(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
-	ann := i.AddPerson("ann@example.gov")
+	ann := i.AddUser("ann@example.gov")
 	b, s := signIn(t, i, ann)
 	for i.Clock.Now().Before(s.ExpiresAt.Add(-5 * time.Minute)) {
 		i.Clock.Advance(5 * time.Minute)

@@ -19,7 +19,7 @@ func TestSelfCausedRefusalHasOneWayOn(t *testing.T) {
 	i := idptest.New(t, idptest.Options{})
 	const start = "https://a.example/login"
 	a := i.AddProvider("https://a.example", func(p *idp.ServiceProvider) { p.SPInitiatedLoginURL = start })
-	ann, b := i.AddPerson("ann@example.gov"), i.Browser()
+	ann, b := i.AddUser("ann@example.gov"), i.Browser()
 	page := b.Get(a.URL(&idptest.Request{}))
 	handle := page.Form().Fields.Get("request")
 	b.SignIn(page, ann)

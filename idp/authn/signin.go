@@ -18,7 +18,7 @@ import (
 func (h *Handler) showSignIn(w http.ResponseWriter, r *http.Request, f flow) exit {
 	page := templates.SignInPage{}
 	isSignedIn := func() bool {
-		_, err := h.Sessions.Current(r)
+		_, err := h.Sessions.LookupCurrent(r)
 		return err == nil
 	}
 	switch {
@@ -28,7 +28,7 @@ func (h *Handler) showSignIn(w http.ResponseWriter, r *http.Request, f flow) exi
 	case f.isForAccount() && !r.URL.Query().Has("again") && isSignedIn():
 		return redirectTo(w, r, AccountPath)
 	}
-	return endShown(h.signInPage(w, r, f, http.StatusOK, page))
+	return exitWithPage(h.writeSignInPage(w, r, f, http.StatusOK, page))
 }
 
 // checkSignIn answers POST /sign-in: it checks the password.
@@ -36,16 +36,16 @@ func (h *Handler) checkSignIn(w http.ResponseWriter, r *http.Request, f flow) ex
 	email := strings.TrimSpace(r.PostForm.Get(templates.FieldEmail))
 	password := r.PostForm.Get(templates.FieldPassword)
 	again := func(status int, problems templates.Problems) func() error {
-		return h.signInPage(w, r, f, status, templates.SignInPage{Email: email, Problems: problems})
+		return h.writeSignInPage(w, r, f, status, templates.SignInPage{Email: email, Problems: problems})
 	}
 	if h.Pages.ChooseLanguage(w, r) {
-		return endShown(h.signInPage(w, r, f, http.StatusOK, templates.SignInPage{
-			Email: email, Problems: templates.ParseProblems(r.PostForm[templates.FieldProblem]), Notice: keptNotice(r),
+		return exitWithPage(h.writeSignInPage(w, r, f, http.StatusOK, templates.SignInPage{
+			Email: email, Problems: templates.ParseProblems(r.PostForm[templates.FieldProblem]), Notice: parseNotice(r),
 		}))
 	}
 	wrong := again(http.StatusUnprocessableEntity, templates.NewProblems(templates.ProblemSignInWrong))
-	if problems := signInProblems(email, password); len(problems) > 0 {
-		return endShown(again(http.StatusUnprocessableEntity, problems))
+	if problems := findSignInProblems(email, password); len(problems) > 0 {
+		return exitWithPage(again(http.StatusUnprocessableEntity, problems))
 	}
 
 	user, err := h.Accounts.CheckPassword(r.Context(), email, password, web.EventOf(r).Client)
@@ -60,15 +60,15 @@ func (h *Handler) checkSignIn(w http.ResponseWriter, r *http.Request, f flow) ex
 		return h.retryLater(w, r, audit.PasswordBusy, "", busy.RetryAfter, busy.Limit,
 			again(http.StatusServiceUnavailable, templates.NewProblems(templates.ProblemBusy)))
 	case errors.Is(err, account.ErrWrong):
-		if known := account.UserOf(err); known != "" {
-			return endDecided(audit.PasswordWrong, known, wrong)
+		if known := account.FindErrorUser(err); known != "" {
+			return exitWithDecision(audit.PasswordWrong, known, wrong)
 		}
-		return endDecided(audit.PasswordUnknown, "", wrong)
+		return exitWithDecision(audit.PasswordUnknown, "", wrong)
 	case errors.Is(err, account.ErrLocked):
-		web.EventOf(r).User = account.UserOf(err)
-		return endFailed(idp.Refuse(idp.RefusedAccountLocked, "account", "").With(err))
+		web.EventOf(r).User = account.FindErrorUser(err)
+		return exitWithError(idp.Refuse(idp.RefusedAccountLocked, "account", "").WithCause(err))
 	case err != nil:
-		return endFailed(err)
+		return exitWithError(err)
 	}
 	web.EventOf(r).User = user.ID
 	return h.beginSignIn(w, r, f, user, email, wrong)
@@ -80,51 +80,51 @@ func (h *Handler) checkSignIn(w http.ResponseWriter, r *http.Request, f flow) ex
 func (h *Handler) beginSignIn(w http.ResponseWriter, r *http.Request, f flow, user *idp.User, email string, wrong func() error) exit {
 	now := h.Accounts.Clock.Now()
 	known := &idp.Session{User: user.ID, Factors: []idp.FactorUse{{Factor: idp.FactorPassword, At: now}}}
-	if err := f.obstacleError(known, user, now); err != nil {
-		return endFailed(err)
+	if err := f.checkObstacles(known, user, now); err != nil {
+		return exitWithError(err)
 	}
 	// A right password without a following code is the surest sign of a stolen password,
 	// so it is recorded now and not when the sign-in is complete.
 	recorded := h.Pages.TakeDecision(r, audit.PasswordRight, user.ID)
-	pending, err := h.Sessions.StartPending(w, r, user.ID, h.Accounts.AddressMark(user.ID, email), recorded...)
+	pending, err := h.Sessions.StartPending(w, r, user.ID, h.Accounts.EmailMark(user.ID, email), recorded...)
 	if errors.Is(err, idp.ErrNotFound) { // deleted at this moment
-		return endDecided(audit.AccountChanged, user.ID, wrong)
+		return exitWithDecision(audit.AccountChanged, user.ID, wrong)
 	}
 	if err != nil {
-		return endFailed(err)
+		return exitWithError(err)
 	}
 	// Read the record again after the pending session was stored. A lock or a new password
 	// from here on ends that session. An earlier one did not see it, so the session ends
 	// here.
 	latest, err := h.loadUser(r.Context(), user.ID)
 	if err != nil || latest.IsLocked() || !latest.PasswordChangedAt.Equal(user.PasswordChangedAt) {
-		if err := h.Sessions.Abandon(w, r, pending); err != nil {
-			return endFailed(err)
+		if err := h.Sessions.AbandonSignIn(w, r, pending); err != nil {
+			return exitWithError(err)
 		}
 	}
 	switch {
 	case errors.Is(err, idp.ErrNotFound), err == nil && !latest.PasswordChangedAt.Equal(user.PasswordChangedAt):
-		return endDecided(audit.AccountChanged, user.ID, wrong)
+		return exitWithDecision(audit.AccountChanged, user.ID, wrong)
 	case err != nil:
-		return endFailed(err)
+		return exitWithError(err)
 	case latest.IsLocked():
-		return endFailed(idp.Refuse(idp.RefusedAccountLocked, "account", ""))
+		return exitWithError(idp.Refuse(idp.RefusedAccountLocked, "account", ""))
 	}
 	if device, ok := h.Sessions.LookupRemembered(r, latest); ok && f.mayRemember() {
 		// A device that is removed at this moment no longer counts.
-		device.At, err = h.Accounts.UseDevice(r.Context(), user.ID, h.Sessions.DeviceHash(r), pending.CameAs)
+		device.At, err = h.Accounts.UseDevice(r.Context(), user.ID, h.Sessions.DeviceHash(r), pending.SignInEmailMark)
 		if err == nil {
 			return h.completeSignIn(w, r, f, pending, device, nil)
 		}
 		if !errors.Is(err, idp.ErrNotFound) {
-			return endFailed(err)
+			return exitWithError(err)
 		}
 	}
-	return endDecided(audit.PasswordRight, user.ID, writeRedirect(w, r, f.withRequest(CodePath)))
+	return exitWithDecision(audit.PasswordRight, user.ID, writeRedirect(w, r, f.addRequest(CodePath)))
 }
 
-// signInProblems returns all problems of a form that can be found without looking a user up.
-func signInProblems(email, password string) templates.Problems {
+// findSignInProblems returns all problems of a form that can be found without looking a user up.
+func findSignInProblems(email, password string) templates.Problems {
 	var ofEmail, ofPassword templates.Key
 	switch {
 	case email == "":
@@ -138,13 +138,13 @@ func signInProblems(email, password string) templates.Problems {
 	return templates.NewProblems(ofEmail, ofPassword)
 }
 
-func (h *Handler) signInPage(w http.ResponseWriter, r *http.Request, f flow, status int, page templates.SignInPage) func() error {
+func (h *Handler) writeSignInPage(w http.ResponseWriter, r *http.Request, f flow, status int, page templates.SignInPage) func() error {
 	return func() error {
-		page.Base = f.pageBase(h.Pages, r)
+		page.Base = f.newPageBase(h.Pages, r)
 		if page.Notice == templates.NoticeForceAuthn {
 			page.NoticeArgs = []string{f.provider.Name}
 		}
-		page.Nonce, page.Languages.Form = web.AllowScript(w), languageForm(page.Languages, templates.FormSignIn)
+		page.Nonce, page.Languages.Form = web.AllowScript(w), chooseLanguageForm(page.Languages, templates.FormSignIn)
 		page.Action = SignInPath
 		page.HelpText = f.provider.HelpText
 		page.Request = string(f.request.Handle)
@@ -152,13 +152,13 @@ func (h *Handler) signInPage(w http.ResponseWriter, r *http.Request, f flow, sta
 	}
 }
 
-// keptNotice returns the notice of the page whose language is switched.
-func keptNotice(r *http.Request) templates.Key {
+// parseNotice returns the notice of the page whose language is switched.
+func parseNotice(r *http.Request) templates.Key {
 	return templates.ParseNotice(r.PostForm.Get(templates.FieldNotice))
 }
 
-// languageForm returns the form that carries the language switcher, "" on a page without one.
-func languageForm(l templates.Languages, form string) string {
+// chooseLanguageForm returns the form that carries the language switcher, "" on a page without one.
+func chooseLanguageForm(l templates.Languages, form string) string {
 	if len(l.Langs) == 0 {
 		return ""
 	}

@@ -19,14 +19,14 @@ const warnBefore = 2 * time.Minute
 
 // warnAt returns when to warn of the end of the session. Short sessions warn halfway.
 func (h *Handler) warnAt(s *idp.Session) time.Time {
-	return h.Sessions.EndsAt(s).Add(-min(warnBefore, h.Sessions.Idle/2))
+	return h.Sessions.EndsAt(s).Add(-min(warnBefore, h.Sessions.IdleTimeout/2))
 }
 
-// warnLater makes the browser load the warning automatically, at its time and without a script. Use
+// scheduleWarning makes the browser load the warning automatically, at its time and without a script. Use
 // it only on pages without input, because the reload would discard it.
-func (h *Handler) warnLater(w http.ResponseWriter, s *idp.Session) { h.stayAt(w, h.warnAt(s)) }
+func (h *Handler) scheduleWarning(w http.ResponseWriter, s *idp.Session) { h.scheduleStay(w, h.warnAt(s)) }
 
-func (h *Handler) stayAt(w http.ResponseWriter, at time.Time) {
+func (h *Handler) scheduleStay(w http.ResponseWriter, at time.Time) {
 	wait := at.Sub(h.Sessions.Clock.Now()).Seconds()
 	w.Header().Set("Refresh", fmt.Sprintf("%d; url=%s", int(math.Max(1, math.Ceil(wait))), stayPath))
 }
@@ -38,32 +38,32 @@ func (h *Handler) showStay(w http.ResponseWriter, r *http.Request, s *idp.Sessio
 	now, end, warn := h.Sessions.Clock.Now(), h.Sessions.EndsAt(s), h.warnAt(s)
 	page := templates.StayPage{
 		Base: h.Pages.Base(r, ""), Action: stayPath, AccountURL: AccountPath, SignInURL: SignInPath + "?again=1",
-		Due: !now.Before(warn), Final: end.Equal(s.ExpiresAt), EndAt: end,
+		IsDue: !now.Before(warn), IsFinal: end.Equal(s.ExpiresAt), EndAt: end,
 		Minutes: max(1, int(end.Sub(now).Minutes())),
 	}
 	page.Nonce = web.AllowScript(w)
-	h.stayAt(w, warn)
-	if page.Due {
-		h.stayAt(w, end)
+	h.scheduleStay(w, warn)
+	if page.IsDue {
+		h.scheduleStay(w, end)
 	}
-	return endShown(h.showPage(w, page))
+	return exitWithPage(h.writePage(w, page))
 }
 
 // staySignedIn answers POST /account/stay: the user is still there.
 func (h *Handler) staySignedIn(w http.ResponseWriter, r *http.Request, s *idp.Session) exit {
 	if err := h.Sessions.Touch(r.Context(), s); err != nil {
-		return endFailed(err)
+		return exitWithError(err)
 	}
 	return redirectTo(w, r, AccountPath)
 }
 
-// endedParameter is the URL parameter with the reason why a session ended, so that the page can be
+// lapseParameter is the URL parameter with the reason why a session ended, so that the page can be
 // shown in another language although the cookie is gone. It is believed only without a session, and
 // discloses nothing.
-const endedParameter = "ended"
+const lapseParameter = "ended"
 
-// endedTexts are the texts of its values. It is read-only.
-var endedTexts = map[session.Lapse]templates.Key{
+// lapseTexts are the texts of its values. It is read-only.
+var lapseTexts = map[session.Lapse]templates.Key{
 	session.LapseIdle: templates.EndedIdle, session.LapseAbsolute: templates.EndedAbsolute, session.LapseEnded: templates.EndedElsewhere,
 }
 
@@ -72,14 +72,14 @@ var endedTexts = map[session.Lapse]templates.Key{
 func (h *Handler) showEnded(w http.ResponseWriter, r *http.Request) exit {
 	why, err := h.Sessions.LookupLapse(r)
 	if err != nil {
-		return endFailed(err)
+		return exitWithError(err)
 	}
-	why = cmp.Or(why, session.Lapse(r.URL.Query().Get(endedParameter)))
-	page := templates.SessionEndedPage{Base: h.Pages.Base(r, ""), SignInURL: SignInPath, Why: endedTexts[why]}
-	if page.Why == "" {
+	why = cmp.Or(why, session.Lapse(r.URL.Query().Get(lapseParameter)))
+	page := templates.SessionEndedPage{Base: h.Pages.Base(r, ""), SignInURL: SignInPath, Reason: lapseTexts[why]}
+	if page.Reason == "" {
 		return redirectTo(w, r, SignInPath)
 	}
-	page.Languages = h.Pages.Languages(AccountPath + "?" + endedParameter + "=" + string(why))
-	h.Sessions.Drop(w)
-	return endShown(h.showPage(w, page))
+	page.Languages = h.Pages.Languages(AccountPath + "?" + lapseParameter + "=" + string(why))
+	h.Sessions.DropSessionCookie(w)
+	return exitWithPage(h.writePage(w, page))
 }

@@ -11,21 +11,21 @@ import (
 	"vernal/templates"
 )
 
-// inStepUp returns a handler for a step of the step-up.
-func (h *Handler) inStepUp(do func(w http.ResponseWriter, r *http.Request, f flow, s *idp.Session, user *idp.User) exit) web.Handler {
-	return h.inFlow(func(w http.ResponseWriter, r *http.Request, f flow) exit {
-		s, user, err := h.sessionLackingCode(r, f)
+// wrapStepUp returns a handler for a step of the step-up.
+func (h *Handler) wrapStepUp(do func(w http.ResponseWriter, r *http.Request, f flow, s *idp.Session, user *idp.User) exit) web.Handler {
+	return h.wrapFlowStep(func(w http.ResponseWriter, r *http.Request, f flow) exit {
+		s, user, err := h.findStepUpSession(r, f)
 		if err != nil {
-			return endFailed(err)
+			return exitWithError(err)
 		}
 		if user == nil {
-			return redirectTo(w, r, h.nextURL(f))
+			return redirectTo(w, r, h.chooseNextURL(f))
 		}
 		// The visit extends the session, so that the user has its whole idle time for
 		// the code.
 		if r.Method != http.MethodHead {
 			if err := h.Sessions.Touch(r.Context(), s); err != nil {
-				return endFailed(err)
+				return exitWithError(err)
 			}
 		}
 		return do(w, r, f, s, user)
@@ -35,42 +35,42 @@ func (h *Handler) inStepUp(do func(w http.ResponseWriter, r *http.Request, f flo
 // showStepUp answers GET /sign-in/step-up: the code page of a user who is signed in with less
 // than the request needs.
 func (h *Handler) showStepUp(w http.ResponseWriter, r *http.Request, f flow, s *idp.Session, user *idp.User) exit {
-	return endShown(h.codePage(w, r, f, user, http.StatusOK, askMore(f), h.sessionLimit(s)))
+	return exitWithPage(h.writeCodePage(w, r, f, user, http.StatusOK, newStepUpPage(f), h.newSessionLimit(s)))
 }
 
 // checkStepUp answers POST /sign-in/step-up: it checks the missing factor and starts a new
 // session that keeps the factors of the old one.
 func (h *Handler) checkStepUp(w http.ResponseWriter, r *http.Request, f flow, s *idp.Session, user *idp.User) exit {
 	if r.PostForm.Has(templates.FieldMore) {
-		return h.moreTime(w, r, f, user, askMore(f), h.sessionLimit(s))
+		return h.showMoreTime(w, r, f, user, newStepUpPage(f), h.newSessionLimit(s))
 	}
 	from := web.EventOf(r).Client
-	refused, ok := h.proveCode(w, r, f, user, askMore(f), h.sessionLimit(s), func(code string) error {
+	refused, ok := h.proveCode(w, r, f, user, newStepUpPage(f), h.newSessionLimit(s), func(code string) error {
 		return h.Accounts.CheckTOTP(r.Context(), user.ID, code, from)
 	})
 	if !ok {
 		return refused
 	}
-	next := writeRedirect(w, r, h.nextURL(f))
-	_, err := h.Sessions.StepUp(w, r, s, idp.FactorTOTP, proofEvent(r, audit.SteppedUp, user.ID, string(idp.FactorTOTP)))
+	next := writeRedirect(w, r, h.chooseNextURL(f))
+	_, err := h.Sessions.StepUp(w, r, s, idp.FactorTOTP, newProofEvent(r, audit.SteppedUp, user.ID, string(idp.FactorTOTP)))
 	switch {
 	case errors.Is(err, idp.ErrSessionEnded), errors.Is(err, idp.ErrNotFound):
-		return endDecided(audit.AccountChanged, user.ID, next) // package sso sees that the session has ended
+		return exitWithDecision(audit.AccountChanged, user.ID, next) // package sso sees that the session has ended
 	case err != nil:
-		return endFailed(err)
+		return exitWithError(err)
 	}
-	return endDecided(audit.SteppedUp, user.ID, next)
+	return exitWithDecision(audit.SteppedUp, user.ID, next)
 }
 
-// askMore returns the code page of a step-up.
-func askMore(f flow) templates.CodePage {
+// newStepUpPage returns the code page of a step-up.
+func newStepUpPage(f flow) templates.CodePage {
 	return templates.CodePage{Action: StepUpPath, Notice: templates.NoticeStepUp, NoticeArgs: []string{f.provider.Name}}
 }
 
-// sessionLackingCode returns the browser's session and its user if the session lacks only a code
+// findStepUpSession returns the browser's session and its user if the session lacks only a code
 // for the flow. Otherwise both are nil: this page has no question, and another page decides the
 // next step.
-func (h *Handler) sessionLackingCode(r *http.Request, f flow) (*idp.Session, *idp.User, error) {
+func (h *Handler) findStepUpSession(r *http.Request, f flow) (*idp.Session, *idp.User, error) {
 	if f.isForAccount() {
 		return nil, nil, nil
 	}
@@ -81,7 +81,7 @@ func (h *Handler) sessionLackingCode(r *http.Request, f flow) (*idp.Session, *id
 	if err != nil {
 		return nil, nil, err
 	}
-	if f.need.FindMissing(s, h.Accounts.Clock.Now()) != assurance.MissingSecondFactor {
+	if f.requirement.FindMissing(s, h.Accounts.Clock.Now()) != assurance.MissingSecondFactor {
 		return nil, nil, nil
 	}
 	user, err := h.loadUser(r.Context(), s.User)

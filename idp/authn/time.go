@@ -13,62 +13,62 @@ import (
 )
 
 // limit is the time until which a code is accepted, and the time at which the user is warned. It is
-// final if the user cannot get more time.
+// isFinal if the user cannot get more time.
 type limit struct {
-	warnAt, end time.Time
-	final       bool
+	warnAt, endsAt time.Time
+	isFinal       bool
 }
 
-// pendingLimit returns the limit of a sign-in that waits for its code.
-func (h *Handler) pendingLimit(s *idp.Session) limit {
+// newPendingLimit returns the limit of a sign-in that waits for its code.
+func (h *Handler) newPendingLimit(s *idp.Session) limit {
 	warnAt := s.ExpiresAt.Add(-min(warnBefore, h.Sessions.TimeForCode()/2))
-	return limit{warnAt, s.ExpiresAt, !s.ExpiresAt.Before(h.Sessions.PendingUntil(s))}
+	return limit{warnAt, s.ExpiresAt, !s.ExpiresAt.Before(h.Sessions.PendingEndsAt(s))}
 }
 
-// sessionLimit returns the limit of a step-up, which ends with the session.
-func (h *Handler) sessionLimit(s *idp.Session) limit {
+// newSessionLimit returns the limit of a step-up, which ends with the session.
+func (h *Handler) newSessionLimit(s *idp.Session) limit {
 	end := h.Sessions.EndsAt(s)
 	return limit{h.warnAt(s), end, !end.Before(s.ExpiresAt)}
 }
 
-// moreTime answers the button of the code page that asks for more time, once the time is
+// showMoreTime answers the button of the code page that asks for more time, once the time is
 // extended. Ticked boxes stay ticked. The typed part of the code is not shown again: codes
 // change every minute at most, so that it would probably be wrong by the time it is sent, and
 // it is a secret.
-func (h *Handler) moreTime(w http.ResponseWriter, r *http.Request, f flow, user *idp.User, page templates.CodePage, l limit) exit {
+func (h *Handler) showMoreTime(w http.ResponseWriter, r *http.Request, f flow, user *idp.User, page templates.CodePage, l limit) exit {
 	page.Notice, page.NoticeArgs = templates.NoticeMoreTime, nil
-	page.Remembered = page.Remember && r.PostForm.Get(templates.FieldRemember) == "yes"
+	page.IsRemembered = page.OffersRemember && r.PostForm.Get(templates.FieldRemember) == "yes"
 	web.EventOf(r).Note(slog.String("more_time", "given"))
-	return endShown(h.codePage(w, r, f, user, http.StatusOK, page, l))
+	return exitWithPage(h.writeCodePage(w, r, f, user, http.StatusOK, page, l))
 }
 
 func (h *Handler) extendPending(w http.ResponseWriter, r *http.Request, f flow, pending *idp.Session, user *idp.User) exit {
 	err := h.Sessions.ExtendPending(r.Context(), pending)
 	if errors.Is(err, idp.ErrNotFound) {
-		return h.nothingPending(w, r, f)
+		return h.answerStaleCode(w, r, f)
 	}
 	if err != nil {
-		return endFailed(err)
+		return exitWithError(err)
 	}
-	return h.moreTime(w, r, f, user, h.askCode(f), h.pendingLimit(pending))
+	return h.showMoreTime(w, r, f, user, h.newCodePage(f), h.newPendingLimit(pending))
 }
 
-// codePage returns a function that writes the code page. The page's stylesheet shows a warning
+// writeCodePage returns a function that writes the code page. The page's stylesheet shows a warning
 // before the time is over, even without a script. The page does not reload, because that would
 // discard the user's input.
-func (h *Handler) codePage(w http.ResponseWriter, r *http.Request, f flow, user *idp.User, status int, page templates.CodePage, l limit) func() error {
+func (h *Handler) writeCodePage(w http.ResponseWriter, r *http.Request, f flow, user *idp.User, status int, page templates.CodePage, l limit) func() error {
 	return func() error {
-		left := l.end.Sub(h.Sessions.Clock.Now())
-		warned := min(l.end.Sub(l.warnAt), left)
-		page.Base = f.pageBase(h.Pages, r)
-		page.Nonce, page.Languages.Form = web.AllowScript(w), languageForm(page.Languages, templates.FormCode)
+		left := l.endsAt.Sub(h.Sessions.Clock.Now())
+		warned := min(l.endsAt.Sub(l.warnAt), left)
+		page.Base = f.newPageBase(h.Pages, r)
+		page.Nonce, page.Languages.Form = web.AllowScript(w), chooseLanguageForm(page.Languages, templates.FormCode)
 		page.Request = string(f.request.Handle)
 		page.Email = user.PrimaryEmail()
 		page.Time = templates.CodeTime{
 			// Round so that the warning comes early rather than late, and the end
 			// late.
 			WarnIn: max(0, int((left - warned).Seconds())), EndIn: max(1, int(math.Ceil(left.Seconds()))),
-			Minutes: max(1, int(warned.Minutes())), Final: l.final, AgainURL: f.withRequest(SignInPath),
+			Minutes: max(1, int(warned.Minutes())), IsFinal: l.isFinal, RestartURL: f.addRequest(SignInPath),
 		}
 		return h.Pages.Render(w, status, page)
 	}

@@ -35,7 +35,7 @@ func timed(t *testing.T, page *idptest.Page, warnIn, endIn time.Duration) {
 func TestUserGetsMoreTimeForCode(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
-	ann := i.AddPerson("ann@example.gov")
+	ann := i.AddUser("ann@example.gov")
 	b := giveOnlyPassword(t, i, ann)
 	page := b.Get("/sign-in/code")
 	timed(t, page, 8*time.Minute, 10*time.Minute)
@@ -58,7 +58,7 @@ func TestUserGetsMoreTimeForCode(t *testing.T) {
 func TestMoreTimeIsBounded(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
-	ann := i.AddPerson("ann@example.gov")
+	ann := i.AddUser("ann@example.gov")
 	b := giveOnlyPassword(t, i, ann)
 	for range 10 {
 		i.Clock.Advance(10*time.Minute - time.Second)
@@ -81,7 +81,7 @@ func TestMoreTimeIsBounded(t *testing.T) {
 	late := giveOnlyPassword(t, i, ann)
 	i.Clock.Advance(10 * time.Minute)
 	checkPage(t, late.Post("/sign-in/code", moreTime), http.StatusUnprocessableEntity, "Password")
-	if s, err := i.Store.Sessions(t.Context(), idp.SessionQuery{User: ann.User.ID}); err != nil || len(s) != 2 {
+	if s, err := i.Store.Sessions(t.Context(), idp.SessionQuery{User: ann.Record.ID}); err != nil || len(s) != 2 {
 		t.Errorf("%d sign-ins are stored, %v", len(s), err)
 	}
 	checkPage(t, i.Browser().Post("/sign-in/code", moreTime), http.StatusUnprocessableEntity, "Password")
@@ -91,7 +91,7 @@ func TestMoreTimeIsBounded(t *testing.T) {
 func TestMoreTimeForStepUp(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
-	ann, a := i.AddPerson("ann@example.gov"), i.AddProvider("https://a.example")
+	ann, a := i.AddUser("ann@example.gov"), i.AddProvider("https://a.example")
 	b := i.Browser()
 	checkPage(t, b.GiveCode(b.GivePassword(b.Get("/sign-in"), ann), ann, "remember"), http.StatusOK, text("account.sign_out"))
 	b.Post("/account/sign-out", nil)

@@ -48,9 +48,9 @@ func (s *hookStore) once(hook *func() error) error {
 func (s *hookStore) StartSession(ctx context.Context, b idp.SessionStart, events ...idp.AuditEvent) error {
 	hook := &s.create
 	switch {
-	case b.Completes != "":
+	case b.PendingID != "":
 		hook = &s.complete
-	case b.Continues != "":
+	case b.PreviousID != "":
 		hook = &s.replace
 	}
 	if err := s.once(hook); err != nil {
@@ -72,7 +72,7 @@ type walker struct {
 type exitCase struct {
 	name string
 	// walk leads up to the exit and returns the request that takes it.
-	walk func(w *walker, ann *idptest.Person) func() *idptest.Page
+	walk func(w *walker, ann *idptest.User) func() *idptest.Page
 	want []audit.Decision
 	// noUser reports whether the records name no user.
 	noUser bool
@@ -103,7 +103,7 @@ func (w *walker) deactivate() {
 	}
 }
 
-func (w *walker) lock(p *idptest.Person) {
+func (w *walker) lock(p *idptest.User) {
 	w.t.Helper()
 	if _, err := w.Accounts.Lock(w.t.Context(), p.Email, "", "test"); err != nil {
 		w.t.Fatal(err)
@@ -112,22 +112,22 @@ func (w *walker) lock(p *idptest.Person) {
 
 // lockQuietly locks the account in the store, which ends no session: the moment
 // between the two steps of a lock.
-func (w *walker) lockQuietly(p *idptest.Person) {
+func (w *walker) lockQuietly(p *idptest.User) {
 	w.t.Helper()
-	err := w.Store.UpdateUser(w.t.Context(), p.User.ID, func(u *idp.User) error { u.LockedAt = w.Clock.Now(); return nil })
+	err := w.Store.UpdateUser(w.t.Context(), p.Record.ID, func(u *idp.User) error { u.LockedAt = w.Clock.Now(); return nil })
 	if err != nil {
 		w.t.Fatal(err)
 	}
 }
 
 // leaveAtCode returns a browser at the code page.
-func (w *walker) leaveAtCode(p *idptest.Person) *idptest.Browser {
+func (w *walker) leaveAtCode(p *idptest.User) *idptest.Browser {
 	w.t.Helper()
 	return giveOnlyPassword(w.t, w.IdP, p)
 }
 
 // stepping returns a browser at the step-up page, and the page's form.
-func (w *walker) stepping(p *idptest.Person) (*idptest.Browser, idptest.Form) {
+func (w *walker) stepping(p *idptest.User) (*idptest.Browser, idptest.Form) {
 	w.t.Helper()
 	a := w.provider()
 	b := rememberBrowser(w.t, w.IdP, p)
@@ -163,8 +163,8 @@ func exits() []exitCase {
 	type page = func() *idptest.Page
 	nothing := []audit.Decision(nil)
 	one := func(d ...audit.Decision) []audit.Decision { return d }
-	get := func(path string) func(*walker, *idptest.Person) func() *idptest.Page {
-		return func(w *walker, _ *idptest.Person) func() *idptest.Page {
+	get := func(path string) func(*walker, *idptest.User) func() *idptest.Page {
+		return func(w *walker, _ *idptest.User) func() *idptest.Page {
 			b := w.Browser()
 			return func() *idptest.Page { return b.Get(path) }
 		}
@@ -179,11 +179,11 @@ func exits() []exitCase {
 		{"a request that no one has begun", get("/sign-in?request=none"), one(audit.RequestRefused), true, "request_stale"},
 		{"code page of no request", get("/sign-in/code?request=none"), one(audit.RequestRefused), true, "request_stale"},
 		{"step-up page of no request", get("/sign-in/step-up?request=none"), one(audit.RequestRefused), true, "request_stale"},
-		{"another browser's request", func(w *walker, _ *idptest.Person) page {
+		{"another browser's request", func(w *walker, _ *idptest.User) page {
 			h, other := w.handle(w.Browser(), w.provider()), w.Browser()
 			return func() *idptest.Page { return other.Get("/sign-in?request=" + h) }
 		}, one(audit.RequestRefused), true, "other_browser"},
-		{"a service provider that was removed", func(w *walker, _ *idptest.Person) page {
+		{"a service provider that was removed", func(w *walker, _ *idptest.User) page {
 			b := w.Browser()
 			h := w.handle(b, w.provider())
 			if err := w.Registry.Remove(w.t.Context(), "https://a.example", "test"); err != nil {
@@ -191,13 +191,13 @@ func exits() []exitCase {
 			}
 			return func() *idptest.Page { return b.Get("/sign-in?request=" + h) }
 		}, one(audit.RequestRefused), true, "sp_unknown"},
-		{"a service provider that was deactivated", func(w *walker, ann *idptest.Person) page {
+		{"a service provider that was deactivated", func(w *walker, ann *idptest.User) page {
 			b := w.Browser()
 			h := w.handle(b, w.provider())
 			w.deactivate()
 			return w.post(b, "/sign-in", "email", ann.Email, "password", ann.Password, "request", h)
 		}, one(audit.RequestRefused), true, "sp_inactive"},
-		{"a request that has its answer", func(w *walker, ann *idptest.Person) page {
+		{"a request that has its answer", func(w *walker, ann *idptest.User) page {
 			b := w.Browser()
 			p := b.Get(w.provider().URL(&idptest.Request{}))
 			h := p.Form().Fields.Get("request")
@@ -205,225 +205,225 @@ func exits() []exitCase {
 			return func() *idptest.Page { return b.Get("/sign-in?request=" + h) }
 		}, one(audit.RequestRefused), true, "already_used"},
 
-		{"empty form", func(w *walker, _ *idptest.Person) page { return w.post(w.Browser(), "/sign-in") }, nothing, true, ""},
-		{"no password", func(w *walker, ann *idptest.Person) page { return w.post(w.Browser(), "/sign-in", "email", ann.Email) }, nothing, true, ""},
-		{"wrong password", func(w *walker, ann *idptest.Person) page {
+		{"empty form", func(w *walker, _ *idptest.User) page { return w.post(w.Browser(), "/sign-in") }, nothing, true, ""},
+		{"no password", func(w *walker, ann *idptest.User) page { return w.post(w.Browser(), "/sign-in", "email", ann.Email) }, nothing, true, ""},
+		{"wrong password", func(w *walker, ann *idptest.User) page {
 			return w.post(w.Browser(), "/sign-in", "email", ann.Email, "password", "wrong")
 		}, one(audit.PasswordWrong), false, ""},
-		{"wrong password for a service provider", func(w *walker, ann *idptest.Person) page {
+		{"wrong password for a service provider", func(w *walker, ann *idptest.User) page {
 			b := w.Browser()
 			return w.post(b, "/sign-in", "email", ann.Email, "password", "wrong", "request", w.handle(b, w.provider()))
 		}, one(audit.PasswordWrong), false, ""},
-		{"wrong password of a locked account", func(w *walker, ann *idptest.Person) page {
+		{"wrong password of a locked account", func(w *walker, ann *idptest.User) page {
 			w.lock(ann)
 			return w.post(w.Browser(), "/sign-in", "email", ann.Email, "password", "wrong")
 		}, one(audit.PasswordWrong), false, ""},
-		{"invented email address", func(w *walker, _ *idptest.Person) page {
+		{"invented email address", func(w *walker, _ *idptest.User) page {
 			return w.post(w.Browser(), "/sign-in", "email", "no@example.gov", "password", "wrong")
 		}, one(audit.PasswordUnknown), true, ""},
-		{"too many passwords", func(w *walker, ann *idptest.Person) page {
+		{"too many passwords", func(w *walker, ann *idptest.User) page {
 			b := w.Browser()
 			for range account.DefaultLimits().AccountNetwork.Max {
 				w.post(b, "/sign-in", "email", ann.Email, "password", "wrong")()
 			}
 			return w.post(b, "/sign-in", "email", ann.Email, "password", ann.Password)
 		}, one(audit.PasswordThrottled), true, ""},
-		{"too many passwords at once", func(w *walker, ann *idptest.Person) page {
+		{"too many passwords at once", func(w *walker, ann *idptest.User) page {
 			crowd(w.t, w.IdP, ann.Email)
 			return w.post(w.Browser(), "/sign-in", "email", ann.Email, "password", ann.Password)
 		}, one(audit.PasswordBusy), true, ""},
-		{"right password of a locked account", func(w *walker, ann *idptest.Person) page {
+		{"right password of a locked account", func(w *walker, ann *idptest.User) page {
 			w.lock(ann)
 			return w.post(w.Browser(), "/sign-in", "email", ann.Email, "password", ann.Password)
 		}, one(audit.AccountLocked), false, ""},
-		{"right password", func(w *walker, ann *idptest.Person) page {
+		{"right password", func(w *walker, ann *idptest.User) page {
 			return w.post(w.Browser(), "/sign-in", "email", ann.Email, "password", ann.Password)
 		}, one(audit.PasswordRight), false, ""},
-		{"right password for a service provider", func(w *walker, ann *idptest.Person) page {
+		{"right password for a service provider", func(w *walker, ann *idptest.User) page {
 			b := w.Browser()
 			return w.post(b, "/sign-in", "email", ann.Email, "password", ann.Password, "request", w.handle(b, w.provider()))
 		}, one(audit.PasswordRight), false, ""},
-		{"right password in a remembered browser", func(w *walker, ann *idptest.Person) page {
+		{"right password in a remembered browser", func(w *walker, ann *idptest.User) page {
 			b := rememberBrowser(w.t, w.IdP, ann)
 			b.Post("/account/sign-out", nil)
 			return w.post(b, "/sign-in", "email", ann.Email, "password", ann.Password)
 		}, one(audit.PasswordRight, audit.SignedIn), false, ""},
-		{"right password without a factor", func(w *walker, ann *idptest.Person) page {
+		{"right password without a factor", func(w *walker, ann *idptest.User) page {
 			if _, err := w.Accounts.ResetMFA(w.t.Context(), ann.Email, "test"); err != nil {
 				w.t.Fatal(err)
 			}
 			return w.post(w.Browser(), "/sign-in", "email", ann.Email, "password", ann.Password)
 		}, one(audit.FactorMissing), false, ""},
-		{"right password without the proofing asked for", func(w *walker, ann *idptest.Person) page {
+		{"right password without the proofing asked for", func(w *walker, ann *idptest.User) page {
 			a := w.provider(func(p *idp.ServiceProvider) { p.IAL = idp.IALVerified })
 			b := w.Browser()
 			h := b.Get(a.URL(&idptest.Request{ClassRefs: []string{"http://idmanagement.gov/ns/assurance/ial/2"}})).Form().Fields.Get("request")
 			return w.post(b, "/sign-in", "email", ann.Email, "password", ann.Password, "request", h)
 		}, one(audit.NotVerified), false, ""},
-		{"deleted as the password was right", func(w *walker, ann *idptest.Person) page {
-			w.hooks.create = func() error { return w.Store.DeleteUser(w.t.Context(), ann.User.ID) }
+		{"deleted as the password was right", func(w *walker, ann *idptest.User) page {
+			w.hooks.create = func() error { return w.Store.DeleteUser(w.t.Context(), ann.Record.ID) }
 			return w.post(w.Browser(), "/sign-in", "email", ann.Email, "password", ann.Password)
 		}, one(audit.AccountChanged), false, ""},
-		{"locked as the password was right", func(w *walker, ann *idptest.Person) page {
+		{"locked as the password was right", func(w *walker, ann *idptest.User) page {
 			w.hooks.create = func() error { w.lockQuietly(ann); return nil }
 			return w.post(w.Browser(), "/sign-in", "email", ann.Email, "password", ann.Password)
 		}, one(audit.PasswordRight, audit.AccountLocked), false, ""},
-		{"new password as the old one was right", func(w *walker, ann *idptest.Person) page {
+		{"new password as the old one was right", func(w *walker, ann *idptest.User) page {
 			w.hooks.create = func() error {
-				return w.Store.UpdateUser(w.t.Context(), ann.User.ID, func(u *idp.User) error { u.PasswordChangedAt = w.Clock.Now().Add(1); return nil })
+				return w.Store.UpdateUser(w.t.Context(), ann.Record.ID, func(u *idp.User) error { u.PasswordChangedAt = w.Clock.Now().Add(1); return nil })
 			}
 			return w.post(w.Browser(), "/sign-in", "email", ann.Email, "password", ann.Password)
 		}, one(audit.PasswordRight, audit.AccountChanged), false, ""},
-		{"sign-in that cannot be stored", func(w *walker, ann *idptest.Person) page {
+		{"sign-in that cannot be stored", func(w *walker, ann *idptest.User) page {
 			w.hooks.create = func() error { return errDisk }
 			return w.post(w.Browser(), "/sign-in", "email", ann.Email, "password", ann.Password)
 		}, one(audit.Failed), false, "internal"},
 
-		{"code page", func(w *walker, ann *idptest.Person) page {
+		{"code page", func(w *walker, ann *idptest.User) page {
 			b := w.leaveAtCode(ann)
 			return func() *idptest.Page { return b.Get("/sign-in/code") }
 		}, nothing, false, ""},
-		{"code without a sign-in", func(w *walker, _ *idptest.Person) page { return w.post(w.Browser(), "/sign-in/code", "code", "000000") }, nothing, true, ""},
-		{"more time", func(w *walker, ann *idptest.Person) page {
+		{"code without a sign-in", func(w *walker, _ *idptest.User) page { return w.post(w.Browser(), "/sign-in/code", "code", "000000") }, nothing, true, ""},
+		{"more time", func(w *walker, ann *idptest.User) page {
 			return w.post(w.leaveAtCode(ann), "/sign-in/code", "more", "1")
 		}, nothing, false, ""},
-		{"what cannot be a code", func(w *walker, ann *idptest.Person) page {
+		{"what cannot be a code", func(w *walker, ann *idptest.User) page {
 			return w.post(w.leaveAtCode(ann), "/sign-in/code", "code", "12")
 		}, nothing, false, ""},
-		{"wrong code", func(w *walker, ann *idptest.Person) page {
+		{"wrong code", func(w *walker, ann *idptest.User) page {
 			return w.post(w.leaveAtCode(ann), "/sign-in/code", "code", "000000")
 		}, one(audit.CodeWrong), false, ""},
-		{"code used before", func(w *walker, ann *idptest.Person) page {
+		{"code used before", func(w *walker, ann *idptest.User) page {
 			code := ann.Code()
 			w.post(w.leaveAtCode(ann), "/sign-in/code", "code", code)()
 			return w.post(w.leaveAtCode(ann), "/sign-in/code", "code", code)
 		}, one(audit.CodeReplayed), false, ""},
-		{"too many codes", func(w *walker, ann *idptest.Person) page {
+		{"too many codes", func(w *walker, ann *idptest.User) page {
 			b := w.leaveAtCode(ann)
 			for range account.DefaultLimits().Code.Max {
 				w.post(b, "/sign-in/code", "code", "000000")()
 			}
 			return w.post(b, "/sign-in/code", "code", ann.Code())
 		}, one(audit.CodeThrottled), false, ""},
-		{"code of an account locked at this moment", func(w *walker, ann *idptest.Person) page {
+		{"code of an account locked at this moment", func(w *walker, ann *idptest.User) page {
 			b := w.leaveAtCode(ann)
 			w.lockQuietly(ann)
 			return w.post(b, "/sign-in/code", "code", ann.Code())
 		}, one(audit.AccountLocked), false, ""},
-		{"code of a user whose factor went", func(w *walker, ann *idptest.Person) page {
+		{"code of a user whose factor went", func(w *walker, ann *idptest.User) page {
 			b := w.leaveAtCode(ann)
-			err := w.Store.UpdateUser(w.t.Context(), ann.User.ID, func(u *idp.User) error { u.TOTPs = nil; return nil })
+			err := w.Store.UpdateUser(w.t.Context(), ann.Record.ID, func(u *idp.User) error { u.TOTPs = nil; return nil })
 			if err != nil {
 				w.t.Fatal(err)
 			}
 			return w.post(b, "/sign-in/code", "code", "000000")
 		}, one(audit.FactorMissing), false, ""},
-		{"right code", func(w *walker, ann *idptest.Person) page {
+		{"right code", func(w *walker, ann *idptest.User) page {
 			return w.post(w.leaveAtCode(ann), "/sign-in/code", "code", ann.Code())
 		}, one(audit.SignedIn), false, ""},
-		{"right code, and remembered", func(w *walker, ann *idptest.Person) page {
+		{"right code, and remembered", func(w *walker, ann *idptest.User) page {
 			return w.post(w.leaveAtCode(ann), "/sign-in/code", "code", ann.Code(), "remember", "yes")
 		}, one(audit.SignedIn), false, ""},
-		{"right code of a user who is signed in", func(w *walker, ann *idptest.Person) page {
+		{"right code of a user who is signed in", func(w *walker, ann *idptest.User) page {
 			b, _ := signIn(w.t, w.IdP, ann)
 			b.GivePassword(b.Get("/sign-in?again=1"), ann)
 			return w.post(b, "/sign-in/code", "code", ann.Code())
 		}, one(audit.SteppedUp), false, ""},
-		{"right code as the account changes", func(w *walker, ann *idptest.Person) page {
+		{"right code as the account changes", func(w *walker, ann *idptest.User) page {
 			b := w.leaveAtCode(ann)
 			w.hooks.complete = func() error {
-				_, err := w.Store.EndSessions(w.t.Context(), idp.SessionEnd{User: ann.User.ID})
+				_, err := w.Store.EndSessions(w.t.Context(), idp.SessionEnd{User: ann.Record.ID})
 				return err
 			}
 			return w.post(b, "/sign-in/code", "code", ann.Code())
 		}, one(audit.AccountChanged), false, ""},
-		{"session that cannot be stored", func(w *walker, ann *idptest.Person) page {
+		{"session that cannot be stored", func(w *walker, ann *idptest.User) page {
 			b := w.leaveAtCode(ann)
 			w.hooks.complete = func() error { return errDisk }
 			return w.post(b, "/sign-in/code", "code", ann.Code())
 		}, one(audit.Failed), false, "internal"},
 
-		{"step-up page", func(w *walker, ann *idptest.Person) page {
+		{"step-up page", func(w *walker, ann *idptest.User) page {
 			b, form := w.stepping(ann)
 			return func() *idptest.Page { return b.Get("/sign-in/step-up?request=" + form.Fields.Get("request")) }
 		}, nothing, false, ""},
-		{"step-up, wrong code", func(w *walker, ann *idptest.Person) page {
+		{"step-up, wrong code", func(w *walker, ann *idptest.User) page {
 			b, form := w.stepping(ann)
 			return w.send(b, form, "000000")
 		}, one(audit.CodeWrong), false, ""},
-		{"step-up, too many codes", func(w *walker, ann *idptest.Person) page {
+		{"step-up, too many codes", func(w *walker, ann *idptest.User) page {
 			b, form := w.stepping(ann)
 			for range account.DefaultLimits().Code.Max {
 				w.send(b, form, "000000")()
 			}
 			return w.send(b, form, "000000")
 		}, one(audit.CodeThrottled), false, ""},
-		{"step-up, right code", func(w *walker, ann *idptest.Person) page {
+		{"step-up, right code", func(w *walker, ann *idptest.User) page {
 			b, form := w.stepping(ann)
 			return w.send(b, form, ann.Code())
 		}, one(audit.SteppedUp, audit.AssertionIssued), false, ""},
-		{"step-up, locked at this moment", func(w *walker, ann *idptest.Person) page {
+		{"step-up, locked at this moment", func(w *walker, ann *idptest.User) page {
 			b, form := w.stepping(ann)
 			w.hooks.replace = func() error { return idp.ErrSessionEnded }
 			return w.send(b, form, ann.Code())
 		}, one(audit.AccountChanged), false, ""},
-		{"step-up that cannot be stored", func(w *walker, ann *idptest.Person) page {
+		{"step-up that cannot be stored", func(w *walker, ann *idptest.User) page {
 			b, form := w.stepping(ann)
 			w.hooks.replace = func() error { return errDisk }
 			return w.send(b, form, ann.Code())
 		}, one(audit.Failed), false, "internal"},
 
-		{"account page", func(w *walker, ann *idptest.Person) page {
+		{"account page", func(w *walker, ann *idptest.User) page {
 			b, _ := signIn(w.t, w.IdP, ann)
 			return func() *idptest.Page { return b.Get("/account") }
 		}, nothing, false, ""},
-		{"account page of a locked account", func(w *walker, ann *idptest.Person) page {
+		{"account page of a locked account", func(w *walker, ann *idptest.User) page {
 			b, _ := signIn(w.t, w.IdP, ann)
 			w.lockQuietly(ann)
 			return func() *idptest.Page { return b.Get("/account") }
 		}, one(audit.AccountLocked), false, ""},
-		{"session that lapsed", func(w *walker, ann *idptest.Person) page {
+		{"session that lapsed", func(w *walker, ann *idptest.User) page {
 			b, _ := signIn(w.t, w.IdP, ann)
 			w.Clock.Advance(time.Hour)
 			return func() *idptest.Page { return b.Get("/account") }
 		}, nothing, false, ""},
-		{"stay", func(w *walker, ann *idptest.Person) page {
+		{"stay", func(w *walker, ann *idptest.User) page {
 			b, _ := signIn(w.t, w.IdP, ann)
 			return w.post(b, "/account/stay")
 		}, nothing, false, ""},
-		{"sign out", func(w *walker, ann *idptest.Person) page {
+		{"sign out", func(w *walker, ann *idptest.User) page {
 			b, _ := signIn(w.t, w.IdP, ann)
 			return w.post(b, "/account/sign-out")
 		}, one(audit.SignedOut), false, ""},
-		{"sign out without a session", func(w *walker, _ *idptest.Person) page { return w.post(w.Browser(), "/account/sign-out") }, nothing, true, ""},
-		{"end one session", func(w *walker, ann *idptest.Person) page {
+		{"sign out without a session", func(w *walker, _ *idptest.User) page { return w.post(w.Browser(), "/account/sign-out") }, nothing, true, ""},
+		{"end one session", func(w *walker, ann *idptest.User) page {
 			_, other := signIn(w.t, w.IdP, ann)
 			b, _ := signIn(w.t, w.IdP, ann)
-			return w.post(b, "/account/sessions/end", "session", other.ID.Short())
+			return w.post(b, "/account/sessions/end", "session", other.ID.ShortID())
 		}, one(audit.SessionsEnded), false, ""},
-		{"end no session", func(w *walker, ann *idptest.Person) page {
+		{"end no session", func(w *walker, ann *idptest.User) page {
 			b, _ := signIn(w.t, w.IdP, ann)
 			return w.post(b, "/account/sessions/end", "session", "0123456789abcdef")
 		}, nothing, false, ""},
-		{"end a session that is not named", func(w *walker, ann *idptest.Person) page {
+		{"end a session that is not named", func(w *walker, ann *idptest.User) page {
 			b, _ := signIn(w.t, w.IdP, ann)
 			return w.post(b, "/account/sessions/end")
 		}, one(audit.FormRefused), false, ""},
-		{"end other sessions", func(w *walker, ann *idptest.Person) page {
+		{"end other sessions", func(w *walker, ann *idptest.User) page {
 			signIn(w.t, w.IdP, ann)
 			signIn(w.t, w.IdP, ann)
 			b, _ := signIn(w.t, w.IdP, ann)
 			return w.post(b, "/account/sessions/end-others")
 		}, one(audit.SessionsEnded, audit.SessionsEnded), false, ""},
-		{"forget a device", func(w *walker, ann *idptest.Person) page {
+		{"forget a device", func(w *walker, ann *idptest.User) page {
 			b := rememberBrowser(w.t, w.IdP, ann)
 			return w.post(b, "/account/devices/forget", "device", devices(b.Get("/account"))[0])
 		}, one(audit.DevicesForgotten), false, ""},
-		{"forget no device", func(w *walker, ann *idptest.Person) page {
+		{"forget no device", func(w *walker, ann *idptest.User) page {
 			b, _ := signIn(w.t, w.IdP, ann)
 			return w.post(b, "/account/devices/forget-all")
 		}, nothing, false, ""},
-		{"forget a device that is not named", func(w *walker, ann *idptest.Person) page {
+		{"forget a device that is not named", func(w *walker, ann *idptest.User) page {
 			b, _ := signIn(w.t, w.IdP, ann)
 			return w.post(b, "/account/devices/forget")
 		}, one(audit.FormRefused), false, ""},
@@ -439,8 +439,8 @@ func TestEveryExitIsRecorded(t *testing.T) {
 	for _, tt := range exits() {
 		hooks := &hookStore{}
 		w := &walker{t: t, hooks: hooks}
-		w.IdP = idptest.New(t, idptest.Options{Log: slog.DiscardHandler, Between: func(s idp.OwnedStore) idp.OwnedStore { hooks.OwnedStore = s; return hooks }})
-		ann := w.AddPerson("ann@example.gov")
+		w.IdP = idptest.New(t, idptest.Options{Log: slog.DiscardHandler, WrapStore: func(s idp.OwnedStore) idp.OwnedStore { hooks.OwnedStore = s; return hooks }})
+		ann := w.AddUser("ann@example.gov")
 		leave := tt.walk(w, ann)
 		_, last := recordsAfter(t, w.IdP, 0)
 		page := leave()
@@ -455,7 +455,7 @@ func TestEveryExitIsRecorded(t *testing.T) {
 			if err := d.CheckRecord(rec); err != nil {
 				t.Errorf("%s: %v", tt.name, err)
 			}
-			if want := map[bool]idp.UserID{false: ann.User.ID}[tt.noUser]; rec.User != want {
+			if want := map[bool]idp.UserID{false: ann.Record.ID}[tt.noUser]; rec.User != want {
 				t.Errorf("%s: the record of %s names user %q, want %q", tt.name, d, rec.User, want)
 			}
 			if d.Rule().Writer == audit.WriterPage && !strings.Contains(page.Text(), rec.ErrorID) {

@@ -200,11 +200,11 @@ func (s *Service) Attention(ctx context.Context, now time.Time) ([]rotation.Atte
 	}
 	var all []rotation.Attention
 	if last := findLastFailure(list); last != nil {
-		all = append(all, rotation.Attention{Code: rotation.BackupFailed, Args: rotation.Args{Date: last.At, Value: last.Error}}.Suggest())
+		all = append(all, rotation.Attention{Code: rotation.BackupFailed, Args: rotation.Args{At: last.At, Value: last.Error}}.Suggest())
 	}
 	newest := (&attempts{List: list}).findLastSuccess()
 	if newest != nil && now.Sub(newest.At) > maxAge*s.Policy.Every {
-		all = append(all, rotation.Attention{Code: rotation.BackupOld, Args: rotation.Args{Date: newest.At}}.Suggest())
+		all = append(all, rotation.Attention{Code: rotation.BackupOld, Args: rotation.Args{At: newest.At}}.Suggest())
 	}
 	return all, nil
 }

@@ -166,7 +166,7 @@ func (l *load) signUp(ctx context.Context, id string, deleted bool) error {
 	}
 	_, err = l.Store.RecordIssuance(ctx, &idp.Issuance{
 		Request: &idp.LoginRequest{Handle: idp.RequestHandle("h-" + id), SP: "https://sp.example", MessageID: "m-" + id, ExpiresAt: start.Add(time.Hour)},
-		Session: session.ID, User: user, Scope: "agency:A", Proposed: idp.NameID("name-" + id), SessionIndex: "i", At: start,
+		Session: session.ID, User: user, Scope: "agency:A", ProposedNameID: idp.NameID("name-" + id), SessionIndex: "i", At: start,
 		Event: effect(idp.AuditSignIn, "name "+id+" name-"+id),
 	})
 	if err == nil && deleted {

@@ -194,5 +194,5 @@ func isMember(name string) bool {
 		return true
 	}
 	m := keyPattern.FindStringSubmatch(name)
-	return m != nil && idp.Year(m[1]).Valid()
+	return m != nil && idp.Year(m[1]).IsValid()
 }

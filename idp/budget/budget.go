@@ -31,21 +31,21 @@ const maxBudgets = 10_000
 // concurrent use and must not be copied.
 type Ledger[K Key] struct {
 	mu   sync.Mutex
-	left map[K]*rest
+	balances map[K]*balance
 }
 
-// rest is the number of units left in a budget at a time.
-type rest struct {
+// balance is the number of units left in a budget at a time.
+type balance struct {
 	units float64
-	at    time.Time
+	updatedAt    time.Time
 }
 
 // addRefill adds the units refilled since the last use.
-func (b *rest) addRefill(a Allowance, now time.Time) {
-	if d := now.Sub(b.at); d > 0 {
+func (b *balance) addRefill(a Allowance, now time.Time) {
+	if d := now.Sub(b.updatedAt); d > 0 {
 		b.units = min(a.Burst, b.units+a.Minute*d.Minutes())
 	}
-	b.at = now
+	b.updatedAt = now
 }
 
 // Take spends units from the budget of each key and reports true. If one of them has too few, it
@@ -53,14 +53,14 @@ func (b *rest) addRefill(a Allowance, now time.Time) {
 func (l *Ledger[K]) Take(now time.Time, units float64, keys ...K) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.makeRoom(now, len(keys))
+	l.limitBalances(now, len(keys))
 	for _, k := range keys {
-		if l.budgetOf(k, now).units < units {
+		if l.loadBalance(k, now).units < units {
 			return false
 		}
 	}
 	for _, k := range keys {
-		l.left[k].units -= units
+		l.balances[k].units -= units
 	}
 	return true
 }
@@ -70,45 +70,45 @@ func (l *Ledger[K]) GiveBack(now time.Time, units float64, keys ...K) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, k := range keys {
-		if b := l.left[k]; b != nil { // otherwise it is full
+		if b := l.balances[k]; b != nil { // otherwise it is full
 			b.units = min(k.Allowance().Burst, b.units+units)
 		}
 	}
 }
 
-// budgetOf returns the key's budget as it is now.
-func (l *Ledger[K]) budgetOf(k K, now time.Time) *rest {
+// loadBalance returns the key's budget as it is now.
+func (l *Ledger[K]) loadBalance(k K, now time.Time) *balance {
 	a := k.Allowance()
-	b := l.left[k]
+	b := l.balances[k]
 	if b == nil {
-		b = &rest{units: a.Burst, at: now}
-		l.left[k] = b
+		b = &balance{units: a.Burst, updatedAt: now}
+		l.balances[k] = b
 	}
 	b.addRefill(a, now)
 	return b
 }
 
-// makeRoom bounds the number of budgets. It first removes full ones, which hold no information, and
+// limitBalances bounds the number of budgets. It first removes full ones, which hold no information, and
 // then all that are not shared.
-func (l *Ledger[K]) makeRoom(now time.Time, more int) {
-	if l.left == nil {
-		l.left = make(map[K]*rest)
+func (l *Ledger[K]) limitBalances(now time.Time, more int) {
+	if l.balances == nil {
+		l.balances = make(map[K]*balance)
 	}
-	if len(l.left)+more <= maxBudgets {
+	if len(l.balances)+more <= maxBudgets {
 		return
 	}
-	for k, b := range l.left {
+	for k, b := range l.balances {
 		a := k.Allowance()
 		if b.addRefill(a, now); b.units >= a.Burst {
-			delete(l.left, k)
+			delete(l.balances, k)
 		}
 	}
-	if len(l.left)+more <= maxBudgets {
+	if len(l.balances)+more <= maxBudgets {
 		return
 	}
-	for k := range l.left {
+	for k := range l.balances {
 		if !k.IsShared() {
-			delete(l.left, k)
+			delete(l.balances, k)
 		}
 	}
 }

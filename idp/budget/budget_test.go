@@ -72,8 +72,8 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 	for n := range 3 * maxBudgets {
 		l.Take(start, 1, key(strconv.Itoa(n)), "all-3")
-		if len(l.left) > maxBudgets {
-			t.Fatalf("%d budgets in memory", len(l.left))
+		if len(l.balances) > maxBudgets {
+			t.Fatalf("%d budgets in memory", len(l.balances))
 		}
 	}
 	if l.Take(start, 1, "all-1") || l.Take(start, 1, "all-2") || l.Take(start, 1, "all-3") {
@@ -81,9 +81,9 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 	// What is full again takes no room.
 	now := start.Add(time.Hour)
-	l.makeRoom(now, maxBudgets)
-	if len(l.left) > 0 {
-		t.Errorf("%d budgets are kept although they are full", len(l.left))
+	l.limitBalances(now, maxBudgets)
+	if len(l.balances) > 0 {
+		t.Errorf("%d budgets are kept although they are full", len(l.balances))
 	}
 }
 

@@ -13,11 +13,11 @@ func (h *Handler) showAttributes(w http.ResponseWriter, r *http.Request) error {
 	page := templates.AttributesPage{
 		Base:      h.Pages.Base(r, ""),
 		Example:   assurance.RequestAttributes("email", "first_name", "last_name"),
-		ClassRefs: assurance.ClassRefs(),
+		ClassRefs: assurance.ListClassRefs(),
 	}
 	for _, row := range assurance.Table() {
 		page.Rows = append(page.Rows, templates.AttributeRow{
-			Name: row.Name, Format: row.Format(), Level: string(row.Level), Always: row.Always, NotYet: !row.Sent(),
+			Name: row.Name, Format: row.Format(), Level: string(row.Level), IsAlwaysReleased: row.IsAlwaysSent, IsUnsupported: !row.HasValue(),
 		})
 	}
 	return h.Pages.Render(w, http.StatusOK, page)

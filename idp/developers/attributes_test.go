@@ -26,7 +26,7 @@ func TestAttributePageMatchesTable(t *testing.T) {
 			t.Fatalf("no %s with %q, or in another order", row.Name, row.Text())
 		}
 		said, _, _ := strings.Cut(rest, "\n")
-		for _, want := range []string{row.Format(), row.When()} {
+		for _, want := range []string{row.Format(), row.DescribeRelease()} {
 			if !strings.Contains(said, want) {
 				t.Errorf("%s: no %q in %q", row.Name, want, said)
 			}
@@ -50,7 +50,7 @@ func TestContextPageListsEveryValue(t *testing.T) {
 	if !found {
 		t.Fatal("no list")
 	}
-	for _, ref := range assurance.ClassRefs() {
+	for _, ref := range assurance.ListClassRefs() {
 		want := "<code>" + html.EscapeString(ref) + "</code>"
 		if !strings.Contains(list, want) {
 			t.Errorf("the list has no %s", ref)

@@ -44,13 +44,13 @@ func (h *Handler) showPreview(w http.ResponseWriter, r *http.Request) error {
 	if q := r.URL.Query(); q.Has("link") {
 		return h.enterPreview(w, r, q.Get("link"))
 	}
-	inside, err := h.Access.ListEntered(r)
+	inside, err := h.Access.ListPreviews(r)
 	if err != nil {
 		return err
 	}
 	page := templates.PreviewPage{Base: h.Pages.Base(r, ""), Action: yearaccess.Path}
 	for i := range inside {
-		p, err := h.previewPage(r, &inside[i])
+		p, err := h.newPreview(r, &inside[i])
 		if errors.Is(err, idp.ErrNotFound) {
 			continue // the SP was removed, so no user can sign in to it
 		}
@@ -60,7 +60,7 @@ func (h *Handler) showPreview(w http.ResponseWriter, r *http.Request) error {
 		p.ID = inside[i].Cookie
 		page.Previews = append(page.Previews, p)
 	}
-	return h.render(w, page)
+	return h.renderPreviews(w, page)
 }
 
 // enterPreview opens a link. If the year was published in the meantime, the page says so. A closed
@@ -70,7 +70,7 @@ func (h *Handler) enterPreview(w http.ResponseWriter, r *http.Request, token str
 	var p templates.Preview
 	if err == nil {
 		web.EventOf(r).Note(slog.String("preview", found.ID))
-		p, err = h.previewPage(r, found)
+		p, err = h.newPreview(r, found)
 	}
 	if errors.Is(err, idp.ErrNotFound) {
 		return web.ErrNotFound
@@ -78,8 +78,8 @@ func (h *Handler) enterPreview(w http.ResponseWriter, r *http.Request, token str
 	if err != nil {
 		return err
 	}
-	if found.Published {
-		return h.render(w, templates.PreviewPage{Base: h.Pages.Base(r, ""), Previews: []templates.Preview{p}})
+	if found.IsPublished {
+		return h.renderPreviews(w, templates.PreviewPage{Base: h.Pages.Base(r, ""), Previews: []templates.Preview{p}})
 	}
 	if err := h.Access.Enter(w, r, found); err != nil {
 		return err
@@ -88,17 +88,17 @@ func (h *Handler) enterPreview(w http.ResponseWriter, r *http.Request, token str
 	return nil
 }
 
-// previewPage returns the page's values for a preview.
-func (h *Handler) previewPage(r *http.Request, in *yearaccess.Preview) (templates.Preview, error) {
+// newPreview returns the page's values for a preview.
+func (h *Handler) newPreview(r *http.Request, in *yearaccess.Preview) (templates.Preview, error) {
 	provider, err := h.Registry.Lookup(r.Context(), in.SP)
 	if err != nil {
 		return templates.Preview{}, err
 	}
 	p := templates.Preview{
-		Year: in.Year, SPName: provider.Name, SPLogo: provider.LogoPath(), EndAt: in.ExpiresAt, Published: in.Published,
+		Year: in.Year, SPName: provider.Name, SPLogo: provider.LogoPath(), EndAt: in.ExpiresAt, IsPublished: in.IsPublished,
 		MetadataURL: h.IdP.MetadataURL(in.Year), CertificateURL: h.IdP.CertificateURL(in.Year), AuthURL: h.IdP.AuthnURL(in.Year),
 	}
-	if !in.Published {
+	if !in.IsPublished {
 		query := "?preview=" + url.QueryEscape(in.Token)
 		p.MetadataURL += query
 		p.CertificateURL += query
@@ -117,7 +117,7 @@ func (h *Handler) leavePreview(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-func (h *Handler) render(w http.ResponseWriter, page templates.PreviewPage) error {
+func (h *Handler) renderPreviews(w http.ResponseWriter, page templates.PreviewPage) error {
 	page.Nonce = web.AllowScript(w)
 	return h.Pages.Render(w, http.StatusOK, page)
 }

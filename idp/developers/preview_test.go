@@ -210,7 +210,7 @@ func TestPreviewTokenOpensDocuments(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, wall, err := w.Links.Create(t.Context(), sharelink.Link{Kind: sharelink.Wall}, "test")
+	_, wall, err := w.Links.Create(t.Context(), sharelink.Link{Kind: sharelink.Wallboard}, "test")
 	if err != nil {
 		t.Fatal(err)
 	}

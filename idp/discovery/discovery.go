@@ -33,20 +33,20 @@ const (
 	pemType      = "application/x-pem-file"
 	cacheControl = "public, max-age=3600"
 	noStore      = "no-store" // for a preview, whose URL is an expiring secret
-	// afterRevocation is for metadata within revocationTime of a revocation. A cache must
+	// revocationControl is for metadata within revocationTime of a revocation. A cache must
 	// not keep the revoked certificate trusted, nor send SPs to the revoked year.
-	afterRevocation = "public, max-age=60"
+	revocationControl = "public, max-age=60"
 )
 
-// revocationTime is the time after a revocation during which our metadata is cached only
+// revocationPeriod is the time after a revocation during which our metadata is cached only
 // briefly.
-const revocationTime = 24 * time.Hour
+const revocationPeriod = 24 * time.Hour
 
-// metadataControl returns the Cache-Control header of metadata documents.
-func metadataControl(years *keyring.Ring, now time.Time) string {
+// chooseCacheControl returns the Cache-Control header of metadata documents.
+func chooseCacheControl(years *keyring.Ring, now time.Time) string {
 	for _, e := range years.All(now) {
-		if e.State == rotation.Revoked && now.Before(years.EndedAt(e.Year()).Add(revocationTime)) {
-			return afterRevocation
+		if e.State == rotation.Revoked && now.Before(years.EndedAt(e.Year()).Add(revocationPeriod)) {
+			return revocationControl
 		}
 	}
 	return cacheControl
@@ -68,16 +68,16 @@ type Handler struct {
 	// Fetches records each load of a live year's metadata, or is nil.
 	Fetches Fetches
 
-	kept sync.Map // idp.Year -> *document, "" for the stable one
+	documents sync.Map // idp.Year -> *document, "" for the stable one
 }
 
 type document struct {
 	body []byte
 	etag string
-	// certs and made are the sources of the document: its certificates, and the beginning of the
+	// sources and made are the sources of the document: its certificates, and the beginning of the
 	// stable document's week. The keys are not kept, because a destroyed key must leave memory.
-	certs []*x509.Certificate
-	made  time.Time
+	sources []*x509.Certificate
+	weekAt  time.Time
 }
 
 // Mount adds the routes to the router.
@@ -90,7 +90,7 @@ func (h *Handler) Mount(rt *web.Router) {
 // Document returns the public metadata of a year, or the stable document for an empty year.
 // Otherwise the error is yearaccess.ErrNotPublished, a *web.GoneYear or a *web.ClosedYear.
 func (h *Handler) Document(y idp.Year) ([]byte, error) {
-	d, err := h.liveDocument(y, h.Clock.Now())
+	d, err := h.lookupDocument(y, h.Clock.Now())
 	if err != nil {
 		return nil, err
 	}
@@ -103,7 +103,7 @@ func (h *Handler) serveYear(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	now := h.Clock.Now()
-	d, err := h.documentOf(web.Year(r), entry, now)
+	d, err := h.cachedDocument(web.Year(r), entry, now)
 	if err != nil {
 		return err
 	}
@@ -111,20 +111,20 @@ func (h *Handler) serveYear(w http.ResponseWriter, r *http.Request) error {
 	if preview {
 		return sendDocument(w, r, metadata.ContentType, noStore, d)
 	}
-	web.EventOf(r).NoteEnded(entry, now)
+	web.EventOf(r).NoteExpiredCert(entry, now)
 	h.recordFetch(r, web.Year(r))
-	return sendDocument(w, r, metadata.ContentType, metadataControl(h.Years, now), d)
+	return sendDocument(w, r, metadata.ContentType, chooseCacheControl(h.Years, now), d)
 }
 
 func (h *Handler) serveStable(w http.ResponseWriter, r *http.Request) error {
 	now := h.Clock.Now()
-	d, err := h.liveDocument("", now)
+	d, err := h.lookupDocument("", now)
 	if err != nil {
 		return err
 	}
 	h.recordFetch(r, "")
 	nameFile(w, "vernal-metadata.xml")
-	return sendDocument(w, r, metadata.ContentType, metadataControl(h.Years, now), d)
+	return sendDocument(w, r, metadata.ContentType, chooseCacheControl(h.Years, now), d)
 }
 
 // recordFetch records a load of metadata. The parameter "sp" is not verified and only a hint.
@@ -138,29 +138,29 @@ func (h *Handler) recordFetch(r *http.Request, y idp.Year) {
 	}
 	h.Fetches.Fetch(idp.Fetch{
 		Year: y, At: h.Clock.Now(), SP: sp,
-		Address: web.EventOf(r).Address, UserAgent: r.UserAgent(),
+		IPAddress: web.EventOf(r).ClientIP, UserAgent: r.UserAgent(),
 	})
 }
 
-// liveDocument returns the document of a live year, or the stable one.
-func (h *Handler) liveDocument(y idp.Year, now time.Time) (*document, error) {
-	entry, err := h.entryOf(y, now)
+// lookupDocument returns the document of a live year, or the stable one.
+func (h *Handler) lookupDocument(y idp.Year, now time.Time) (*document, error) {
+	entry, err := h.lookupEntry(y, now)
 	if err != nil {
 		return nil, err
 	}
-	return h.documentOf(y, entry, now)
+	return h.cachedDocument(y, entry, now)
 }
 
-// documentOf returns a document from the cache or makes it. Concurrent requests may both
+// cachedDocument returns a document from the cache or makes it. Concurrent requests may both
 // make it, which is harmless. A year's document is the same, byte for byte, before and
 // after it is published.
-func (h *Handler) documentOf(y idp.Year, entry keyring.Entry, now time.Time) (*document, error) {
+func (h *Handler) cachedDocument(y idp.Year, entry keyring.Entry, now time.Time) (*document, error) {
 	from, made := []*x509.Certificate{entry.Key.Cert}, time.Time{}
 	if y == "" {
-		from, made = h.liveCerts(now), now.Truncate(metadata.StableStep)
+		from, made = h.listLiveCerts(now), now.Truncate(metadata.StableStep)
 	}
-	if d, ok := h.kept.Load(y); ok {
-		if d := d.(*document); slices.Equal(d.certs, from) && d.made.Equal(made) {
+	if d, ok := h.documents.Load(y); ok {
+		if d := d.(*document); slices.Equal(d.sources, from) && d.weekAt.Equal(made) {
 			return d, nil
 		}
 	}
@@ -168,8 +168,8 @@ func (h *Handler) documentOf(y idp.Year, entry keyring.Entry, now time.Time) (*d
 	if err != nil {
 		return nil, err
 	}
-	d.certs, d.made = from, made
-	h.kept.Store(y, d)
+	d.sources, d.weekAt = from, made
+	h.documents.Store(y, d)
 	return d, nil
 }
 
@@ -179,9 +179,9 @@ func (h *Handler) signDocument(y, by idp.Year, from []*x509.Certificate, now tim
 	defer h.Years.BeginSigning()()
 	entry, ok := h.Years.Lookup(by, now)
 	if !ok || entry.State.IsOver() {
-		return nil, h.Access.EndedYear(by)
+		return nil, h.Access.CheckEnded(by)
 	}
-	signer, err := signing.SignerOf(entry.Key)
+	signer, err := signing.LookupSigner(entry.Key)
 	if err != nil {
 		return nil, err
 	}
@@ -197,8 +197,8 @@ func (h *Handler) signDocument(y, by idp.Year, from []*x509.Certificate, now tim
 	return &document{body: body, etag: metadata.ETag(body)}, nil
 }
 
-// liveCerts returns the certificates of every live year, the preferred one first.
-func (h *Handler) liveCerts(now time.Time) []*x509.Certificate {
+// listLiveCerts returns the certificates of every live year, the preferred one first.
+func (h *Handler) listLiveCerts(now time.Time) []*x509.Certificate {
 	live := h.Years.Live(now)
 	all := make([]*x509.Certificate, len(live))
 	for i, e := range live {
@@ -207,8 +207,8 @@ func (h *Handler) liveCerts(now time.Time) []*x509.Certificate {
 	return all
 }
 
-// entryOf returns the year that a document is about, the preferred one for "".
-func (h *Handler) entryOf(y idp.Year, now time.Time) (keyring.Entry, error) {
+// lookupEntry returns the year that a document is about, the preferred one for "".
+func (h *Handler) lookupEntry(y idp.Year, now time.Time) (keyring.Entry, error) {
 	if y == "" {
 		entry, err := h.Years.Preferred(now)
 		if err != nil {

@@ -36,18 +36,18 @@ func (h *Handler) Export(y idp.Year) ([]File, error) {
 	if !ok || entry.Key.Signer == nil || entry.Key.Cert == nil || entry.State.IsOver() {
 		return nil, fmt.Errorf("export %s: %w", y, idp.ErrNotFound)
 	}
-	doc, err := h.documentOf(y, entry, now)
+	doc, err := h.cachedDocument(y, entry, now)
 	if err != nil {
 		return nil, err
 	}
-	signers := h.signingYears(entry, now)
+	signers := h.listSigners(entry, now)
 	cert := entry.Key.Cert
 	statement := h.writeStatement(entry, signers, doc.body, now)
 	files := []File{
 		{string(y) + ".pem", []byte(certs.EncodePEM(cert))},
 		{string(y) + ".der", cert.Raw},
 		{"metadata" + string(y) + ".xml", bytes.Clone(doc.body)},
-		{"fingerprints.txt", []byte(fingerprintLines(cert))},
+		{"fingerprints.txt", []byte(formatFingerprints(cert))},
 		{statementName, statement},
 	}
 	sum := sha256.Sum256(statement)
@@ -56,18 +56,18 @@ func (h *Handler) Export(y idp.Year) ([]File, error) {
 		if err != nil {
 			return nil, fmt.Errorf("sign the statement with the key of %s: %w", e.Key.Year, err)
 		}
-		files = append(files, File{signatureName(e.Key.Year), signature})
+		files = append(files, File{nameSignature(e.Key.Year), signature})
 	}
 	return files, nil
 }
 
 const statementName = "statement.txt"
 
-func signatureName(y idp.Year) string { return statementName + "." + string(y) + ".sig" }
+func nameSignature(y idp.Year) string { return statementName + "." + string(y) + ".sig" }
 
-// signingYears returns the years that sign a statement: the live older ones that can, oldest
+// listSigners returns the years that sign a statement: the live older ones that can, oldest
 // first, and the year itself.
-func (h *Handler) signingYears(entry keyring.Entry, now time.Time) []keyring.Entry {
+func (h *Handler) listSigners(entry keyring.Entry, now time.Time) []keyring.Entry {
 	var all []keyring.Entry
 	for _, e := range slices.Backward(h.Years.Live(now)) {
 		if e.Key.Year < entry.Key.Year && e.Key.Signer != nil {
@@ -97,12 +97,12 @@ check the signatures of this statement is in its last lines.
 	line("Metadata", h.IdP.MetadataURL(y))
 	line("Certificate", h.IdP.CertificateURL(y))
 	b.WriteString("\n")
-	line("Subject", idp.OneLine(cert.Subject.String()))
-	line("Issuer", idp.OneLine(cert.Issuer.String()))
+	line("Subject", idp.ReplaceControls(cert.Subject.String()))
+	line("Issuer", idp.ReplaceControls(cert.Issuer.String()))
 	line("Serial number", cert.SerialNumber.Text(16))
 	line("Valid from", formatTime(cert.NotBefore))
 	line("Valid until", formatTime(cert.NotAfter))
-	b.WriteString(fingerprintLines(cert))
+	b.WriteString(formatFingerprints(cert))
 	sum := sha256.Sum256(doc)
 	line("Metadata SHA-256", certs.FormatFingerprint(sum[:]))
 	line("Made at", formatTime(now))
@@ -114,14 +114,14 @@ check the signatures of this statement is in its last lines.
 	b.WriteString("\nTo check it with a certificate that you trust already:\n")
 	for _, e := range signers {
 		fmt.Fprintf(&b, "  openssl x509 -in %[1]s.pem -pubkey -noout >%[1]s.pub\n"+
-			"  openssl dgst -sha256 -verify %[1]s.pub -signature %[2]s %[3]s\n", e.Key.Year, signatureName(e.Key.Year), statementName)
+			"  openssl dgst -sha256 -verify %[1]s.pub -signature %[2]s %[3]s\n", e.Key.Year, nameSignature(e.Key.Year), statementName)
 	}
 	return b.Bytes()
 }
 
-// fingerprintLines formats the fingerprints of a certificate and its key, for comparison by eye
+// formatFingerprints formats the fingerprints of a certificate and its key, for comparison by eye
 // or by software.
-func fingerprintLines(cert *x509.Certificate) string {
+func formatFingerprints(cert *x509.Certificate) string {
 	s256, s1, key := sha256.Sum256(cert.Raw), sha1.Sum(cert.Raw), sha256.Sum256(cert.RawSubjectPublicKeyInfo)
 	return fmt.Sprintf("%-20s %s\n%-20s %s\n%-20s %s\n",
 		"SHA-256:", certs.FormatFingerprint(s256[:]), "SHA-1:", certs.FormatFingerprint(s1[:]), "Public key SHA-256:", certs.FormatFingerprint(key[:]))

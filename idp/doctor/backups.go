@@ -38,7 +38,7 @@ func (s *Service) checkBackups(ctx context.Context, _ Options) ([]Finding, error
 	}
 	canOpen := func(r backup.Record) bool {
 		return slices.ContainsFunc(r.MasterKeys, func(id string) bool {
-			return id != "" && slices.Contains([]string{keys.Configured, keys.From, keys.To}, id)
+			return id != "" && slices.Contains([]string{keys.Configured, keys.FromID, keys.ToID}, id)
 		})
 	}
 	findings := judgeBackups(records, s.Clock.Now(), max(backupAge, 2*s.Settings.BackupEvery), canOpen)

@@ -40,7 +40,7 @@ func (s *Service) checkListen(context.Context, Options) (findings []Finding, err
 	if err == nil && idp.IsLoopback(base.Hostname()) && !idp.IsLoopback(host) {
 		findings = append(findings, Finding{Code: BaseURLLocal, Level: Problem, Args: Args{URL: s.IdP.BaseURL, Host: s.Settings.Listen}})
 	}
-	if last, ok := s.Strangers.Last(); ok && s.Clock.Now().Sub(last.At).Abs() < day {
+	if last, ok := s.UntrustedPeers.Last(); ok && s.Clock.Now().Sub(last.At).Abs() < day {
 		args := Args{Peer: last.Peer.String(), Date: last.At}
 		findings = append(findings, Finding{Code: ForwardedForIgnored, Level: Information, Args: args})
 	}

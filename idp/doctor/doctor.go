@@ -74,7 +74,7 @@ type Service struct {
 	MailErr error
 	// Probe and Strangers are shared with the public listener.
 	Probe     *web.Probe
-	Strangers *web.Strangers
+	UntrustedPeers *web.UntrustedPeers
 
 	// Set by Serve.
 	isServing bool
@@ -125,7 +125,7 @@ type Check struct {
 func New(i *installation.Installation, settings Settings, store idp.StoreExaminer) *Service {
 	return &Service{
 		Installation: i, Settings: settings, Store: store,
-		Probe: web.NewProbe(), Strangers: &web.Strangers{Log: i.Log, Clock: i.Clock},
+		Probe: web.NewProbe(), UntrustedPeers: &web.UntrustedPeers{Log: i.Log, Clock: i.Clock},
 		freeSpace: readFreeSpace, isFIPS: fips140.Enabled, limits: newLimits(), checks: listChecks(),
 		activeChecks: map[string]bool{}, results: map[string]result{},
 	}
@@ -288,7 +288,7 @@ func (s *Service) isEmpty(ctx context.Context) (bool, error) {
 // formatError returns the text of an error in one bounded line.
 func formatError(err error) string {
 	const maxRunes = 300
-	text := []rune(idp.OneLine(err.Error()))
+	text := []rune(idp.ReplaceControls(err.Error()))
 	return string(text[:min(len(text), maxRunes)])
 }
 

@@ -37,7 +37,7 @@ func (s *Service) checkKeyFiles(ctx context.Context, _ Options) (findings []Find
 	if damaged != nil {
 		years = damaged.Years
 	}
-	faults := keyring.Faults(status.History(), keys, years)
+	faults := keyring.FindFaults(status.History(), keys, years)
 	for _, e := range s.Years.All(s.Clock.Now()) {
 		// A fault that the server knows of is in the rotation's attention.
 		if fault := faults[e.Year()]; fault != "" && e.Fault == "" {
@@ -98,7 +98,7 @@ func (s *Service) checkRotation(ctx context.Context, _ Options) (findings []Find
 	if err != nil {
 		return nil, err
 	}
-	status, err := s.Rotation.Status(ctx, board.Unmoved())
+	status, err := s.Rotation.Status(ctx, board.CountUnmoved())
 	if err != nil {
 		return nil, err
 	}

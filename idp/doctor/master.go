@@ -35,16 +35,16 @@ func (s *Service) checkMasterKey(ctx context.Context, _ Options) (findings []Fin
 	case errors.Is(err, seal.ErrPermissions): // checkFiles reports it
 	case err != nil:
 		findings = append(findings, Finding{Code: MasterKeyUnreadable, Level: Problem, Args: Args{Path: path, Value: formatError(err)}})
-	case !slices.Contains([]string{state.Configured, state.From, state.To}, master.ID()):
+	case !slices.Contains([]string{state.Configured, state.FromID, state.ToID}, master.ID()):
 		findings = append(findings, Finding{
 			Code: MasterKeyOther, Level: Problem, Args: Args{Path: path, Key: state.Configured, Value: master.ID()},
-			Suggestions: []idp.Suggestion{rekey.With(idp.OptionBegin, "").With(idp.OptionNewKey, "")},
+			Suggestions: []idp.Suggestion{rekey.WithOption(idp.OptionBegin, "").WithOption(idp.OptionNewKey, "")},
 		})
 	}
-	if !state.Working && (state.Phase != "" || state.Renewing) {
+	if !state.Working && (state.Phase != "" || state.IsRenewing) {
 		suggestions := []idp.Suggestion{rekey}
 		if state.Phase != "" {
-			suggestions = append(suggestions, rekey.With(idp.OptionFinish, ""))
+			suggestions = append(suggestions, rekey.WithOption(idp.OptionFinish, ""))
 		}
 		findings = append(findings, Finding{Code: RekeyUnfinished, Level: Problem, Args: Args{Value: state.Failed}, Suggestions: suggestions})
 	}
@@ -52,7 +52,7 @@ func (s *Service) checkMasterKey(ctx context.Context, _ Options) (findings []Fin
 		findings = append(findings, Finding{
 			Code: MasterKeyOld, Level: Information,
 			Args:        Args{Path: path, Date: info.ModTime().UTC(), Days: int(s.Clock.Now().Sub(info.ModTime()) / day)},
-			Suggestions: []idp.Suggestion{rekey.With(idp.OptionBegin, "").With(idp.OptionNewKey, "")},
+			Suggestions: []idp.Suggestion{rekey.WithOption(idp.OptionBegin, "").WithOption(idp.OptionNewKey, "")},
 		})
 	}
 	return findings, nil

@@ -62,7 +62,7 @@ func (s *Service) checkCertificates(ctx context.Context, _ Options) (findings []
 		if f.Args.Date.IsZero() {
 			f.Args.Date = time.Time{}
 		}
-		f.Suggestions = []idp.Suggestion{idp.Suggest(idp.DoSPEdit, string(f.Args.SPs[0])).With(option, "")}
+		f.Suggestions = []idp.Suggestion{idp.Suggest(idp.DoSPEdit, string(f.Args.SPs[0])).WithOption(option, "")}
 		findings = append(findings, f)
 	}
 	return findings, nil
@@ -113,6 +113,6 @@ func (s *Service) checkFIPS(ctx context.Context, _ Options) ([]Finding, error) {
 	}
 	return []Finding{{
 		Code: FIPSNotApproved, Level: Problem, Args: listSPs(ids),
-		Suggestions: []idp.Suggestion{idp.Suggest(idp.DoSPEdit, string(ids[0])).With(idp.OptionEncryptionDigest, idp.DigestSHA256)},
+		Suggestions: []idp.Suggestion{idp.Suggest(idp.DoSPEdit, string(ids[0])).WithOption(idp.OptionEncryptionDigest, idp.DigestSHA256)},
 	}}, nil
 }

@@ -16,11 +16,11 @@ func (s *Service) judgeSighting(seen *web.Sighting) (findings []Finding) {
 	}
 	peer := seen.Peer.String()
 	// If base_url is https and TLS does not end at this server, it ends at a proxy.
-	hasProxy := s.isHTTPS() && s.serverTLS == nil || seen.ForwardedFor
+	hasProxy := s.isHTTPS() && s.serverTLS == nil || seen.HasForwardedFor
 	switch {
-	case hasProxy && !seen.Trusted:
+	case hasProxy && !seen.IsTrusted:
 		add(ProxyNotTrusted, Problem, Args{Peer: peer})
-	case hasProxy && !seen.ForwardedFor:
+	case hasProxy && !seen.HasForwardedFor:
 		add(ForwardedForMissing, Problem, Args{Peer: peer})
 	}
 	if s.isHTTPS() && seen.ForwardedProto == "http" {

@@ -78,7 +78,7 @@ func (r *Report) Render(p *templates.Phrases) {
 		r.Findings[i].Render(p)
 	}
 	if r.Next != nil {
-		r.Next.Why.Text = p.Reason(r.Next.Why)
+		r.Next.Cause.Text = p.Reason(r.Next.Cause)
 		p.FillReasons(r.Next.Waits)
 	}
 }

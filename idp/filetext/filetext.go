@@ -39,7 +39,7 @@ const (
 	Binary   Kind = "binary" // anything else
 )
 
-var magic = []struct {
+var magicNumbers = []struct {
 	prefix string
 	kind   Kind
 }{
@@ -50,9 +50,9 @@ var magic = []struct {
 	{"\xce\xce\xce\xce", Keystore},
 }
 
-// KindOf returns the kind of a file. It decodes a text first.
-func KindOf(data []byte) Kind {
-	for _, m := range magic {
+// DetectKind returns the kind of a file. It decodes a text first.
+func DetectKind(data []byte) Kind {
+	for _, m := range magicNumbers {
 		if bytes.HasPrefix(data, []byte(m.prefix)) {
 			return m.kind
 		}
@@ -91,9 +91,9 @@ func isDER(data []byte) bool {
 	return data[1] >= 0x80 || int(data[1])+2 == len(data) && bytes.ContainsFunc(data, func(c rune) bool { return c < '\t' })
 }
 
-var startsHTML = regexp.MustCompile(`(?i)^(<\?xml[^>]*>|<!--[^>]*-->|\s)*(<!doctype\s+html|<html[\s>]|<head[\s>]|<body[\s>])`)
+var htmlPattern = regexp.MustCompile(`(?i)^(<\?xml[^>]*>|<!--[^>]*-->|\s)*(<!doctype\s+html|<html[\s>]|<head[\s>]|<body[\s>])`)
 
-func isHTML(text []byte) bool { return startsHTML.Match(text[:min(len(text), 4096)]) }
+func isHTML(text []byte) bool { return htmlPattern.Match(text[:min(len(text), 4096)]) }
 
 // Article returns the kind for use in a sentence: "an HTML page".
 func (k Kind) Article() string { return cmp.Or(articles[k], "binary data") }
@@ -131,22 +131,22 @@ var charsets = map[string]encoding.Encoding{
 	"iso-8859-15": charmap.ISO8859_15, "us-ascii": charmap.Windows1252, "ascii": charmap.Windows1252,
 }
 
-var declared = regexp.MustCompile(`^\s*<\?xml\s[^>]*?\bencoding\s*=\s*["']([A-Za-z][A-Za-z0-9._-]{0,40})["'][^>]*\?>`)
+var declarationPattern = regexp.MustCompile(`^\s*<\?xml\s[^>]*?\bencoding\s*=\s*["']([A-Za-z][A-Za-z0-9._-]{0,40})["'][^>]*\?>`)
 
 // Decode returns a text as UTF-8 without a byte order mark. It recognizes UTF-16 by its mark
 // or its zero bytes, and a single-byte encoding by the XML declaration. Valid UTF-8 is read as
 // UTF-8 whatever it declares: text in another encoding is valid UTF-8 only if it is ASCII, and
 // then both mean the same. The error is an *EncodingError.
 func Decode(data []byte) ([]byte, error) {
-	if order := utf16Order(data); order != nil {
-		return decode16(data, order)
+	if order := detectUTF16Order(data); order != nil {
+		return decodeUTF16(data, order)
 	}
 	data = bytes.TrimPrefix(data, []byte("\ufeff"))
 	if utf8.Valid(data) {
 		return data, nil
 	}
-	fault := &EncodingError{Offset: invalidAt(data)}
-	if m := declared.FindSubmatch(data[:min(len(data), 1024)]); m != nil {
+	fault := &EncodingError{Offset: findInvalidByte(data)}
+	if m := declarationPattern.FindSubmatch(data[:min(len(data), 1024)]); m != nil {
 		if set := charsets[strings.ToLower(string(m[1]))]; set != nil {
 			return set.NewDecoder().Bytes(data)
 		}
@@ -157,7 +157,7 @@ func Decode(data []byte) ([]byte, error) {
 	return nil, fault
 }
 
-func invalidAt(data []byte) int {
+func findInvalidByte(data []byte) int {
 	for i, r := range string(data) {
 		if r == utf8.RuneError && !bytes.HasPrefix(data[i:], []byte("\uFFFD")) {
 			return i
@@ -166,8 +166,8 @@ func invalidAt(data []byte) int {
 	return len(data)
 }
 
-// utf16Order returns the byte order of UTF-16, or nil for other text.
-func utf16Order(data []byte) binary.ByteOrder {
+// detectUTF16Order returns the byte order of UTF-16, or nil for other text.
+func detectUTF16Order(data []byte) binary.ByteOrder {
 	switch {
 	case len(data) < 4:
 		return nil
@@ -183,8 +183,8 @@ func utf16Order(data []byte) binary.ByteOrder {
 	return nil
 }
 
-// decode16 ignores an incomplete character at the end, because byte-oriented tools append one.
-func decode16(data []byte, order binary.ByteOrder) ([]byte, error) {
+// decodeUTF16 ignores an incomplete character at the end, because byte-oriented tools append one.
+func decodeUTF16(data []byte, order binary.ByteOrder) ([]byte, error) {
 	units := make([]uint16, len(data)/2)
 	for i := range units {
 		units[i] = order.Uint16(data[2*i:])
@@ -202,16 +202,16 @@ func decode16(data []byte, order binary.ByteOrder) ([]byte, error) {
 	return out, nil
 }
 
-// Document returns an XML document as UTF-8, beginning with its root. It removes white space, a
+// ExtractDocument returns an XML document as UTF-8, beginning with its root. It removes white space, a
 // declaration, comments and processing instructions, which SAML parsers refuse. skipped is the
 // number of lines removed at the beginning. The error is an *EncodingError.
-func Document(data []byte) (doc []byte, skipped int, err error) {
+func ExtractDocument(data []byte) (doc []byte, skipped int, err error) {
 	text, err := Decode(data)
 	if err != nil {
 		return nil, 0, err
 	}
 	doc = bytes.TrimLeft(text, " \t\r\n")
-	if m := declared.FindSubmatch(doc[:min(len(doc), 1024)]); m != nil {
+	if m := declarationPattern.FindSubmatch(doc[:min(len(doc), 1024)]); m != nil {
 		name := strings.ToLower(string(m[1]))
 		if charsets[name] == nil && name != "utf-8" && !strings.HasPrefix(name, "utf-16") && bytes.ContainsFunc(doc, func(r rune) bool { return r >= utf8.RuneSelf }) {
 			return nil, 0, &EncodingError{Declared: string(m[1])}

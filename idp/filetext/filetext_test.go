@@ -11,7 +11,7 @@ import (
 	"vernal/idp/filetext"
 )
 
-func utf16Order(order binary.AppendByteOrder, text string) string {
+func detectUTF16Order(order binary.AppendByteOrder, text string) string {
 	var out []byte
 	for _, u := range utf16.Encode([]rune(text)) {
 		out = order.AppendUint16(out, u)
@@ -43,8 +43,8 @@ func TestKindOf(t *testing.T) {
 		{"<header/>", filetext.XML},
 		{"\ufeff<a/>", filetext.XML},
 		{"<a>-----BEGIN CERTIFICATE-----</a>", filetext.XML},
-		{utf16Order(binary.LittleEndian, "\ufeff<a/>"), filetext.XML},
-		{utf16Order(binary.BigEndian, "<!doctype html>"), filetext.HTML},
+		{detectUTF16Order(binary.LittleEndian, "\ufeff<a/>"), filetext.XML},
+		{detectUTF16Order(binary.BigEndian, "<!doctype html>"), filetext.HTML},
 		{`{"a": 1}`, filetext.JSON},
 		{"[]", filetext.JSON},
 		{`"a"`, filetext.JSON},
@@ -55,7 +55,7 @@ func TestKindOf(t *testing.T) {
 		{"caf\xe9", filetext.Binary},
 	}
 	for _, tt := range tests {
-		if got := filetext.KindOf([]byte(tt.in)); got != tt.want {
+		if got := filetext.DetectKind([]byte(tt.in)); got != tt.want {
 			t.Errorf("%q is %q, want %q", tt.in, got, tt.want)
 		}
 		if tt.want.Article() == "" {
@@ -74,10 +74,10 @@ func TestDecode(t *testing.T) {
 	}{
 		{"UTF-8", "é", "é", ""},
 		{"UTF-8 with a mark", "\ufeffé", "é", ""},
-		{"UTF-16LE", utf16Order(binary.LittleEndian, "\ufeffé😀"), "é😀", ""},
-		{"UTF-16BE", utf16Order(binary.BigEndian, "\ufeffé😀"), "é😀", ""},
-		{"UTF-16LE without a mark", utf16Order(binary.LittleEndian, "aé"), "aé", ""},
-		{"UTF-16 and a byte", utf16Order(binary.LittleEndian, "\ufeffab") + "\n", "ab", ""},
+		{"UTF-16LE", detectUTF16Order(binary.LittleEndian, "\ufeffé😀"), "é😀", ""},
+		{"UTF-16BE", detectUTF16Order(binary.BigEndian, "\ufeffé😀"), "é😀", ""},
+		{"UTF-16LE without a mark", detectUTF16Order(binary.LittleEndian, "aé"), "aé", ""},
+		{"UTF-16 and a byte", detectUTF16Order(binary.LittleEndian, "\ufeffab") + "\n", "ab", ""},
 		{"UTF-16 that is damaged", "\xff\xfe\x00\xd8a\x00", "", "UTF-16, damaged"},
 		{"UTF-32", "\xff\xfe\x00\x00a\x00\x00\x00", "", "-"},
 		{"ISO-8859-1", enc("iso-8859-1", "\xe9"), enc("iso-8859-1", "é"), ""},
@@ -119,29 +119,29 @@ func TestDocumentSkipsProlog(t *testing.T) {
 		{"ASCII in an unknown encoding", `<?xml version="1.0" encoding="Shift_JIS"?><a/>`, "<a/>", 0},
 	}
 	for _, tt := range tests {
-		got, skipped, err := filetext.Document([]byte(tt.in))
+		got, skipped, err := filetext.ExtractDocument([]byte(tt.in))
 		if err != nil || string(got) != tt.want || skipped != tt.skipped {
 			t.Errorf("%s: %q, %d, %v", tt.name, got, skipped, err)
 		}
 	}
-	if _, _, err := filetext.Document([]byte(`<?xml version="1.0" encoding="EUC-JP"?><a>é</a>`)); err == nil {
+	if _, _, err := filetext.ExtractDocument([]byte(`<?xml version="1.0" encoding="EUC-JP"?><a>é</a>`)); err == nil {
 		t.Error("UTF-8 that declares an unknown encoding is read")
 	}
 }
 
 // FuzzDecode checks that decoded text is UTF-8, and that every error is an EncodingError.
 func FuzzDecode(f *testing.F) {
-	for _, seed := range []string{"", "\ufeffa", utf16Order(binary.LittleEndian, "\ufeff<a/>"), `<?xml version="1.0" encoding="latin1"?>` + "\xe9", "<?a?><b/>"} {
+	for _, seed := range []string{"", "\ufeffa", detectUTF16Order(binary.LittleEndian, "\ufeff<a/>"), `<?xml version="1.0" encoding="latin1"?>` + "\xe9", "<?a?><b/>"} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		filetext.KindOf(data)
+		filetext.DetectKind(data)
 		text, err := filetext.Decode(data)
 		var e *filetext.EncodingError
 		if err != nil && !errors.As(err, &e) || err == nil && !utf8.Valid(text) {
 			t.Fatalf("%q, %v", text, err)
 		}
-		doc, skipped, err := filetext.Document(data)
+		doc, skipped, err := filetext.ExtractDocument(data)
 		if err == nil && (len(doc) > len(text) || skipped < 0 || !strings.HasSuffix(string(text), string(doc))) {
 			t.Fatalf("%q of %q, %d lines", doc, text, skipped)
 		}

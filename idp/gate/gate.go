@@ -15,17 +15,17 @@ import (
 // Gate counts the work under way. The zero value is ready to use. A Gate must not be copied.
 type Gate struct {
 	mu sync.Mutex
-	// open is the round that work enters now. It is nil before the first and after each Drain. mu
+	// currentRound is the round that work enters now. It is nil before the first and after each Drain. mu
 	// guards this field and those below.
-	open *round
-	// draining are the rounds that no new work enters and that have not emptied yet.
-	draining []*round
+	currentRound *round
+	// drainingRounds are the rounds that no new work enters and that have not emptied yet.
+	drainingRounds []*round
 }
 
 // round is the work that entered between two calls of Drain.
 type round struct {
-	inside int
-	empty  chan struct{} // closed once a draining round has no work inside
+	workCount int
+	done  chan struct{} // closed once a draining round has no work inside
 }
 
 // Enter begins a piece of work, which must look up its decision after Enter returns. The caller
@@ -33,25 +33,25 @@ type round struct {
 func (g *Gate) Enter() (leave func()) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.open == nil {
-		g.open = &round{empty: make(chan struct{})}
+	if g.currentRound == nil {
+		g.currentRound = &round{done: make(chan struct{})}
 	}
-	r := g.open
-	r.inside++
+	r := g.currentRound
+	r.workCount++
 	return func() { g.leaveRound(r) }
 }
 
 func (g *Gate) leaveRound(r *round) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	r.inside--
-	if r.inside > 0 || r == g.open {
+	r.workCount--
+	if r.workCount > 0 || r == g.currentRound {
 		return
 	}
-	close(r.empty)
-	for i, d := range g.draining {
+	close(r.done)
+	for i, d := range g.drainingRounds {
 		if d == r {
-			g.draining = append(g.draining[:i], g.draining[i+1:]...)
+			g.drainingRounds = append(g.drainingRounds[:i], g.drainingRounds[i+1:]...)
 			return
 		}
 	}
@@ -62,7 +62,7 @@ func (g *Gate) leaveRound(r *round) {
 func (g *Gate) Drain(ctx context.Context) error {
 	for _, r := range g.closeRound() {
 		select {
-		case <-r.empty:
+		case <-r.done:
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
@@ -74,9 +74,9 @@ func (g *Gate) Drain(ctx context.Context) error {
 func (g *Gate) closeRound() []*round {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.open != nil && g.open.inside > 0 {
-		g.draining = append(g.draining, g.open)
+	if g.currentRound != nil && g.currentRound.workCount > 0 {
+		g.drainingRounds = append(g.drainingRounds, g.currentRound)
 	}
-	g.open = nil
-	return append([]*round(nil), g.draining...)
+	g.currentRound = nil
+	return append([]*round(nil), g.drainingRounds...)
 }

@@ -162,14 +162,14 @@ type yearData struct {
 
 type attribute struct{ Name, Format, When, Text string }
 
-// tokens replace values while a guide is rendered. They consist of letters and digits, which
+// tokenStore replace values while a guide is rendered. They consist of letters and digits, which
 // have no special meaning in Markdown, HTML and URLs.
-type tokens struct{ values []string }
+type tokenStore struct{ values []string }
 
 const tokenPrefix, tokenSuffix = "xVernal", "Valuex"
 
 // holdValue stores a value and returns its token, or "" for "".
-func (k *tokens) holdValue(value string) string {
+func (k *tokenStore) holdValue(value string) string {
 	if value == "" {
 		return ""
 	}
@@ -182,7 +182,7 @@ func (k *tokens) holdValue(value string) string {
 	return tokenPrefix + strconv.Itoa(len(k.values)-1) + tokenSuffix
 }
 
-func (k *tokens) replaceTokens(text string, escape func(string) string) string {
+func (k *tokenStore) replaceTokens(text string, escape func(string) string) string {
 	var pairs []string
 	for i, value := range k.values {
 		pairs = append(pairs, tokenPrefix+strconv.Itoa(i)+tokenSuffix, escape(value))
@@ -191,7 +191,7 @@ func (k *tokens) replaceTokens(text string, escape func(string) string) string {
 }
 
 // newData returns the values of v for a template.
-func newData(k *tokens, v Values) data {
+func newData(k *tokenStore, v Values) data {
 	us := metadata.IdP{BaseURL: v.BaseURL}
 	host := v.BaseURL
 	if _, rest, ok := strings.Cut(host, "://"); ok {
@@ -219,17 +219,17 @@ func newData(k *tokens, v Values) data {
 		}
 	}
 	for _, row := range assurance.Table() {
-		d.Attributes = append(d.Attributes, attribute{k.holdValue(row.Name), k.holdValue(row.Format()), k.holdValue(row.When()), k.holdValue(row.Text())})
+		d.Attributes = append(d.Attributes, attribute{k.holdValue(row.Name), k.holdValue(row.Format()), k.holdValue(row.DescribeRelease()), k.holdValue(row.Text())})
 	}
-	for _, ref := range assurance.ClassRefs() {
+	for _, ref := range assurance.ListClassRefs() {
 		d.ClassRefs = append(d.ClassRefs, k.holdValue(ref))
 	}
 	return d
 }
 
 // fillTemplate executes the guide's template. The result contains tokens.
-func (t *Topic) fillTemplate(v Values) (string, *tokens, error) {
-	k := &tokens{}
+func (t *Topic) fillTemplate(v Values) (string, *tokenStore, error) {
+	k := &tokenStore{}
 	var out strings.Builder
 	if err := t.source.Execute(&out, newData(k, v)); err != nil {
 		return "", nil, fmt.Errorf("fill guide: %w", err)
@@ -250,8 +250,8 @@ func (t *Topic) Markdown(v Values) (string, error) {
 // links are left out.
 var markdown = goldmark.New(goldmark.WithExtensions(extension.Table), goldmark.WithParserOptions(parser.WithAutoHeadingID()))
 
-// focusable lets the keyboard scroll elements that are wider than a phone.
-var focusable = strings.NewReplacer(
+// focusReplacer lets the keyboard scroll elements that are wider than a phone.
+var focusReplacer = strings.NewReplacer(
 	"<table>", `<div role="group" tabindex="0" aria-label="Table"><table>`, "</table>", "</table></div>",
 	"<pre>", `<pre tabindex="0">`,
 )
@@ -266,15 +266,15 @@ func (t *Topic) HTML(v Values) (htmltemplate.HTML, error) {
 	if err := markdown.Convert([]byte(text), &out); err != nil {
 		return "", fmt.Errorf("render guide %s: %w", t.Name, err)
 	}
-	return htmltemplate.HTML(k.replaceTokens(focusable.Replace(out.String()), escapeValue)), nil
+	return htmltemplate.HTML(k.replaceTokens(focusReplacer.Replace(out.String()), escapeValue)), nil
 }
 
-var fingerprint = regexp.MustCompile(`^[0-9A-F]{2}(:[0-9A-F]{2})+$`)
+var fingerprintPattern = regexp.MustCompile(`^[0-9A-F]{2}(:[0-9A-F]{2})+$`)
 
 // escapeValue escapes a value for text and attributes. A fingerprint may break between its
 // bytes, and no guide uses one in an attribute.
 func escapeValue(value string) string {
-	if fingerprint.MatchString(value) {
+	if fingerprintPattern.MatchString(value) {
 		return strings.ReplaceAll(value, ":", ":<wbr>")
 	}
 	return html.EscapeString(value)

@@ -82,7 +82,7 @@ func (h *Handler) showGuide(w http.ResponseWriter, r *http.Request, t *Topic) er
 	if err != nil {
 		return err
 	}
-	page := templates.GuidePage{Base: h.Pages.Base(r, ""), Title: t.Title, Body: body, Developers: t.Audience == Integrators}
+	page := templates.GuidePage{Base: h.Pages.Base(r, ""), Title: t.Title, Body: body, IsForIntegrators: t.Audience == Integrators}
 	return sendPage(w, r, func(b io.Writer) error { return h.Pages.Set.WriteHTML(b, page) })
 }
 

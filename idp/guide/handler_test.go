@@ -21,7 +21,7 @@ import (
 // january is a time at which 2026 is preferred and 2027 is created.
 var january = time.Date(2027, 1, 20, 12, 0, 0, 0, time.UTC)
 
-func fingerprint(t *testing.T, i *idptest.IdP, y idp.Year) string {
+func fingerprintPattern(t *testing.T, i *idptest.IdP, y idp.Year) string {
 	t.Helper()
 	e, ok := i.Years.Lookup(y, i.Clock.Now())
 	if !ok {
@@ -132,7 +132,7 @@ func TestGuidesShowLiveYearsOnly(t *testing.T) {
 	}
 	shows := func(text string, y idp.Year, want bool) {
 		t.Helper()
-		for _, value := range []string{fingerprint(t, i, y), "/api/saml/certificate" + string(y) + ".pem"} {
+		for _, value := range []string{fingerprintPattern(t, i, y), "/api/saml/certificate" + string(y) + ".pem"} {
 			if strings.Contains(text, value) != want {
 				t.Errorf("shows %s of %s: %t, want %t", value, y, !want, want)
 			}
@@ -143,7 +143,7 @@ func TestGuidesShowLiveYearsOnly(t *testing.T) {
 	}
 	for _, path := range guidePaths(t) {
 		text := get(path)
-		if strings.Contains(text, fingerprint(t, i, "2027")) || strings.Contains(text, i.URL+"/api/saml/auth2027") ||
+		if strings.Contains(text, fingerprintPattern(t, i, "2027")) || strings.Contains(text, i.URL+"/api/saml/auth2027") ||
 			strings.Contains(text, i.URL+"/api/saml/metadata2027") {
 			t.Errorf("%s shows a year that is not published", path)
 		}
@@ -161,7 +161,7 @@ func TestGuidesShowLiveYearsOnly(t *testing.T) {
 	step(rotation.StepPublish, "2027")
 	published := get(start)
 	shows(published, "2026", true)
-	if !strings.Contains(published, fingerprint(t, i, "2027")) || !strings.Contains(published, i.URL+"/api/saml/auth2026") {
+	if !strings.Contains(published, fingerprintPattern(t, i, "2027")) || !strings.Contains(published, i.URL+"/api/saml/auth2026") {
 		t.Error("a published year is missing, or new integrations get it too early")
 	}
 	i.Retire("2026")

@@ -22,7 +22,7 @@ func (b *Book) Text(t *Topic, v Values, columns int) (string, error) {
 	}
 	source := []byte(filledText)
 	w := &terminal{book: b, base: v.BaseURL, source: source, tokens: k}
-	for n := range children(markdown.Parser().Parse(text.NewReader(source))) {
+	for n := range eachChild(markdown.Parser().Parse(text.NewReader(source))) {
 		w.writeBlock(n, "", "", columns)
 	}
 	return strings.TrimLeft(w.out.String(), "\n"), nil
@@ -33,7 +33,7 @@ type terminal struct {
 	book   *Book
 	base   string
 	source []byte
-	tokens *tokens
+	tokens *tokenStore
 	out    strings.Builder
 }
 
@@ -43,7 +43,7 @@ const hardSpace = "\u00a0"
 // longCode is the length from which code in a sentence may break at its spaces.
 const longCode = 60
 
-func children(n ast.Node) func(func(ast.Node) bool) {
+func eachChild(n ast.Node) func(func(ast.Node) bool) {
 	return func(yield func(ast.Node) bool) {
 		for c := n.FirstChild(); c != nil && yield(c); c = c.NextSibling() {
 		}
@@ -78,14 +78,14 @@ func (w *terminal) writeBlock(n ast.Node, firstIndent, indent string, columns in
 func (w *terminal) writeList(list *ast.List, indent string, columns int) {
 	w.out.WriteString("\n")
 	number := list.Start
-	for item := range children(list) {
+	for item := range eachChild(list) {
 		mark := "- "
 		if list.IsOrdered() {
 			mark = strconv.Itoa(number) + ". "
 			number++
 		}
 		hangingIndent := indent + strings.Repeat(" ", len(mark))
-		for n := range children(item) {
+		for n := range eachChild(item) {
 			if n == item.FirstChild() {
 				w.writeText(w.renderInline(n), indent+mark, hangingIndent, columns)
 			} else {
@@ -121,7 +121,7 @@ func (w *terminal) renderInline(n ast.Node) string {
 }
 
 func (w *terminal) writeInline(b *strings.Builder, n ast.Node) {
-	for c := range children(n) {
+	for c := range eachChild(n) {
 		switch c := c.(type) {
 		case *ast.Text:
 			b.Write(c.Segment.Value(w.source))
@@ -176,9 +176,9 @@ const tableGap = 2
 // one another, each row becomes a list of its cells.
 func (w *terminal) writeTable(table *tables.Table, indent string, columns int) {
 	var rows [][]string
-	for row := range children(table) {
+	for row := range eachChild(table) {
 		var cells []string
-		for cell := range children(row) {
+		for cell := range eachChild(row) {
 			cells = append(cells, w.renderInline(cell))
 		}
 		rows = append(rows, cells)

@@ -41,9 +41,9 @@ func BenchmarkMemory(b *testing.B) {
 		fmt.Fprintf(&file, "{\"email\":\"user%d@example.gov\"}\n", i)
 	}
 	v.Run(b, file.String(), "user", "import", "-")
-	var people []*binary.Person
+	var people []*binary.User
 	for i := range atOnce {
-		people = append(people, v.AddPerson(b, fmt.Sprintf("person%d@example.gov", i)))
+		people = append(people, v.AddUser(b, fmt.Sprintf("person%d@example.gov", i)))
 	}
 	p.Stop()
 	p = serveOnOneCore(b, v)
@@ -126,7 +126,7 @@ func memoryOf(b *testing.B, p *binary.Process) float64 {
 
 // passFirstFactor signs a user in as far as the page that asks for a code. It comes back as
 // often as the server says that too many others wait.
-func passFirstFactor(base string, person *binary.Person) error {
+func passFirstFactor(base string, person *binary.User) error {
 	jar, err := cookiejar.New(nil)
 	if err != nil {
 		return err

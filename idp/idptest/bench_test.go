@@ -155,7 +155,7 @@ func storeCost(b *testing.B, i *idptest.IdP, provider *idptest.Provider, inFligh
 				ACSURL: provider.ACS, ReceivedAt: i.Clock.Now(), ExpiresAt: i.Clock.Now().Add(session.RequestLifetime),
 			},
 			Session: sessions[0].ID, User: user.ID, Scope: idp.NameIDScope("sp:" + provider.EntityID),
-			Proposed: "unused", SessionIndex: id, At: i.Clock.Now(), Event: idp.AuditEvent{Kind: "sign_in", Outcome: "ok"},
+			ProposedNameID: "unused", SessionIndex: id, At: i.Clock.Now(), Event: idp.AuditEvent{Kind: "sign_in", Outcome: "ok"},
 		}
 	}
 	var before, after runtime.MemStats
@@ -214,7 +214,7 @@ func BenchmarkStart(b *testing.B) {
 func signedIn(b testing.TB, i *idptest.IdP, provider *idptest.Provider) string {
 	b.Helper()
 	browser, request := i.Browser(), &idptest.Request{}
-	if page := browser.SignIn(browser.Get(provider.URL(request)), i.AddPerson("ada@example.gov")); page.Response() == nil {
+	if page := browser.SignIn(browser.Get(provider.URL(request)), i.AddUser("ada@example.gov")); page.Response() == nil {
 		b.Fatalf("no sign-in: %s", page.Text())
 	}
 	var cookies []string

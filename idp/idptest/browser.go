@@ -30,14 +30,14 @@ type Browser struct {
 type jar struct {
 	*cookiejar.Jar
 	mu   sync.Mutex
-	none map[string]bool
+	crossSite map[string]bool
 }
 
 // SetCookies implements http.CookieJar.
 func (j *jar) SetCookies(u *url.URL, cookies []*http.Cookie) {
 	j.mu.Lock()
 	for _, c := range cookies {
-		j.none[c.Name] = c.SameSite == http.SameSiteNoneMode && c.Secure
+		j.crossSite[c.Name] = c.SameSite == http.SameSiteNoneMode && c.Secure
 	}
 	j.mu.Unlock()
 	j.Jar.SetCookies(u, cookies)
@@ -48,7 +48,7 @@ func (j *jar) addCrossSite(req *http.Request) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	for _, c := range j.Cookies(req.URL) {
-		if j.none[c.Name] {
+		if j.crossSite[c.Name] {
 			req.AddCookie(c)
 		}
 	}
@@ -57,7 +57,7 @@ func (j *jar) addCrossSite(req *http.Request) {
 // Browser returns a new browser without cookies.
 func (i *IdP) Browser() *Browser {
 	cookies, _ := cookiejar.New(nil)
-	jar := &jar{Jar: cookies, none: map[string]bool{}}
+	jar := &jar{Jar: cookies, crossSite: map[string]bool{}}
 	return &Browser{idp: i, jar: jar, client: &http.Client{Transport: i.Client.Transport, Jar: jar}}
 }
 
@@ -112,7 +112,7 @@ func (b *Browser) CrossSitePost(address string, form url.Values) *Page {
 		_ = resp.Body.Close()
 		return b.Get(to)
 	}
-	return b.page(resp)
+	return b.readPage(resp)
 }
 
 // CrossSitePostOnly is CrossSitePost without following the redirect. It returns the URL of the
@@ -158,10 +158,10 @@ func (b *Browser) do(req *http.Request) *Page {
 	if err != nil {
 		b.idp.tb.Fatal(err)
 	}
-	return b.page(resp)
+	return b.readPage(resp)
 }
 
-func (b *Browser) page(resp *http.Response) *Page {
+func (b *Browser) readPage(resp *http.Response) *Page {
 	b.idp.tb.Helper()
 	page, err := ReadPage(resp)
 	if err != nil {
@@ -197,17 +197,17 @@ func (b *Browser) Session() string {
 	return ""
 }
 
-// Keep adds the cookies of an answer that the browser received in another way.
-func (b *Browser) Keep(resp *http.Response) { b.jar.SetCookies(resp.Request.URL, resp.Cookies()) }
+// KeepCookies adds the cookies of an answer that the browser received in another way.
+func (b *Browser) KeepCookies(resp *http.Response) { b.jar.SetCookies(resp.Request.URL, resp.Cookies()) }
 
 // SignIn fills in the sign-in page and the code page, and returns the page after them.
-func (b *Browser) SignIn(page *Page, p *Person) *Page {
+func (b *Browser) SignIn(page *Page, p *User) *Page {
 	b.idp.tb.Helper()
 	return b.GiveCode(b.GivePassword(page, p), p)
 }
 
 // GivePassword fills in the sign-in page.
-func (b *Browser) GivePassword(page *Page, p *Person) *Page {
+func (b *Browser) GivePassword(page *Page, p *User) *Page {
 	b.idp.tb.Helper()
 	form := page.Form()
 	if _, ok := form.Fields["password"]; !ok {
@@ -219,7 +219,7 @@ func (b *Browser) GivePassword(page *Page, p *Person) *Page {
 }
 
 // GiveCode fills in the code page. The values in tick are boxes to tick.
-func (b *Browser) GiveCode(page *Page, p *Person, tick ...string) *Page {
+func (b *Browser) GiveCode(page *Page, p *User, tick ...string) *Page {
 	b.idp.tb.Helper()
 	form := page.Form()
 	if _, ok := form.Fields["code"]; !ok {
@@ -244,10 +244,10 @@ func (p *Page) Form() Form {
 	var walk func(*html.Node, bool) bool
 	walk = func(n *html.Node, inside bool) (done bool) {
 		if n.Type == html.ElementNode && n.Data == "form" {
-			f.Action, inside = attr(n, "action"), true
+			f.Action, inside = getAttr(n, "action"), true
 		}
-		if inside && n.Type == html.ElementNode && n.Data == "input" && attr(n, "name") != "" && !isUnchecked(n) {
-			f.Fields.Set(attr(n, "name"), attr(n, "value"))
+		if inside && n.Type == html.ElementNode && n.Data == "input" && getAttr(n, "name") != "" && !isUnchecked(n) {
+			f.Fields.Set(getAttr(n, "name"), getAttr(n, "value"))
 		}
 		for c := n.FirstChild; c != nil; c = c.NextSibling {
 			if walk(c, inside) {
@@ -264,7 +264,7 @@ func (p *Page) Form() Form {
 // browser does not send.
 func isUnchecked(n *html.Node) bool {
 	ticked := slices.ContainsFunc(n.Attr, func(a html.Attribute) bool { return a.Key == "checked" })
-	return attr(n, "type") == "checkbox" && !ticked
+	return getAttr(n, "type") == "checkbox" && !ticked
 }
 
 // Response returns the SAML Response that the page posts, nil if it posts none.
@@ -297,7 +297,7 @@ func (p *Page) Text() string {
 	return b.String()
 }
 
-func attr(n *html.Node, name string) string {
+func getAttr(n *html.Node, name string) string {
 	for _, a := range n.Attr {
 		if a.Key == name {
 			return a.Val

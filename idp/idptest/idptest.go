@@ -35,8 +35,8 @@ type IdP struct {
 	// URL is its base_url.
 	URL     string
 	Handler http.Handler
-	// Watch is the admin listener's handler.
-	Watch http.Handler
+	// AdminHandler is the admin listener's handler.
+	AdminHandler http.Handler
 	// Doctor checks the installation when a test calls it.
 	Doctor *doctor.Service
 	// Client has connections of its own. Those of http.DefaultClient are closed
@@ -45,7 +45,7 @@ type IdP struct {
 
 	tb      testing.TB
 	options Options
-	serving atomic.Pointer[http.Handler] // nil while it is stopped
+	handler atomic.Pointer[http.Handler] // nil while it is stopped
 }
 
 // Options are the options of New. The zero value is valid.
@@ -68,9 +68,9 @@ type Options struct {
 	TLS bool
 	// Key is the key of every year. If nil, consecutive years have different keys.
 	Key *rsa.PrivateKey
-	// Between, if set, wraps the store that the server uses, so that a test can act between two
+	// WrapStore, if set, wraps the store that the server uses, so that a test can act between two
 	// of its steps.
-	Between func(idp.OwnedStore) idp.OwnedStore
+	WrapStore func(idp.OwnedStore) idp.OwnedStore
 	// CodeTime is how long a sign-in waits for a code. Zero means the usual time.
 	CodeTime time.Duration
 	// Folder is the data folder; a temporary one if empty.
@@ -92,7 +92,7 @@ func New(tb testing.TB, o Options) *IdP {
 	tb.Cleanup(transport.CloseIdleConnections)
 	i := &IdP{Client: &http.Client{Transport: transport}, tb: tb, options: o}
 	ts := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h := i.serving.Load()
+		h := i.handler.Load()
 		if h == nil {
 			panic(http.ErrAbortHandler) // as if no server listened
 		}
@@ -109,8 +109,8 @@ func New(tb testing.TB, o Options) *IdP {
 	if o.Folder == "" {
 		o.Folder = tb.TempDir()
 	}
-	i.Fixture = fixture.NewIn(tb, o.Folder, o.Now.UTC().Truncate(time.Second), i.configure)
-	i.begin()
+	i.Fixture = fixture.NewInFolder(tb, o.Folder, o.Now.UTC().Truncate(time.Second), i.configure)
+	i.beginRotation()
 	i.serve()
 	if o.TLS {
 		ts.StartTLS()
@@ -130,7 +130,7 @@ func New(tb testing.TB, o Options) *IdP {
 // checkKinds checks that package idp declares the kinds of all records, whichever test wrote
 // them. It skips a trail that a test broke.
 func (i *IdP) checkKinds() {
-	if i.serving.Load() == nil {
+	if i.handler.Load() == nil {
 		return
 	}
 	known := map[idp.AuditKind]bool{}
@@ -160,7 +160,7 @@ func (i *IdP) checkKinds() {
 // Requests get no answer until Start.
 func (i *IdP) Stop() {
 	i.tb.Helper()
-	if i.serving.Swap(nil) == nil {
+	if i.handler.Swap(nil) == nil {
 		return
 	}
 	i.Close()
@@ -197,8 +197,8 @@ func (i *IdP) configure(c *installation.Config) {
 func (i *IdP) serve() {
 	i.tb.Helper()
 	served := *i.Installation
-	if i.options.Between != nil {
-		served.Store = i.options.Between(served.Store)
+	if i.options.WrapStore != nil {
+		served.Store = i.options.WrapStore(served.Store)
 	}
 	if i.options.NoUsage {
 		served.Usage = nil
@@ -209,37 +209,37 @@ func (i *IdP) serve() {
 	if i.Handler, err = s.Handler(); err != nil {
 		i.tb.Fatal(err)
 	}
-	if i.Watch, err = s.AdminHandler(); err != nil {
+	if i.AdminHandler, err = s.AdminHandler(); err != nil {
 		i.tb.Fatal(err)
 	}
 	handler := i.Handler
-	i.serving.Store(&handler)
+	i.handler.Store(&handler)
 }
 
-// Person is a user who can sign in.
-type Person struct {
+// User is a user who can sign in.
+type User struct {
 	Email, Password string
-	User            *idp.User
+	Record            *idp.User
 	idp             *IdP
 }
 
-// AddPerson makes an account with password and TOTP.
-func (i *IdP) AddPerson(email string) *Person {
+// AddUser makes an account with password and TOTP.
+func (i *IdP) AddUser(email string) *User {
 	i.tb.Helper()
-	p := &Person{Email: email, Password: "quiet otter mends nine kettles", idp: i}
+	p := &User{Email: email, Password: "quiet otter mends nine kettles", idp: i}
 	u, _, err := i.Accounts.Create(context.Background(), account.NewUser{Email: email, Password: p.Password, TOTP: true}, "test")
 	if err != nil {
 		i.tb.Fatal(err)
 	}
-	p.User = u
+	p.Record = u
 	return p
 }
 
 // Code returns the user's next code. It advances the clock by one step, so that no code is a
 // replay of the one before.
-func (p *Person) Code() string {
-	p.idp.Clock.Advance(time.Duration(p.User.TOTPs[0].Period) * time.Second)
-	code, err := account.CodeAt(p.User.TOTPs[0], p.idp.Clock.Now())
+func (p *User) Code() string {
+	p.idp.Clock.Advance(time.Duration(p.Record.TOTPs[0].Period) * time.Second)
+	code, err := account.ComputeCode(p.Record.TOTPs[0], p.idp.Clock.Now())
 	if err != nil {
 		p.idp.tb.Fatal(err)
 	}

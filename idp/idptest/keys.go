@@ -14,8 +14,8 @@ import (
 	"vernal/idp/rotation"
 )
 
-// begin makes the keys of a first start and those asked for, and records them.
-func (i *IdP) begin() {
+// beginRotation makes the keys of a first start and those asked for, and records them.
+func (i *IdP) beginRotation() {
 	i.tb.Helper()
 	now := i.Clock.Now()
 	var made []rotation.MadeKey
@@ -85,5 +85,5 @@ func (i *IdP) Retire(y idp.Year) {
 	}
 }
 
-// OtherCert returns a certificate of OtherKey.
-func (i *IdP) OtherCert() *x509.Certificate { return selfSigned(i, OtherKey()) }
+// NewOtherCert returns a certificate of OtherKey.
+func (i *IdP) NewOtherCert() *x509.Certificate { return createSelfSigned(i, OtherKey()) }

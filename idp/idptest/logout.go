@@ -23,8 +23,8 @@ type LogoutRequest struct {
 	ID     string
 	Year   idp.Year
 	NameID string
-	// Person replaces NameID by another XML element that names the user.
-	Person         string
+	// Subject replaces NameID by another XML element that names the user.
+	Subject         string
 	SessionIndexes []string
 	// GuideIndex puts the SessionIndexes into the assertion namespace.
 	GuideIndex bool
@@ -33,13 +33,13 @@ type LogoutRequest struct {
 	RelayState   string
 	Unsigned     bool
 	Key          *rsa.PrivateKey // to sign with instead of the provider's own
-	Issued       time.Time
+	IssuedAt       time.Time
 	NotOnOrAfter time.Time
 	Destination  string // "": the endpoint URL; "-": none
 }
 
-// LogoutAddress returns the endpoint URL of the request.
-func (p *Provider) LogoutAddress(r *LogoutRequest) string {
+// LogoutEndpoint returns the endpoint URL of the request.
+func (p *Provider) LogoutEndpoint(r *LogoutRequest) string {
 	p.fillLogout(r)
 	path := "/api/saml/logout"
 	if r.Remote {
@@ -58,15 +58,15 @@ func (p *Provider) fillLogout(r *LogoutRequest) {
 	if r.Key == nil {
 		r.Key = p.Key
 	}
-	if r.Issued.IsZero() {
-		r.Issued = p.idp.Clock.Now()
+	if r.IssuedAt.IsZero() {
+		r.IssuedAt = p.idp.Clock.Now()
 	}
 }
 
 // LogoutXML returns the LogoutRequest as text, in exclusive canonical form. signAt is the
 // offset for an enveloped signature.
 func (p *Provider) LogoutXML(r *LogoutRequest) (text string, signAt int) {
-	address := p.LogoutAddress(r)
+	address := p.LogoutEndpoint(r)
 	switch r.Destination {
 	case "":
 	case "-":
@@ -81,7 +81,7 @@ func (p *Provider) LogoutXML(r *LogoutRequest) (text string, signAt int) {
 	var b strings.Builder
 	b.WriteString(`<samlp:LogoutRequest xmlns:samlp="urn:oasis:names:tc:SAML:2.0:protocol"`)
 	for _, a := range [][2]string{
-		{"Destination", address}, {"ID", r.ID}, {"IssueInstant", r.Issued.UTC().Format(time.RFC3339)}, {"NotOnOrAfter", until}, {"Version", "2.0"},
+		{"Destination", address}, {"ID", r.ID}, {"IssueInstant", r.IssuedAt.UTC().Format(time.RFC3339)}, {"NotOnOrAfter", until}, {"Version", "2.0"},
 	} {
 		if a[1] != "" {
 			b.WriteString(" " + a[0] + `="` + html.EscapeString(a[1]) + `"`)
@@ -89,8 +89,8 @@ func (p *Provider) LogoutXML(r *LogoutRequest) (text string, signAt int) {
 	}
 	b.WriteString(`>` + assertionElement("Issuer", p.EntityID))
 	signAt = b.Len()
-	if r.Person != "" {
-		b.WriteString(r.Person)
+	if r.Subject != "" {
+		b.WriteString(r.Subject)
 	} else {
 		b.WriteString(assertionElement("NameID", r.NameID))
 	}
@@ -112,18 +112,18 @@ func (p *Provider) LogoutURL(r *LogoutRequest) string {
 	if r.Unsigned {
 		key = nil
 	}
-	return p.LogoutAddress(r) + "?" + p.query(text, r.RelayState, key)
+	return p.LogoutEndpoint(r) + "?" + p.encodeQuery(text, r.RelayState, key)
 }
 
-// SignedLogout returns the request with an enveloped signature.
-func (p *Provider) SignedLogout(r *LogoutRequest) []byte {
+// SignLogout returns the request with an enveloped signature.
+func (p *Provider) SignLogout(r *LogoutRequest) []byte {
 	text, at := p.LogoutXML(r)
 	if r.Unsigned {
 		return []byte(text)
 	}
 	cert := p.Cert
 	if r.Key != p.Key {
-		cert = selfSigned(p.idp, r.Key)
+		cert = createSelfSigned(p.idp, r.Key)
 	}
 	signer, err := xmldsig.NewSigner(r.Key, cert)
 	if err != nil {
@@ -138,7 +138,7 @@ func (p *Provider) SignedLogout(r *LogoutRequest) []byte {
 
 // LogoutForm returns the form that the browser posts: HTTP-POST with an enveloped signature.
 func (p *Provider) LogoutForm(r *LogoutRequest) url.Values {
-	form := url.Values{"SAMLRequest": {base64.StdEncoding.EncodeToString(p.SignedLogout(r))}}
+	form := url.Values{"SAMLRequest": {base64.StdEncoding.EncodeToString(p.SignLogout(r))}}
 	if r.RelayState != "" {
 		form.Set("RelayState", r.RelayState)
 	}
@@ -154,28 +154,28 @@ type Answer struct {
 	Response *saml.LogoutResponse
 }
 
-// RemoteLogout posts the request from server to server, as a form.
-func (p *Provider) RemoteLogout(r *LogoutRequest) *Answer {
+// SendRemoteLogout posts the request from server to server, as a form.
+func (p *Provider) SendRemoteLogout(r *LogoutRequest) *Answer {
 	p.idp.tb.Helper()
 	r.Remote = true
-	return p.send(p.LogoutAddress(r), "application/x-www-form-urlencoded", p.LogoutForm(r).Encode())
+	return p.send(p.LogoutEndpoint(r), "application/x-www-form-urlencoded", p.LogoutForm(r).Encode())
 }
 
-// SOAPLogout sends the request by SOAP.
-func (p *Provider) SOAPLogout(r *LogoutRequest) *Answer {
+// SendSOAPLogout sends the request by SOAP.
+func (p *Provider) SendSOAPLogout(r *LogoutRequest) *Answer {
 	p.idp.tb.Helper()
-	return p.Envelope(r, "text/xml; charset=utf-8")
+	return p.SendEnvelope(r, "text/xml; charset=utf-8")
 }
 
-// Envelope sends the request by SOAP, under the Content-Type.
-func (p *Provider) Envelope(r *LogoutRequest, contentType string) *Answer {
+// SendEnvelope sends the request by SOAP, under the Content-Type.
+func (p *Provider) SendEnvelope(r *LogoutRequest, contentType string) *Answer {
 	p.idp.tb.Helper()
 	r.Remote = true
-	return p.send(p.LogoutAddress(r), contentType, `<S:Envelope xmlns:S="http://schemas.xmlsoap.org/soap/envelope/"><S:Body>`+string(p.SignedLogout(r))+`</S:Body></S:Envelope>`)
+	return p.send(p.LogoutEndpoint(r), contentType, `<S:Envelope xmlns:S="http://schemas.xmlsoap.org/soap/envelope/"><S:Body>`+string(p.SignLogout(r))+`</S:Body></S:Envelope>`)
 }
 
-// SOAP sends an envelope as it is.
-func (p *Provider) SOAP(address, envelope string) *Answer {
+// SendSOAP sends an envelope as it is.
+func (p *Provider) SendSOAP(address, envelope string) *Answer {
 	p.idp.tb.Helper()
 	return p.send(address, "text/xml; charset=utf-8", envelope)
 }

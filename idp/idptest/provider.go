@@ -51,7 +51,7 @@ type Provider struct {
 func (i *IdP) AddProvider(entityID string, change ...func(*idp.ServiceProvider)) *Provider {
 	i.tb.Helper()
 	p := &Provider{EntityID: entityID, ACS: entityID + "/acs", Key: fixture.Key(2), idp: i}
-	p.Cert = selfSigned(i, p.Key)
+	p.Cert = createSelfSigned(i, p.Key)
 	record := sp.Defaults()
 	record.EntityID, record.Name = idp.EntityID(entityID), "Test "+entityID
 	record.ACSURLs = []string{p.ACS}
@@ -79,7 +79,7 @@ func (p *Provider) Edit(change func(*idp.ServiceProvider)) {
 	}
 }
 
-func selfSigned(i *IdP, key *rsa.PrivateKey) *x509.Certificate {
+func createSelfSigned(i *IdP, key *rsa.PrivateKey) *x509.Certificate {
 	now := i.Clock.Now()
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(now.UnixNano()), Subject: pkix.Name{CommonName: "test SP"},
@@ -113,7 +113,7 @@ type Request struct {
 	ClassRefs   []string // of the RequestedAuthnContext
 	Unsigned    bool
 	Key         *rsa.PrivateKey // to sign with instead of the provider's own
-	Issued      time.Time
+	IssuedAt      time.Time
 }
 
 // fill sets the empty fields of the request.
@@ -127,8 +127,8 @@ func (p *Provider) fill(r *Request) {
 	if r.Key == nil {
 		r.Key = p.Key
 	}
-	if r.Issued.IsZero() {
-		r.Issued = p.idp.Clock.Now()
+	if r.IssuedAt.IsZero() {
+		r.IssuedAt = p.idp.Clock.Now()
 	}
 }
 
@@ -146,10 +146,10 @@ func (p *Provider) XML(r *Request) (text string, signAt int) {
 		{"AssertionConsumerServiceIndex", r.ACSIndex},
 		{"AssertionConsumerServiceURL", r.ACS},
 		{"Destination", destination},
-		{"ForceAuthn", flag(r.ForceAuthn)},
+		{"ForceAuthn", formatFlag(r.ForceAuthn)},
 		{"ID", r.ID},
-		{"IsPassive", flag(r.IsPassive)},
-		{"IssueInstant", r.Issued.UTC().Format(time.RFC3339)},
+		{"IsPassive", formatFlag(r.IsPassive)},
+		{"IssueInstant", r.IssuedAt.UTC().Format(time.RFC3339)},
 		{"Version", "2.0"},
 	} {
 		if a[1] != "" {
@@ -179,7 +179,7 @@ func assertionElement(name, text string) string {
 	return `<saml:` + name + ` xmlns:saml="urn:oasis:names:tc:SAML:2.0:assertion">` + html.EscapeString(text) + `</saml:` + name + `>`
 }
 
-func flag(on bool) string {
+func formatFlag(on bool) string {
 	if on {
 		return "true"
 	}
@@ -213,11 +213,11 @@ func (p *Provider) URL(r *Request) string {
 	if r.Unsigned {
 		key = nil
 	}
-	return p.idp.URL + "/api/saml/auth" + string(r.Year) + "?" + p.query(text, r.RelayState, key)
+	return p.idp.URL + "/api/saml/auth" + string(r.Year) + "?" + p.encodeQuery(text, r.RelayState, key)
 }
 
-// query returns a message by HTTP-Redirect, signed with key; unsigned if it is nil.
-func (p *Provider) query(text, relayState string, key *rsa.PrivateKey) string {
+// encodeQuery returns a message by HTTP-Redirect, signed with key; unsigned if it is nil.
+func (p *Provider) encodeQuery(text, relayState string, key *rsa.PrivateKey) string {
 	var deflated bytes.Buffer
 	w, _ := flate.NewWriter(&deflated, flate.BestCompression)
 	_, _ = w.Write([]byte(text))
@@ -241,7 +241,7 @@ func (p *Provider) query(text, relayState string, key *rsa.PrivateKey) string {
 // Check verifies a Response as the service provider would, with crewjam/saml
 // and the certificate in the metadata of the year.
 func (p *Provider) Check(r *Request, response []byte) (*saml.Assertion, error) {
-	provider, err := p.crewjam(r.Year)
+	provider, err := p.newCrewjamProvider(r.Year)
 	if err != nil {
 		return nil, err
 	}
@@ -250,7 +250,7 @@ func (p *Provider) Check(r *Request, response []byte) (*saml.Assertion, error) {
 
 // CheckLogout is Check for a LogoutResponse, which must be signed.
 func (p *Provider) CheckLogout(r *LogoutRequest, response []byte) error {
-	provider, err := p.crewjam(r.Year)
+	provider, err := p.newCrewjamProvider(r.Year)
 	if err != nil {
 		return err
 	}
@@ -268,8 +268,8 @@ func (p *Provider) CheckLogout(r *LogoutRequest, response []byte) error {
 	return err
 }
 
-// crewjam returns the service provider in crewjam/saml, with the metadata of the year.
-func (p *Provider) crewjam(y idp.Year) (*saml.ServiceProvider, error) {
+// newCrewjamProvider returns the service provider in crewjam/saml, with the metadata of the year.
+func (p *Provider) newCrewjamProvider(y idp.Year) (*saml.ServiceProvider, error) {
 	var md saml.EntityDescriptor
 	if err := xml.Unmarshal(p.idp.Get("/api/saml/metadata"+string(y)), &md); err != nil {
 		return nil, err

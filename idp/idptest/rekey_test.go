@@ -35,7 +35,7 @@ func TestSignInsSurviveRekey(t *testing.T) {
 	ticks := make(chan struct{}) // one for each sign-in
 	var wg sync.WaitGroup
 	for n := range users {
-		person := i.AddPerson(fmt.Sprintf("user%d@example.gov", n))
+		person := i.AddUser(fmt.Sprintf("user%d@example.gov", n))
 		wg.Go(func() {
 			browser := i.Browser()
 			for n := 0; ; n++ {
@@ -87,7 +87,7 @@ func TestSignInsSurviveRekey(t *testing.T) {
 	}
 	close(stop)
 	wg.Wait()
-	if st, err := service.State(t.Context()); err != nil || st.Phase != "" || st.Renewing || st.Generation != 6 {
+	if st, err := service.State(t.Context()); err != nil || st.Phase != "" || st.IsRenewing || st.Generation != 6 {
 		t.Errorf("%+v, %v", st, err)
 	}
 	t.Logf("%d sign-ins", signedIn)

@@ -55,15 +55,15 @@ func TestAcceptJudgesTheCorpus(t *testing.T) {
 		if !possible {
 			continue // no such registration is possible
 		}
-		msg, err := saml.Read(c.In)
-		if c.SOAP() {
-			msg, err = saml.ReadSOAP(c.In.Body)
+		msg, err := saml.Read(c.Inbound)
+		if c.IsSOAP() {
+			msg, err = saml.ReadSOAP(c.Inbound.Body)
 		}
 		if err != nil {
 			continue // package saml's tests check these
 		}
 		judged++
-		q, err := inbound.Accept(t.Context(), i.Registry, msg, kinds[c.Endpoint], inbound.Expect{
+		q, err := inbound.Accept(t.Context(), i.Registry, msg, kinds[c.Endpoint], inbound.Expectation{
 			Now: c.Now, Destinations: []string{c.Destination, strings.TrimRight(c.Destination, "0123456789")},
 		})
 		verdict := "accepted"
@@ -101,9 +101,9 @@ func TestOpenNameWantsASignature(t *testing.T) {
 		if c.Endpoint == corpus.Auth || !strings.HasPrefix(c.Verdict, "accepted") {
 			continue
 		}
-		msg, err := saml.Read(c.In)
-		if c.SOAP() {
-			msg, err = saml.ReadSOAP(c.In.Body)
+		msg, err := saml.Read(c.Inbound)
+		if c.IsSOAP() {
+			msg, err = saml.ReadSOAP(c.Inbound.Body)
 		}
 		if err != nil {
 			t.Fatal(err)

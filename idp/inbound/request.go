@@ -24,14 +24,14 @@ const (
 	RemoteLogoutRequest // on the back channel, which answers in the HTTP response
 )
 
-// Expect holds the values that a message is compared with, in addition to the registration.
-type Expect struct {
+// Expectation holds the values that a message is compared with, in addition to the registration.
+type Expectation struct {
 	Now time.Time
 	// Destinations are the URLs that the message may name, beginning with the one that it came
 	// to.
 	Destinations []string
-	// AnyDestination is set if the URL that the message came to is unknown.
-	AnyDestination bool
+	// AllowsAnyDestination is set if the URL that the message came to is unknown.
+	AllowsAnyDestination bool
 	// RestoredAt is when the store was restored from a backup, or zero.
 	RestoredAt time.Time
 }
@@ -59,7 +59,7 @@ type Request struct {
 // Accept decides whether we act on a message. It verifies before it reads: all fields are read
 // from the element that the signature covers. The error is the first refusal. Provider and
 // Cert are set even then, once they are known, so that a page can name the sender.
-func Accept(ctx context.Context, registry *sp.Registry, msg *saml.Message, kind Kind, e Expect) (q Request, err error) {
+func Accept(ctx context.Context, registry *sp.Registry, msg *saml.Message, kind Kind, e Expectation) (q Request, err error) {
 	q.Kind = kind
 	if q.Provider, err = LookupSender(ctx, registry, msg); err != nil {
 		return q, err
@@ -98,13 +98,13 @@ func (q *Request) Header() *saml.Header {
 // AppendFindings checks a parsed message against every rule and appends the results to dst,
 // which may be nil. It leaves out rules about the registration if Provider is unknown. Each
 // error is a *idp.Refusal.
-func (q *Request) AppendFindings(dst saml.Findings, e Expect) saml.Findings {
-	expect := saml.Expect{
+func (q *Request) AppendFindings(dst saml.Findings, e Expectation) saml.Findings {
+	expect := saml.Expectation{
 		Now: e.Now, Issuer: q.Issuer, Destinations: e.Destinations, RestoredAt: e.RestoredAt,
-		AnyDestination: e.AnyDestination || q.Provider != nil && q.Provider.IsLoginGovCompatible(),
+		AllowsAnyDestination: e.AllowsAnyDestination || q.Provider != nil && q.Provider.IsLoginGovCompatible(),
 	}
 	if q.Kind == AuthnRequest {
-		return q.appendAuthn(q.Authn.AppendFindings(dst, expect), e.Now)
+		return q.appendAuthnFindings(q.Authn.AppendFindings(dst, expect), e.Now)
 	}
 	found := q.Logout.AppendFindings(dst, expect)
 	if q.Provider != nil && q.Kind == LogoutRequest {
@@ -113,8 +113,8 @@ func (q *Request) AppendFindings(dst saml.Findings, e Expect) saml.Findings {
 	return found
 }
 
-// appendAuthn adds the findings about an AuthnRequest that depend on the registration.
-func (q *Request) appendAuthn(found saml.Findings, now time.Time) saml.Findings {
+// appendAuthnFindings adds the findings about an AuthnRequest that depend on the registration.
+func (q *Request) appendAuthnFindings(found saml.Findings, now time.Time) saml.Findings {
 	p, authn := q.Provider, q.Authn
 	if p == nil {
 		return found
@@ -125,7 +125,7 @@ func (q *Request) appendAuthn(found saml.Findings, now time.Time) saml.Findings 
 	add("AssertionConsumerServiceURL", q.nameNearestACS(err))
 	q.NameIDFormat, err = p.ChooseNameIDFormat(authn.NameIDPolicy)
 	add("NameIDPolicy", err)
-	ask := assurance.Ask{Comparison: authn.Comparison, ClassRefs: authn.ClassRefs, Unsigned: q.Cert == nil}
+	ask := assurance.ContextRequest{Comparison: authn.Comparison, ClassRefs: authn.ClassRefs, IsUnsigned: q.Cert == nil}
 	if q.Need, err = assurance.Resolve(ask, &p.ServiceProvider); err == nil {
 		err = ask.CheckLength()
 	}

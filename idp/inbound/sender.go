@@ -47,12 +47,12 @@ func Verify(msg *saml.Message, p *sp.Provider, kind Kind) (*xmltree.Element, *x5
 	return msg.Verify(p.RequestCerts, kind != AuthnRequest || p.SignRequests != idp.SignRequestsOptional)
 }
 
-// RequestCert returns the registered certificate that verified a stored request. The error is
+// FindRequestCert returns the registered certificate that verified a stored request. The error is
 // the refusal of a request whose certificate was removed since.
-func RequestCert(p *sp.Provider, sha256 string) (*x509.Certificate, error) {
+func FindRequestCert(p *sp.Provider, sha256 string) (*x509.Certificate, error) {
 	i := slices.IndexFunc(p.RequestCerts, func(c *x509.Certificate) bool { return p.CertSHA256(c) == sha256 })
 	if i < 0 {
-		return nil, idp.Refuse(idp.RefusedSignature, "Signature", xmldsig.AlgorithmRSASHA256).With(errors.New("the certificate that verified the request was removed"))
+		return nil, idp.Refuse(idp.RefusedSignature, "Signature", xmldsig.AlgorithmRSASHA256).WithCause(errors.New("the certificate that verified the request was removed"))
 	}
 	return p.RequestCerts[i], nil
 }

@@ -46,14 +46,14 @@ func corpusIdP(t *testing.T, now time.Time) *idptest.IdP {
 		}
 		names[p.NameIDScope] = map[string]idp.NameID{corpusSP1: adaAtSP1, corpusSP2: adaAtSP2}[id]
 	}
-	ada := i.AddPerson("ada@example.gov")
-	errs, err := i.Store.ImportUsers(t.Context(), []idp.ImportedUser{{User: ada.User, Existing: true, NameIDs: names, Event: idp.AuditEvent{Kind: idp.AuditUserImport}}})
+	ada := i.AddUser("ada@example.gov")
+	errs, err := i.Store.ImportUsers(t.Context(), []idp.ImportedUser{{User: ada.Record, AlreadyExists: true, NameIDs: names, Event: idp.AuditEvent{Kind: idp.AuditUserImport}}})
 	if err != nil || errs[0] != nil {
 		t.Fatal(errs, err)
 	}
 	at := i.Clock.Now()
 	err = i.Store.StartSession(t.Context(), idp.SessionStart{Session: &idp.Session{
-		ID: idp.HashSessionToken("ada"), User: ada.User.ID, CreatedAt: at, SeenAt: at, AuthnAt: at, ExpiresAt: at.Add(time.Hour),
+		ID: idp.HashSessionToken("ada"), User: ada.Record.ID, CreatedAt: at, SeenAt: at, AuthnAt: at, ExpiresAt: at.Add(time.Hour),
 		Participants: []idp.Participant{
 			{SP: corpusSP1, NameID: adaAtSP1, SessionIndexes: []string{"_ada-at-sp1"}, Year: "2026", At: at},
 			{SP: corpusSP2, NameID: adaAtSP2, SessionIndexes: []string{"_ada-at-sp2"}, Year: "2026", At: at},
@@ -86,12 +86,12 @@ var (
 // serverSays sends a case to the server, without cookies.
 func serverSays(t *testing.T, i *idptest.IdP, c *corpus.Case) verdict {
 	t.Helper()
-	r := httptest.NewRequest(c.In.Method, "/", strings.NewReader(string(c.In.Body)))
-	r.URL = &url.URL{Scheme: "https", Host: "idp.example.com", Path: "/api/saml/" + c.Endpoint + "2026", RawQuery: c.In.RawQuery}
+	r := httptest.NewRequest(c.Inbound.Method, "/", strings.NewReader(string(c.Inbound.Body)))
+	r.URL = &url.URL{Scheme: "https", Host: "idp.example.com", Path: "/api/saml/" + c.Endpoint + "2026", RawQuery: c.Inbound.RawQuery}
 	r.Host, r.RequestURI = r.URL.Host, r.URL.RequestURI()
 	r.Header.Set("Accept", "text/html")
-	if c.In.ContentType != "" {
-		r.Header.Set("Content-Type", c.In.ContentType)
+	if c.Inbound.ContentType != "" {
+		r.Header.Set("Content-Type", c.Inbound.ContentType)
 	}
 	rec := httptest.NewRecorder()
 	i.Handler.ServeHTTP(rec, r)
@@ -117,10 +117,10 @@ func serverSays(t *testing.T, i *idptest.IdP, c *corpus.Case) verdict {
 // inspectorSays returns the first refusal of a report, because the server stops there.
 func inspectorSays(r *inspect.Report) (v verdict) {
 	for _, c := range r.Checks {
-		if c.Outcome == inspect.Refused && c.Code != "" {
+		if c.Outcome == inspect.OutcomeRefused && c.Code != "" {
 			return verdict{code: string(c.Code)}
 		}
-		if c.Outcome == inspect.Refused && c.Status == "" {
+		if c.Outcome == inspect.OutcomeRefused && c.Status == "" {
 			return verdict{code: c.Field}
 		}
 		if c.Status != "" {
@@ -145,19 +145,19 @@ var statusUnknown = map[string]string{
 
 // mixed reports whether a case uses the query and the body of one request. A paste separates
 // the two.
-func mixed(c *corpus.Case) bool { return c.In.Method == http.MethodPost && c.In.RawQuery != "" }
+func mixed(c *corpus.Case) bool { return c.Inbound.Method == http.MethodPost && c.Inbound.RawQuery != "" }
 
 // asSent returns a case as pasted text, and as it is found at best.
-func asSent(c *corpus.Case) (text string, sent inspect.Sent) {
+func asSent(c *corpus.Case) (text string, sent inspect.FoundMessage) {
 	address := corpusBase + "/api/saml/" + c.Endpoint + "2026"
 	switch {
-	case c.SOAP():
-		return string(c.In.Body), inspect.Sent{XML: string(c.In.Body), Address: address}
-	case c.In.Method == http.MethodPost:
-		query := string(c.In.Body)
-		return "POST " + address + " HTTP/1.1\nHost: idp.example.com\n\n" + query, inspect.Sent{Query: query, InURL: c.In.RawQuery, Address: address, Post: true}
+	case c.IsSOAP():
+		return string(c.Inbound.Body), inspect.FoundMessage{XML: string(c.Inbound.Body), URL: address}
+	case c.Inbound.Method == http.MethodPost:
+		query := string(c.Inbound.Body)
+		return "POST " + address + " HTTP/1.1\nHost: idp.example.com\n\n" + query, inspect.FoundMessage{Query: query, URLQuery: c.Inbound.RawQuery, URL: address, Post: true}
 	}
-	return address + "?" + c.In.RawQuery, inspect.Sent{Query: c.In.RawQuery, Address: address}
+	return address + "?" + c.Inbound.RawQuery, inspect.FoundMessage{Query: c.Inbound.RawQuery, URL: address}
 }
 
 // TestInspectorAgreesWithServer checks that the inspector reports for every message of the
@@ -182,7 +182,7 @@ func TestInspectorAgreesWithServer(t *testing.T) {
 					continue // no such registration is possible
 				}
 				text, sent := asSent(c)
-				ours := inspectorSays(inspectMessage(t, inspector(i), inspect.Message{Sent: sent, At: c.Now}))
+				ours := inspectorSays(inspectMessage(t, inspector(i), inspect.Message{FoundMessage: sent, AssumedAt: c.Now}))
 				pasted := inspectorSays(inspectText(t, inspector(i), text, c.Now))
 				theirs := serverSays(t, i, c)
 				if statusUnknown[c.Endpoint] != "" {

@@ -14,9 +14,9 @@ import (
 	"vernal/idp/xmltree"
 )
 
-// assertionOf returns the only assertion of a Response, decrypted if opened has it, or nil if
+// findAssertion returns the only assertion of a Response, decrypted if opened has it, or nil if
 // none is readable.
-func (s *Service) assertionOf(ctx context.Context, r *Report, root *xmltree.Element, opened *Opened) (*xmltree.Element, error) {
+func (s *Service) findAssertion(ctx context.Context, r *Report, root *xmltree.Element, opened *OpenedAssertion) (*xmltree.Element, error) {
 	plain := root.Children(saml.NamespaceAssertion, "Assertion")
 	sealed := root.Children(saml.NamespaceAssertion, "EncryptedAssertion")
 	switch {
@@ -30,34 +30,34 @@ func (s *Service) assertionOf(ctx context.Context, r *Report, root *xmltree.Elem
 		return nil, nil
 	}
 	seen, to := describeEncryption(sealed[0])
-	c := Check{Field: "EncryptedAssertion", Outcome: Skipped, Seen: seen}
+	c := Check{Field: "EncryptedAssertion", Outcome: OutcomeSkipped, Seen: seen}
 	switch {
 	case opened == nil:
 		c.Note = "the private key of the service provider opens it"
-		c.Suggestions = append(c.Suggestions, idp.Suggest(idp.DoInspect).With(idp.OptionKey, "").Labeled(idp.LabelOpenAssertion))
+		c.Suggestions = append(c.Suggestions, idp.Suggest(idp.DoInspect).WithOption(idp.OptionKey, "").WithLabel(idp.LabelOpenAssertion))
 	case opened.XML == "":
 		c.Note = opened.Fault
 	default:
-		c.Outcome = OK
+		c.Outcome = OutcomeOK
 	}
 	r.add(c)
-	if err := s.recipientHints(ctx, r, root, to); err != nil {
+	if err := s.hintRecipients(ctx, r, root, to); err != nil {
 		return nil, err
 	}
-	if c.Outcome != OK {
+	if c.Outcome != OutcomeOK {
 		r.Unknown = true
 		return nil, nil
 	}
-	a, err := opened.assertionIn(root, sealed[0])
+	a, err := opened.parseWithin(root, sealed[0])
 	if err != nil {
 		return nil, r.noteRefused("EncryptedAssertion", err)
 	}
 	return a, nil
 }
 
-// recipientHints notes which recipient the certificates of an encrypted assertion belong to,
+// hintRecipients notes which recipient the certificates of an encrypted assertion belong to,
 // and whether the current registration names them.
-func (s *Service) recipientHints(ctx context.Context, r *Report, root *xmltree.Element, to []*x509.Certificate) error {
+func (s *Service) hintRecipients(ctx context.Context, r *Report, root *xmltree.Element, to []*x509.Certificate) error {
 	if s.Registry == nil {
 		return nil
 	}
@@ -90,7 +90,7 @@ func (s *Service) recipientHints(ctx context.Context, r *Report, root *xmltree.E
 
 // checkAssertion checks the rules that a service provider must insist on.
 func (s *Service) checkAssertion(ctx context.Context, r *Report, root, a *xmltree.Element) error {
-	if encryptedAssertion(root) != nil {
+	if findEncryptedAssertion(root) != nil {
 		r.XML += "\n\n" + formatXML(a)
 	}
 	var p *sp.Provider
@@ -98,7 +98,7 @@ func (s *Service) checkAssertion(ctx context.Context, r *Report, root, a *xmltre
 		var err error
 		switch {
 		case e.Is(saml.NamespaceAssertion, "NameID"):
-			r.noteKept("NameID", e.Text())
+			r.noteOK("NameID", e.Text())
 		case e.Is(saml.NamespaceAssertion, "Audience"):
 			r.SP = idp.EntityID(e.Text())
 			p, err = s.lookupAudience(ctx, r)
@@ -107,7 +107,7 @@ func (s *Service) checkAssertion(ctx context.Context, r *Report, root, a *xmltre
 		case e.Is(saml.NamespaceAssertion, "SubjectConfirmationData"):
 			r.checkWindow("SubjectConfirmationData", e)
 		case e.Is(saml.NamespaceAssertion, "AuthnContextClassRef"):
-			r.noteKept("AuthnContextClassRef", e.Text())
+			r.noteOK("AuthnContextClassRef", e.Text())
 		case e.Is(saml.NamespaceAssertion, "Attribute"):
 			name, _ := e.Attr("FriendlyName")
 			one := Attribute{Name: name, Values: []string{}}
@@ -123,14 +123,14 @@ func (s *Service) checkAssertion(ctx context.Context, r *Report, root, a *xmltre
 	if p == nil {
 		return nil
 	}
-	if err := r.checkAddresses(root, a, p); err != nil {
+	if err := r.checkURLs(root, a, p); err != nil {
 		return err
 	}
-	return s.showAnswered(ctx, r, root)
+	return s.showRequest(ctx, r, root)
 }
 
-// checkAddresses checks the URLs of a Response against the registration.
-func (r *Report) checkAddresses(root, a *xmltree.Element, p *sp.Provider) error {
+// checkURLs checks the URLs of a Response against the registration.
+func (r *Report) checkURLs(root, a *xmltree.Element, p *sp.Provider) error {
 	check := func(field, address string) error {
 		acs, err := p.ChooseACS(address, true, 0, false)
 		failed := err != nil
@@ -139,7 +139,7 @@ func (r *Report) checkAddresses(root, a *xmltree.Element, p *sp.Provider) error 
 		}
 		if failed {
 			r.Checks[len(r.Checks)-1].Field = field
-			r.addHint(acsHints(address, p.ACSURLs)...)
+			r.addHint(describeACS(address, p.ACSURLs)...)
 		}
 		return nil
 	}
@@ -171,15 +171,15 @@ func (s *Service) lookupAudience(ctx context.Context, r *Report) (*sp.Provider, 
 		return nil, err
 	}
 	r.SPName = p.Name
-	r.noteKept("Audience", string(r.SP))
+	r.noteOK("Audience", string(r.SP))
 	return p, nil
 }
 
 // checkWindow checks whether the time is within NotBefore and NotOnOrAfter.
 func (r *Report) checkWindow(field string, e *xmltree.Element) {
-	c := Check{Field: field, Outcome: OK}
+	c := Check{Field: field, Outcome: OutcomeOK}
 	refuse := func(hints ...string) {
-		c.Outcome, c.Note = Refused, "not valid at "+r.At.Format(time.RFC3339)
+		c.Outcome, c.Note = OutcomeRefused, "not valid at "+r.AssumedAt.Format(time.RFC3339)
 		c.Hints = append(c.Hints, hints...)
 	}
 	for _, name := range []string{"NotBefore", "NotOnOrAfter"} {
@@ -189,14 +189,14 @@ func (r *Report) checkWindow(field string, e *xmltree.Element) {
 		}
 		c.Seen += map[string]string{"NotBefore": "from " + v + " ", "NotOnOrAfter": "until " + v}[name]
 		at, err := time.Parse(time.RFC3339, v)
-		switch isBefore := r.At.Before(at); {
+		switch isBefore := r.AssumedAt.Before(at); {
 		case err != nil:
 			refuse(name + " is no time such as 2027-03-01T09:00:00Z")
 		case name == "NotBefore" && isBefore:
 			refuse()
-			c.Suggestions = append(c.Suggestions, applyAt(v))
+			c.Suggestions = append(c.Suggestions, suggestTime(v))
 		case name == "NotOnOrAfter" && !isBefore:
-			refuse(fmt.Sprintf("it ended %s ago. A service provider whose clock is fast by that much refuses new assertions too", r.At.Sub(at).Round(time.Second)))
+			refuse(fmt.Sprintf("it ended %s ago. A service provider whose clock is fast by that much refuses new assertions too", r.AssumedAt.Sub(at).Round(time.Second)))
 		}
 	}
 	r.add(c)

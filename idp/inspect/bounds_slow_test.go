@@ -54,7 +54,7 @@ func TestFindReadsMessageInLongText(t *testing.T) {
 			t.Parallel()
 			all := inspect.Find(tt.text)
 			if tt.want == 0 { // then the whole text is at most one message
-				if len(all) != 1 || all[0].Address != "" {
+				if len(all) != 1 || all[0].URL != "" {
 					t.Errorf("%d messages", len(all))
 				}
 				return

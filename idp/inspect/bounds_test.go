@@ -24,12 +24,12 @@ func TestFindKeepsOrder(t *testing.T) {
 	t.Parallel()
 	text := `{"z":"SAMLRequest=one","a":{"y":["SAMLRequest=two"],"b":"https://a.example/?SAMLRequest=three"},
 "m":{"SAMLRequest":"four","RelayState":"100%","SigAlg":"alg","Signature":"s+s","password":"hunter2"},"c":"SAMLResponse=five"}`
-	want := []inspect.Sent{
-		{Query: "SAMLRequest=one"}, {Query: "SAMLRequest=two"}, {Query: "SAMLRequest=three", Address: "https://a.example/"},
+	want := []inspect.FoundMessage{
+		{Query: "SAMLRequest=one"}, {Query: "SAMLRequest=two"}, {Query: "SAMLRequest=three", URL: "https://a.example/"},
 		{Query: "SAMLRequest=four&RelayState=100%25&SigAlg=alg&Signature=s%2Bs"}, {Query: "SAMLResponse=five"},
 	}
 	for range 5 {
-		if diff := cmp.Diff(want, inspect.Find(text), cmpopts.IgnoreFields(inspect.Sent{}, "Place", "Rebuilt")); diff != "" {
+		if diff := cmp.Diff(want, inspect.Find(text), cmpopts.IgnoreFields(inspect.FoundMessage{}, "Place", "Rebuilt")); diff != "" {
 			t.Fatal(diff)
 		}
 	}
@@ -122,10 +122,10 @@ func FuzzFind(f *testing.F) {
 			t.Errorf("another time:\n%s", diff)
 		}
 		for _, one := range all {
-			if n := len(one.Query) + len(one.XML) + len(one.Address); n > 50+3*len(text) {
+			if n := len(one.Query) + len(one.XML) + len(one.URL); n > 50+3*len(text) {
 				t.Errorf("%d bytes of %d", n, len(text))
 			}
-			if _, err := s.Inspect(t.Context(), inspect.Message{Sent: one, At: time.Unix(1_800_000_000, 0)}); err != nil {
+			if _, err := s.Inspect(t.Context(), inspect.Message{FoundMessage: one, AssumedAt: time.Unix(1_800_000_000, 0)}); err != nil {
 				t.Errorf("%q: %v", text, err)
 			}
 		}
@@ -144,7 +144,7 @@ func TestSuggestionsHoldForeignValues(t *testing.T) {
 <AssertionConsumerService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST" Location="` + evil + `" index="0"/>
 </SPSSODescriptor></EntityDescriptor>`
 	r := inspectText(t, inspector(i), text, i.Clock.Now())
-	want := idp.Suggest(idp.DoSPEdit, a.EntityID).Labeled(idp.LabelTakeOver).With(idp.OptionACSURL, evil)
+	want := idp.Suggest(idp.DoSPEdit, a.EntityID).WithLabel(idp.LabelTakeOver).WithOption(idp.OptionACSURL, evil)
 	if c := check(r, "AssertionConsumerService"); !cmp.Equal(c.Suggestions, []idp.Suggestion{want}) {
 		t.Errorf("got %+v, want %+v", c.Suggestions, want)
 	}
@@ -156,14 +156,14 @@ func TestInvalidTimeIsReported(t *testing.T) {
 	i := idptest.New(t, idptest.Options{})
 	a := i.AddProvider("https://a.example")
 	browser := i.Browser()
-	page := browser.SignIn(browser.Get(a.URL(&idptest.Request{})), i.AddPerson("ada@example.gov"))
+	page := browser.SignIn(browser.Get(a.URL(&idptest.Request{})), i.AddUser("ada@example.gov"))
 	text := regexp.MustCompile(`NotOnOrAfter="[^"]*"`).ReplaceAllString(string(page.Response()), `NotOnOrAfter="tomorrow"`)
 	r := inspectText(t, inspector(i), text, i.Clock.Now())
 	k := slices.IndexFunc(r.Checks, func(c inspect.Check) bool { return c.Field == "Conditions" })
 	if k < 0 {
 		t.Fatalf("no Conditions in %+v", r.Checks)
 	}
-	if c := r.Checks[k]; c.Outcome != inspect.Refused || len(c.Hints) != 1 || !strings.Contains(c.Hints[0], "is no time") {
+	if c := r.Checks[k]; c.Outcome != inspect.OutcomeRefused || len(c.Hints) != 1 || !strings.Contains(c.Hints[0], "is no time") {
 		t.Errorf("%+v", c)
 	}
 }

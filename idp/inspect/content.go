@@ -20,27 +20,27 @@ type content struct {
 	key, value string
 	// id is the kind and ID of a message that decodes.
 	id string
-	// readable reports whether the server can decode it, isClean whether no text is between
+	// isReadable reports whether the server can decode it, isClean whether no text is between
 	// its elements. Mail programs and browsers insert such text.
-	readable, isClean bool
+	isReadable, isClean bool
 }
 
-// contentOf decodes a message that was found, as far as Find needs it.
-func contentOf(s Sent) content {
+// decodeContent decodes a message that was found, as far as Find needs it.
+func decodeContent(s FoundMessage) content {
 	if s.XML != "" {
 		c := content{key: strings.TrimSpace(s.XML), value: s.XML}
 		c.readRoot([]byte(s.XML), xmltree.MetadataLimits())
 		return c
 	}
-	raw := cmp.Or(messageValue(s.Query), messageValue(s.InURL))
+	raw := cmp.Or(findMessage(s.Query), findMessage(s.URLQuery))
 	doc, how := decodeLeniently(raw)
-	c := content{value: normalValue(raw)}
+	c := content{value: normalizeValue(raw)}
 	if c.key = c.value; doc == "" {
 		return c
 	}
 	c.key = strings.TrimSpace(doc)
 	c.readRoot([]byte(doc), xmltree.MessageLimits())
-	c.readable = c.readable && how == ""
+	c.isReadable = c.isReadable && how == ""
 	return c
 }
 
@@ -49,7 +49,7 @@ func (c *content) readRoot(doc []byte, limits xmltree.Limits) {
 	if err != nil {
 		return
 	}
-	c.readable, c.isClean = true, isClean(root)
+	c.isReadable, c.isClean = true, isClean(root)
 	if id, ok := root.Attr("ID"); ok {
 		c.id = root.Local + " " + id
 	}
@@ -71,33 +71,33 @@ func isClean(root *xmltree.Element) bool {
 }
 
 // scoreForm ranks the forms of one message by how much information they contain.
-func (c content) scoreForm(s Sent) int {
+func (c content) scoreForm(s FoundMessage) int {
 	n := 0
-	if c.readable {
+	if c.isReadable {
 		n += 100
 	}
 	if c.isClean {
 		n += 50
 	}
 	for _, name := range []string{"RelayState", "SigAlg"} {
-		if parameterValue(s.Query, name) != "" {
+		if findParameter(s.Query, name) != "" {
 			n += 2
 		}
 	}
-	if alg, ok := plainValue(s.Query, "SigAlg"); ok && strings.HasPrefix(alg, "http://www.w3.org/") && !strings.ContainsAny(alg, " \n%=") {
+	if alg, ok := decodeParameter(s.Query, "SigAlg"); ok && strings.HasPrefix(alg, "http://www.w3.org/") && !strings.ContainsAny(alg, " \n%=") {
 		n += 3
 	}
-	if _, ok := plainValue(s.Query, "RelayState"); !ok && parameterValue(s.Query, "RelayState") != "" {
+	if _, ok := decodeParameter(s.Query, "RelayState"); !ok && findParameter(s.Query, "RelayState") != "" {
 		n -= 5 // its escapes are broken
 	}
-	if raw := parameterValue(s.Query, "Signature"); raw != "" {
+	if raw := findParameter(s.Query, "Signature"); raw != "" {
 		n++
 		// RSA signatures have a multiple of 64 bytes, unless they are truncated.
-		if sig, err := base64.StdEncoding.DecodeString(normalValue(raw)); err == nil && len(sig) > 0 && len(sig)%64 == 0 {
+		if sig, err := base64.StdEncoding.DecodeString(normalizeValue(raw)); err == nil && len(sig) > 0 && len(sig)%64 == 0 {
 			n += 10
 		}
 	}
-	if s.Address != "" {
+	if s.URL != "" {
 		n++
 	}
 	if isOurs(s) {
@@ -106,14 +106,14 @@ func (c content) scoreForm(s Sent) int {
 	return n
 }
 
-// messageValue returns the raw value of the message among parameters.
-func messageValue(query string) string {
-	return cmp.Or(parameterValue(query, "SAMLRequest"), parameterValue(query, "SAMLResponse"))
+// findMessage returns the raw value of the message among parameters.
+func findMessage(query string) string {
+	return cmp.Or(findParameter(query, "SAMLRequest"), findParameter(query, "SAMLResponse"))
 }
 
-// normalValue returns base64 without percent-encoding, white space and printed line breaks, in
+// normalizeValue returns base64 without percent-encoding, white space and printed line breaks, in
 // the standard alphabet.
-func normalValue(raw string) string {
+func normalizeValue(raw string) string {
 	if i := strings.LastIndexByte(raw, '%'); i >= 0 && i >= len(raw)-2 {
 		raw = raw[:i] // cut off within an escape
 	}
@@ -138,17 +138,17 @@ func isBase64(r rune) bool {
 	return r|0x20 >= 'a' && r|0x20 <= 'z' || r >= '0' && r <= '9' || strings.ContainsRune("+/=-_", r)
 }
 
-// maxDecoded bounds, in bytes, the inflated size of a message. No server accepts more.
-const maxDecoded = 128 << 10
+// maxInflated bounds, in bytes, the inflated size of a message. No server accepts more.
+const maxInflated = 128 << 10
 
 // These are encodings that senders use and the server does not accept.
 const (
-	encodedURL     = "base64url"     // with - and _
-	encodedTwice   = "percent_twice" // percent-encoded once too often
-	encodedPlain   = "plain"         // XML that is not base64
-	encodedZlib    = "zlib"          // DEFLATE with a header
-	encodedGzip    = "gzip"
-	encodedPadding = "base64" // base64 with a wrong end
+	encodingBase64URL     = "base64url"     // with - and _
+	encodingTwice   = "percent_twice" // percent-encoded once too often
+	encodingPlain   = "plain"         // XML that is not base64
+	encodingZlib    = "zlib"          // DEFLATE with a header
+	encodingGzip    = "gzip"
+	encodingPadding = "base64" // base64 with a wrong end
 )
 
 // decodeLeniently decodes the raw value of a parameter in every way that software was seen to
@@ -165,7 +165,7 @@ func decodeLeniently(raw string) (doc, how string) {
 		if err != nil {
 			break
 		}
-		plain, how = next, encodedTwice
+		plain, how = next, encodingTwice
 	}
 	if strings.HasPrefix(strings.TrimSpace(plain), "<") {
 		if strings.Contains(plain, "+xmlns") { // a form encodes a space as a plus sign
@@ -173,21 +173,21 @@ func decodeLeniently(raw string) (doc, how string) {
 				plain = form
 			}
 		}
-		if len(plain) > maxDecoded {
+		if len(plain) > maxInflated {
 			plain = ""
 		}
-		return plain, encodedPlain
+		return plain, encodingPlain
 	}
 	if strings.ContainsAny(plain, "-_") {
-		how = encodedURL
+		how = encodingBase64URL
 	}
-	text := strings.TrimRight(normalValue(plain), "=")
+	text := strings.TrimRight(normalizeValue(plain), "=")
 	data, err := base64.RawStdEncoding.DecodeString(text)
 	if err != nil {
 		return "", ""
 	}
 	if !strict && how == "" {
-		how = encodedPadding
+		how = encodingPadding
 	}
 	for _, inflate := range []struct {
 		name string
@@ -195,15 +195,15 @@ func decodeLeniently(raw string) (doc, how string) {
 	}{
 		{"", func(r io.Reader) (io.Reader, error) { return r, nil }},
 		{"", func(r io.Reader) (io.Reader, error) { return flate.NewReader(r), nil }},
-		{encodedZlib, func(r io.Reader) (io.Reader, error) { return zlib.NewReader(r) }},
-		{encodedGzip, func(r io.Reader) (io.Reader, error) { return gzip.NewReader(r) }},
+		{encodingZlib, func(r io.Reader) (io.Reader, error) { return zlib.NewReader(r) }},
+		{encodingGzip, func(r io.Reader) (io.Reader, error) { return gzip.NewReader(r) }},
 	} {
 		r, err := inflate.open(bytes.NewReader(data))
 		if err != nil {
 			continue
 		}
-		out, err := io.ReadAll(io.LimitReader(r, maxDecoded+1))
-		if err != nil || len(out) > maxDecoded || !bytes.HasPrefix(bytes.TrimLeft(bytes.TrimPrefix(out, []byte("\uFEFF")), " \t\r\n"), []byte("<")) {
+		out, err := io.ReadAll(io.LimitReader(r, maxInflated+1))
+		if err != nil || len(out) > maxInflated || !bytes.HasPrefix(bytes.TrimLeft(bytes.TrimPrefix(out, []byte("\uFEFF")), " \t\r\n"), []byte("<")) {
 			continue
 		}
 		if strict {

@@ -12,15 +12,15 @@ func endsURL(r rune) bool {
 	return unicode.IsSpace(r) || unicode.IsControl(r) || strings.ContainsRune("'\"<>`|\\“”‘’«»„‹›…", r)
 }
 
-// endOfURL and startOfURL return the end and the beginning of a run of URL characters.
-func endOfURL(text string, from int) int {
+// findURLEnd and startOfURL return the end and the beginning of a run of URL characters.
+func findURLEnd(text string, from int) int {
 	if i := strings.IndexFunc(text[from:], endsURL); i >= 0 {
 		return from + i
 	}
 	return len(text)
 }
 
-func startOfURL(text string, least, at int) int {
+func findURLStart(text string, least, at int) int {
 	i := strings.LastIndexFunc(text[least:at], endsURL)
 	if i < 0 {
 		return least
@@ -32,12 +32,12 @@ func startOfURL(text string, least, at int) int {
 // schemeStart matches the beginning of a URL.
 var schemeStart = regexp.MustCompile(`https?://`)
 
-// namedMessage matches a message as a parameter.
-var namedMessage = regexp.MustCompile(`SAMLRe(?:quest|sponse)=`)
+// messageParameter matches a message as a parameter.
+var messageParameter = regexp.MustCompile(`SAMLRe(?:quest|sponse)=`)
 
-// nextNamed returns the position of the next parameter with a message, or -1.
-func nextNamed(text string, from int) int {
-	if i := namedMessage.FindStringIndex(text[from:]); i != nil {
+// findMessageParameter returns the position of the next parameter with a message, or -1.
+func findMessageParameter(text string, from int) int {
+	if i := messageParameter.FindStringIndex(text[from:]); i != nil {
 		return from + i[0]
 	}
 	return -1
@@ -45,13 +45,13 @@ func nextNamed(text string, from int) int {
 
 // findQueries finds the URLs, queries and forms in a text. It joins one that was broken into
 // lines if that makes the message more complete.
-func findQueries(text string) (found []Sent) {
+func findQueries(text string) (found []FoundMessage) {
 	for from := 0; len(found) < maxTriedFinds; {
-		at := nextNamed(text, from)
+		at := findMessageParameter(text, from)
 		if at < 0 {
 			return found
 		}
-		start, end := startOfURL(text, from, at), endOfURL(text, at)
+		start, end := findURLStart(text, from, at), findURLEnd(text, at)
 		if i := schemeStart.FindStringIndex(text[start:at]); i != nil {
 			start += i[0] // text before the URL is not part of it
 		}
@@ -59,7 +59,7 @@ func findQueries(text string) (found []Sent) {
 			from = end // a quoted value, which findParameters finds
 			continue
 		}
-		best := fromQuery(trimPunctuation(text[start:end], start == 0 && end == len(text)))
+		best := parseQuery(trimPunctuation(text[start:end], start == 0 && end == len(text)))
 		if start == 0 && strings.TrimSpace(text[:end]) != text {
 			// A query that is the whole text is joined, however it was broken.
 			best, end = preferJoined(best, text[start:], end, len(text))
@@ -67,8 +67,8 @@ func findQueries(text string) (found []Sent) {
 		if joined, after := joinLines(text, start, end); after > end {
 			best, end = preferJoined(best, joined, end, after)
 		}
-		if best.Address == "" {
-			setNearEndpoint(&best, text[max(0, start-2048):start])
+		if best.URL == "" {
+			setPrecedingURL(&best, text[max(0, start-2048):start])
 		}
 		best.Place = PlaceURL
 		found = append(found, best)
@@ -78,11 +78,11 @@ func findQueries(text string) (found []Sent) {
 }
 
 // preferJoined returns the joined text instead, if a message in it is more complete.
-func preferJoined(best Sent, joined string, end, after int) (Sent, int) {
+func preferJoined(best FoundMessage, joined string, end, after int) (FoundMessage, int) {
 	if strings.IndexFunc(joined, func(r rune) bool { return endsURL(r) && !unicode.IsSpace(r) }) >= 0 {
 		return best, end
 	}
-	if other := fromQuery(joined); contentOf(other).scoreForm(other) > contentOf(best).scoreForm(best) {
+	if other := parseQuery(joined); decodeContent(other).scoreForm(other) > decodeContent(best).scoreForm(best) {
 		other.Steps = []Step{StepJoined}
 		return other, after
 	}
@@ -106,9 +106,9 @@ func joinLines(text string, start, end int) (joined string, after int) {
 		}
 		next = strings.TrimLeft(next[1:], " \t>|")
 		at := len(text) - len(next)
-		to := endOfURL(text, at)
+		to := findURLEnd(text, at)
 		tail, _, _ := strings.Cut(text[to:], "\n")
-		if to == at || strings.TrimSpace(tail) != "" || b.Len()+to-at > 2*maxDecoded || strings.Contains(text[at:to], "SAMLRe") {
+		if to == at || strings.TrimSpace(tail) != "" || b.Len()+to-at > 2*maxInflated || strings.Contains(text[at:to], "SAMLRe") {
 			break // another message begins, or the server would not accept that much
 		}
 		b.WriteString(text[at:to])
@@ -138,19 +138,19 @@ func trimPunctuation(s string, whole bool) string {
 	return s
 }
 
-// fromQuery splits a URL at its query, and restores ampersands that a page escaped.
+// parseQuery splits a URL at its query, and restores ampersands that a page escaped.
 // If the query contains another URL, as link scanners write it, the inner one counts.
-func fromQuery(text string) Sent {
+func parseQuery(text string) FoundMessage {
 	text = strings.ReplaceAll(text, "&amp;", "&")
-	var s Sent
-	message := nextNamed(text, 0)
-	if cut := queryStart(text[:max(message, 0)]); cut >= 0 {
-		s.Address, text = text[:cut], text[cut+1:]
-		if i := strings.LastIndex(s.Address, "://"); i > 0 {
-			scheme := strings.TrimRightFunc(s.Address[:i], isLetter)
-			s.Address = s.Address[len(scheme):]
+	var s FoundMessage
+	message := findMessageParameter(text, 0)
+	if cut := findQueryStart(text[:max(message, 0)]); cut >= 0 {
+		s.URL, text = text[:cut], text[cut+1:]
+		if i := strings.LastIndex(s.URL, "://"); i > 0 {
+			scheme := strings.TrimRightFunc(s.URL[:i], isLetter)
+			s.URL = s.URL[len(scheme):]
 		}
-		s.Address = strings.TrimLeft(s.Address, "([{*@")
+		s.URL = strings.TrimLeft(s.URL, "([{*@")
 	} else if i := strings.LastIndexAny(text[:max(message, 0)], "([{,;:"); i >= 0 && !strings.Contains(text[:message], "&") {
 		text = text[i+1:]
 	}
@@ -160,34 +160,34 @@ func fromQuery(text string) Sent {
 
 func isLetter(r rune) bool { return r|0x20 >= 'a' && r|0x20 <= 'z' }
 
-// queryStart returns where the query at the beginning of the text starts: after one of our
-// endpoints, or else after the last question mark. It returns -1 without one.
-func queryStart(text string) int {
+// findQueryStart returns where the query at the beginning of the text starts: after one of our
+// endpointURL, or else after the last question mark. It returns -1 without one.
+func findQueryStart(text string) int {
 	for from := 0; ; {
 		i := strings.IndexByte(text[from:], '?')
 		if i < 0 {
 			return strings.LastIndexByte(text, '?')
 		}
-		if yearly.MatchString(text[max(0, from+i-64) : from+i]) {
+		if yearEndpoint.MatchString(text[max(0, from+i-64) : from+i]) {
 			return from + i
 		}
 		from += i + 1
 	}
 }
 
-// endpoints matches the URLs of our endpoints.
-var endpoints = regexp.MustCompile(`(?:https?://[^\s"'<>?]+)?/api/saml/(?:auth|logout|remotelogout)[0-9]{4}[a-z]?\b`)
+// endpointURL matches the URLs of our endpoints.
+var endpointURL = regexp.MustCompile(`(?:https?://[^\s"'<>?]+)?/api/saml/(?:auth|logout|remotelogout)[0-9]{4}[a-z]?\b`)
 
-// setNearEndpoint sets the URL of a form to the last endpoint before it, as in the head of an
+// setPrecedingURL sets the URL of a form to the last endpoint before it, as in the head of an
 // HTTP request or a curl command.
-func setNearEndpoint(s *Sent, before string) {
-	all := endpoints.FindAllStringIndex(before, -1)
+func setPrecedingURL(s *FoundMessage, before string) {
+	all := endpointURL.FindAllStringIndex(before, -1)
 	if len(all) == 0 {
 		return
 	}
 	last := all[len(all)-1]
 	method := strings.HasSuffix(strings.TrimRight(before[:last[0]], " \t"), "POST")
-	if method || !signs.MatchString(s.Query) {
-		s.Address, s.Post = before[last[0]:last[1]], true
+	if method || !signatureParameter.MatchString(s.Query) {
+		s.URL, s.Post = before[last[0]:last[1]], true
 	}
 }

@@ -5,43 +5,43 @@ import (
 	"strings"
 )
 
-// roots matches the elements that findXML looks for in a text.
-var roots = regexp.MustCompile(`<(?:[A-Za-z_][\w.-]*:)?(?:AuthnRequest|LogoutRequest|Response|LogoutResponse|Envelope|EntityDescriptor|EntitiesDescriptor)(?:[\s/>])`)
+// rootElement matches the elements that findXML looks for in a text.
+var rootElement = regexp.MustCompile(`<(?:[A-Za-z_][\w.-]*:)?(?:AuthnRequest|LogoutRequest|Response|LogoutResponse|Envelope|EntityDescriptor|EntitiesDescriptor)(?:[\s/>])`)
 
 // maxRoots bounds the elements that are tried in one view.
 const maxRoots = 60
 
 // findXML finds the XML messages in a text, including a declaration before them. A truncated
 // message ends with the text, or where the next one begins.
-func findXML(text string) (found []Sent) {
+func findXML(text string) (found []FoundMessage) {
 	if !strings.Contains(text, "urn:oasis:names:tc:SAML") {
 		return nil
 	}
 	var steps []Step
-	if clean := withoutTree(text); clean != text {
+	if clean := removeTreeMarks(text); clean != text {
 		text, steps = clean, []Step{StepTree}
 	}
 	from := 0
 	for range maxRoots {
-		m := roots.FindStringIndex(text[from:])
+		m := rootElement.FindStringIndex(text[from:])
 		if m == nil {
 			break
 		}
 		start, name := from+m[0], text[from+m[0]+1:from+m[1]-1]
-		end := elementEnd(text, start, name)
-		doc := text[prologStart(text, from, start):end]
+		end := findElementEnd(text, start, name)
+		doc := text[findPrologStart(text, from, start):end]
 		if strings.Contains(doc, "urn:oasis:names:tc:SAML") {
-			found = append(found, Sent{XML: strings.TrimSpace(doc), Place: PlaceXML, Steps: steps})
+			found = append(found, FoundMessage{XML: strings.TrimSpace(doc), Place: PlaceXML, Steps: steps})
 		}
 		from = max(end, start+1)
 	}
 	return found
 }
 
-// elementEnd returns where the element that begins at start ends: at its own end tag, counting
+// findElementEnd returns where the element that begins at start ends: at its own end tag, counting
 // elements of the same name within. A truncated one ends where the next one begins, or with
 // the text.
-func elementEnd(text string, start int, name string) int {
+func findElementEnd(text string, start int, name string) int {
 	inner := text[start+1:]
 	if closing := strings.IndexByte(inner, '>'); closing > 0 && inner[closing-1] == '/' {
 		return start + 1 + closing + 1
@@ -69,9 +69,9 @@ func elementEnd(text string, start int, name string) int {
 // prolog matches the text that may precede the root of a document.
 var prolog = regexp.MustCompile(`(?s)(?:<\?[^>]*\?>|<!--.*?-->|<!DOCTYPE[^>\[]*(?:\[[^\]]*\]\s*)?>|\s)+$`)
 
-// prologStart returns the beginning of the document whose root begins at start. It includes
+// findPrologStart returns the beginning of the document whose root begins at start. It includes
 // constructs that are forbidden before a root, so that they are reported.
-func prologStart(text string, from, start int) int {
+func findPrologStart(text string, from, start int) int {
 	const longest = 8 << 10
 	from = max(from, start-longest)
 	before := text[from:start]
@@ -84,30 +84,30 @@ func prologStart(text string, from, start int) int {
 	return start
 }
 
-// encodedRE matches text that may be a message in base64, over one or more lines.
-var encodedRE = regexp.MustCompile(`(?:[A-Za-z0-9+/_-]|%2[BbFfDd]|%3[Dd]){24,}(?:=|%3[Dd]){0,2}(?:[ \t]*(?:\\r|\\n)*\r?\n?[ \t>|]*(?:[A-Za-z0-9+/_-]|%2[BbFf]|%3[Dd]){4,}(?:=|%3[Dd]){0,2})*`)
+// base64Text matches text that may be a message in base64, over one or more lines.
+var base64Text = regexp.MustCompile(`(?:[A-Za-z0-9+/_-]|%2[BbFfDd]|%3[Dd]){24,}(?:=|%3[Dd]){0,2}(?:[ \t]*(?:\\r|\\n)*\r?\n?[ \t>|]*(?:[A-Za-z0-9+/_-]|%2[BbFf]|%3[Dd]){4,}(?:=|%3[Dd]){0,2})*`)
 
 // findBase64 finds messages in base64 without a parameter name. A text that contains only base64
 // counts as one, whatever it decodes to.
-func findBase64(text string) (found []Sent) {
-	for _, one := range encodedRE.FindAllString(text, maxTriedFinds) {
+func findBase64(text string) (found []FoundMessage) {
+	for _, one := range base64Text.FindAllString(text, maxTriedFinds) {
 		lines := strings.FieldsFunc(one, func(r rune) bool { return strings.ContainsRune(" \t\r\n>|", r) })
 		// The following lines may be words, so fewer of them are tried, too.
 		for n := len(lines); n > 0 && n > len(lines)-4; n-- {
 			value := strings.Join(lines[:n], "")
-			s := Sent{Query: "SAMLRequest=" + escapeValue(value), Place: PlaceBase64}
+			s := FoundMessage{Query: "SAMLRequest=" + escapeValue(value), Place: PlaceBase64}
 			if n > 1 {
 				s.Steps = []Step{StepJoined}
 			}
-			if doc, _ := decodeLeniently(messageValue(s.Query)); strings.Contains(doc, "urn:oasis:names:tc:SAML") {
+			if doc, _ := decodeLeniently(findMessage(s.Query)); strings.Contains(doc, "urn:oasis:names:tc:SAML") {
 				found = append(found, s)
 				break
 			}
 		}
 	}
 	whole := strings.Join(strings.Fields(text), "")
-	if len(found) == 0 && looksEncoded(normalValue(whole)) && !strings.Contains(strings.TrimSpace(text), " ") {
-		found = append(found, Sent{Query: "SAMLRequest=" + escapeValue(whole), Place: PlaceBase64})
+	if len(found) == 0 && looksEncoded(normalizeValue(whole)) && !strings.Contains(strings.TrimSpace(text), " ") {
+		found = append(found, FoundMessage{Query: "SAMLRequest=" + escapeValue(whole), Place: PlaceBase64})
 	}
 	return found
 }

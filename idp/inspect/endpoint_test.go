@@ -39,7 +39,7 @@ func TestMessageAtWrongEndpointIsRefused(t *testing.T) {
 			r := inspectText(t, inspector(i), tt.text, i.Clock.Now())
 			var got []string
 			for _, c := range r.Checks {
-				if c.Outcome == inspect.Refused {
+				if c.Outcome == inspect.OutcomeRefused {
 					got = append(got, c.Field)
 				}
 			}

@@ -13,21 +13,21 @@ import (
 )
 
 const (
-	// maxListed bounds the values in a hint.
-	maxListed = 5
-	// maxCompared bounds, in bytes, the values that are compared by edit distance.
-	maxCompared = 500
+	// maxListedValues bounds the values in a hint.
+	maxListedValues = 5
+	// maxComparedBytes bounds, in bytes, the values that are compared by edit distance.
+	maxComparedBytes = 500
 )
 
 // isLike reports whether one value may be a typing error of the other.
 func isLike(seen, value string) bool {
-	return len(seen) <= maxCompared && suggest.Distance(seen, value) <= max(len(value)/4, 2)
+	return len(seen) <= maxComparedBytes && suggest.Distance(seen, value) <= max(len(value)/4, 2)
 }
 
 // listValues returns the beginning of a list, for a hint.
 func listValues(values []string) string {
-	if len(values) > maxListed {
-		return strings.Join(values[:maxListed], ", ") + fmt.Sprintf(" and %d more", len(values)-maxListed)
+	if len(values) > maxListedValues {
+		return strings.Join(values[:maxListedValues], ", ") + fmt.Sprintf(" and %d more", len(values)-maxListedValues)
 	}
 	return strings.Join(values, ", ")
 }
@@ -42,7 +42,7 @@ func describeDifference(seen, want string) string {
 		return "white space around it"
 	}
 	var parts []string
-	a, b := splitAddress(seen), splitAddress(want)
+	a, b := splitURL(seen), splitURL(want)
 	for i, name := range []string{"scheme", "host", "port", "path", "query", "fragment"} {
 		if a[i] == b[i] {
 			continue
@@ -61,9 +61,9 @@ func describeDifference(seen, want string) string {
 	return strings.Join(parts, "; ")
 }
 
-// splitAddress splits a URL into scheme, host, port, path, query and fragment. It accepts any
+// splitURL splits a URL into scheme, host, port, path, query and fragment. It accepts any
 // text, because integrators write anything.
-func splitAddress(address string) (parts [6]string) {
+func splitURL(address string) (parts [6]string) {
 	rest := address
 	if scheme, after, ok := strings.Cut(rest, "://"); ok {
 		parts[0], rest = scheme, after
@@ -81,8 +81,8 @@ func splitAddress(address string) (parts [6]string) {
 	return parts
 }
 
-// acsHints names the registered URL that was probably meant.
-func acsHints(seen string, registered []string) []string {
+// describeACS names the registered URL that was probably meant.
+func describeACS(seen string, registered []string) []string {
 	if len(registered) == 0 {
 		return nil
 	}
@@ -93,9 +93,9 @@ func acsHints(seen string, registered []string) []string {
 	return hints
 }
 
-// destinationHints describes how the Destination differs from the expected URL.
-func (s *Service) destinationHints(seen, want string) []string {
-	a, b := yearly.FindStringSubmatch(seen), yearly.FindStringSubmatch(want)
+// describeDestination describes how the Destination differs from the expected URL.
+func (s *Service) describeDestination(seen, want string) []string {
+	a, b := yearEndpoint.FindStringSubmatch(seen), yearEndpoint.FindStringSubmatch(want)
 	if a == nil || b == nil {
 		return []string{"against " + want + ": " + describeDifference(seen, want)}
 	}
@@ -118,7 +118,7 @@ func (r *Report) hintClock(issued time.Time) {
 		near  = 6 * time.Minute
 		zones = 14 * time.Hour
 	)
-	apart := r.At.Sub(issued)
+	apart := r.AssumedAt.Sub(issued)
 	word := "before"
 	if apart < 0 {
 		apart, word = -apart, "after"
@@ -129,36 +129,36 @@ func (r *Report) hintClock(issued time.Time) {
 		r.addHint(fmt.Sprintf("%s is the distance of a time zone: was local time written as UTC?", half))
 	}
 	if word == "before" {
-		r.addSuggestion(applyAt(issued.UTC().Format(time.RFC3339)))
+		r.addSuggestion(suggestTime(issued.UTC().Format(time.RFC3339)))
 	}
 }
 
-// applyAt suggests applying the rules as at another time.
-func applyAt(at string) idp.Suggestion {
-	return idp.Suggest(idp.DoInspect).With(idp.OptionAt, at).Labeled(idp.LabelApplyAt)
+// suggestTime suggests applying the rules as at another time.
+func suggestTime(at string) idp.Suggestion {
+	return idp.Suggest(idp.DoInspect).WithOption(idp.OptionAt, at).WithLabel(idp.LabelApplyAt)
 }
 
-// contextHints returns hints for unknown values of AuthnContextClassRef.
-func contextHints(unknown []string) (hints []string) {
+// describeContexts returns hints for unknown values of AuthnContextClassRef.
+func describeContexts(unknown []string) (hints []string) {
 	for _, ref := range unknown {
-		if near := assurance.Nearest(ref); near != "" {
+		if near := assurance.FindNearest(ref); near != "" {
 			hints = append(hints, ref+" is not known; did you mean "+near+"?")
 		}
 	}
 	return hints
 }
 
-// DropSuggestion returns how a service provider can get a requested attribute that is not
+// SuggestForDrop returns how a service provider can get a requested attribute that is not
 // sent, if its registration decides that.
-func DropSuggestion(d assurance.Dropped, sp idp.EntityID) (s idp.Suggestion, ok bool) {
+func SuggestForDrop(d assurance.DroppedAttribute, sp idp.EntityID) (s idp.Suggestion, ok bool) {
 	if d.Reason != assurance.DropNotRegistered {
 		return idp.Suggestion{}, false
 	}
-	return idp.Suggest(idp.DoSPEdit, string(sp)).With(idp.OptionAttribute, d.Name), true
+	return idp.Suggest(idp.DoSPEdit, string(sp)).WithOption(idp.OptionAttribute, d.Name), true
 }
 
-// DropText explains why a requested attribute is not sent.
-func DropText(d assurance.Dropped) string {
+// ExplainDrop explains why a requested attribute is not sent.
+func ExplainDrop(d assurance.DroppedAttribute) string {
 	switch d.Reason {
 	case assurance.DropNotRegistered:
 		return "the service provider is not registered for it"
@@ -167,7 +167,7 @@ func DropText(d assurance.Dropped) string {
 	case assurance.DropNoSource:
 		return "this version has no value for it"
 	}
-	if near := assurance.NearestAttribute(d.Name); near != "" {
+	if near := assurance.FindNearestAttribute(d.Name); near != "" {
 		return "unknown attribute; did you mean " + near + "?"
 	}
 	return "unknown attribute"

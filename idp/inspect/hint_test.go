@@ -60,8 +60,8 @@ func TestHintShowsWhatValueDiffersIn(t *testing.T) {
 		{"ACS with a port", a.URL(&idptest.Request{ACS: "https://a.example:443/Saml/acs"}), "port 443 instead of none"},
 		{"unregistered ACS", a.URL(&idptest.Request{ACS: "https://inner/Saml/acs"}), "registered: https://a.example/Saml/acs, https://a.example:8443/x/"},
 		{"another year's Destination", strings.Replace(a.URL(&idptest.Request{Year: "2027"}), "auth2027?", "auth2026?", 1), "it names the URL of 2027, and the message was sent to that of 2026"},
-		{"local time", a.URL(&idptest.Request{Issued: now.Add(-5 * time.Hour)}), "5h0m0s is the distance of a time zone"},
-		{"captured", a.URL(&idptest.Request{Issued: now.Add(-20 * time.Minute)}), "inspect at=2027-03-10T08:40:00Z"},
+		{"local time", a.URL(&idptest.Request{IssuedAt: now.Add(-5 * time.Hour)}), "5h0m0s is the distance of a time zone"},
+		{"captured", a.URL(&idptest.Request{IssuedAt: now.Add(-20 * time.Minute)}), "inspect at=2027-03-10T08:40:00Z"},
 		{"no such year", strings.Replace(a.URL(&idptest.Request{}), "auth2027?", "auth2019?", 1), "the preferred one first: 2027, 2026"},
 		{"NameID", a.URL(&idptest.Request{Format: "urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress"}), "sp.edit https://a.example name_id_format=emailAddress"},
 		{"transient NameID", a.URL(&idptest.Request{Format: "urn:oasis:names:tc:SAML:2.0:nameid-format:transient"}), "transient was asked for"},
@@ -90,7 +90,7 @@ func TestEveryFailedRuleIsReported(t *testing.T) {
 	now := time.Date(2027, 3, 10, 9, 0, 0, 0, time.UTC)
 	i := idptest.New(t, idptest.Options{Now: now, Years: []idp.Year{"2026"}})
 	a := i.AddProvider("https://a.example")
-	address := strings.Replace(a.URL(&idptest.Request{Issued: now.Add(-time.Hour)}), "auth2027?", "auth2026?", 1)
+	address := strings.Replace(a.URL(&idptest.Request{IssuedAt: now.Add(-time.Hour)}), "auth2027?", "auth2026?", 1)
 	got := codes(inspectText(t, inspector(i), address, now))
 	if want := []idp.RefusalCode{idp.RefusedDestination, idp.RefusedIssueInstantOld}; !slices.Equal(got, want) {
 		t.Errorf("refused with %v, want %v", got, want)
@@ -117,7 +117,7 @@ func TestHintTellsWhatSignatureCovers(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	a := i.AddProvider("https://a.example")
-	b := i.AddProvider("https://b.example", func(p *idp.ServiceProvider) { p.Certs = []string{certs.EncodePEM(i.OtherCert())} })
+	b := i.AddProvider("https://b.example", func(p *idp.ServiceProvider) { p.Certs = []string{certs.EncodePEM(i.NewOtherCert())} })
 	address := a.URL(&idptest.Request{RelayState: "a b"})
 	ours, ok := i.Years.Lookup(i.Year(), i.Clock.Now())
 	if !ok {
@@ -186,7 +186,7 @@ func TestHintNamesCarriedCertificate(t *testing.T) {
 	a := i.AddProvider("https://a.example")
 	// The same service provider, with an unregistered key.
 	next := *a
-	next.Key, next.Cert = idptest.OtherKey(), i.OtherCert()
+	next.Key, next.Cert = idptest.OtherKey(), i.NewOtherCert()
 	r := inspectText(t, inspector(i), next.Form(&idptest.Request{}).Encode(), i.Clock.Now())
 	want := "if the contact of the service provider confirms its SHA-256, " + certs.CertSHA256(next.Cert)
 	if !slices.Equal(codes(r), []idp.RefusalCode{idp.RefusedSignature}) || !strings.Contains(hints(r), want) {
@@ -204,20 +204,20 @@ func TestDropText(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name    string
-		dropped assurance.Dropped
+		dropped assurance.DroppedAttribute
 		want    string
 	}{
-		{"not registered", assurance.Dropped{Name: "ssn", Reason: assurance.DropNotRegistered}, "not registered for it"},
-		{"level", assurance.Dropped{Name: "ssn", Reason: assurance.DropLevel}, "urn:acr.login.gov:verified"},
-		{"no source", assurance.Dropped{Name: "x509_subject", Reason: assurance.DropNoSource}, "no value"},
-		{"misspelt", assurance.Dropped{Name: "firstname", Reason: assurance.DropUnknown}, "did you mean first_name?"},
-		{"unlike any", assurance.Dropped{Name: "favourite_colour", Reason: assurance.DropUnknown}, "unknown attribute"},
+		{"not registered", assurance.DroppedAttribute{Name: "ssn", Reason: assurance.DropNotRegistered}, "not registered for it"},
+		{"level", assurance.DroppedAttribute{Name: "ssn", Reason: assurance.DropLevel}, "urn:acr.login.gov:verified"},
+		{"no source", assurance.DroppedAttribute{Name: "x509_subject", Reason: assurance.DropNoSource}, "no value"},
+		{"misspelt", assurance.DroppedAttribute{Name: "firstname", Reason: assurance.DropUnknown}, "did you mean first_name?"},
+		{"unlike any", assurance.DroppedAttribute{Name: "favourite_colour", Reason: assurance.DropUnknown}, "unknown attribute"},
 	}
 	for _, tt := range tests {
-		if got := inspect.DropText(tt.dropped); !strings.Contains(got, tt.want) {
+		if got := inspect.ExplainDrop(tt.dropped); !strings.Contains(got, tt.want) {
 			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
 		}
-		next, ok := inspect.DropSuggestion(tt.dropped, "https://a.example")
+		next, ok := inspect.SuggestForDrop(tt.dropped, "https://a.example")
 		if want := tt.dropped.Reason == assurance.DropNotRegistered; ok != want || ok && suggested(next) != "sp.edit https://a.example attribute=ssn" {
 			t.Errorf("%s: suggests %q, %v", tt.name, suggested(next), ok)
 		}

@@ -56,7 +56,7 @@ type Service struct {
 	IdP      metadata.IdP
 	Registry *sp.Registry
 	Years    *keyring.Ring
-	Seen     Seen
+	History     MessageHistory
 	// Users looks up the user that a LogoutRequest names. It is nil without a store.
 	Users Users
 }
@@ -67,9 +67,9 @@ type Users interface {
 	Sessions(ctx context.Context, q idp.SessionQuery) ([]*idp.Session, error)
 }
 
-// Seen looks up earlier messages by ID. It returns idp.ErrNotFound if none came, or if the record
+// MessageHistory looks up earlier messages by ID. It returns idp.ErrNotFound if none came, or if the record
 // of it has expired. RestoredAt is the beginning of its records, or zero if they are complete.
-type Seen interface {
+type MessageHistory interface {
 	RestoredAt() time.Time
 	LoginRequest(ctx context.Context, k idp.RequestKey) (*idp.LoginRequest, error)
 	LogoutRequest(ctx context.Context, k idp.RequestKey) (*idp.LogoutRequest, error)
@@ -77,15 +77,15 @@ type Seen interface {
 
 // Message is a message to inspect.
 type Message struct {
-	// Sent is one of the messages that Find found.
-	Sent
+	// FoundMessage is one of the messages that Find found.
+	FoundMessage
 	// Number is the position among Of messages, from 1. Both are 0 for a single message.
 	Number int `json:"number,omitempty"`
-	Of     int `json:"of,omitempty"`
-	// At is the time at which the message is assumed to arrive.
-	At time.Time `json:"at,omitzero"`
-	// Opened is the content of its encrypted assertion, if the caller has the key, or nil.
-	Opened *Opened `json:"opened,omitempty"`
+	Total     int `json:"of,omitempty"`
+	// AssumedAt is the time at which the message is assumed to arrive.
+	AssumedAt time.Time `json:"at,omitzero"`
+	// OpenedAssertion is the content of its encrypted assertion, if the caller has the key, or nil.
+	OpenedAssertion *OpenedAssertion `json:"opened,omitempty"`
 }
 
 // Report is the result of inspecting a message.
@@ -95,11 +95,11 @@ type Report struct {
 	// Metadata reports that the text is not a message but metadata, which is compared with the
 	// registration.
 	Metadata bool `json:"metadata,omitempty"`
-	// Refused reports whether the server would refuse the message, at At. Unknown is set if
+	// OutcomeRefused reports whether the server would refuse the message, at At. Unknown is set if
 	// that cannot be decided because nothing could be verified.
 	Refused bool      `json:"refused"`
 	Unknown bool      `json:"unknown,omitempty"`
-	At      time.Time `json:"at"`
+	AssumedAt      time.Time `json:"at"`
 	// Messages is the number of messages in the text, and Number the position of this one.
 	// Both are absent for a single message.
 	Messages int `json:"messages,omitempty"`
@@ -128,7 +128,7 @@ type Cert struct {
 	EndAt  time.Time `json:"end_at"`
 }
 
-func certOf(c *x509.Certificate) *Cert {
+func newCert(c *x509.Certificate) *Cert {
 	return &Cert{SHA256: certs.CertSHA256(c), EndAt: c.NotAfter.UTC()}
 }
 
@@ -136,12 +136,12 @@ func certOf(c *x509.Certificate) *Cert {
 type Outcome string
 
 const (
-	OK      Outcome = "ok"
-	Refused Outcome = "refused"
-	// Warned marks a value that the server may accept or refuse, depending on something
+	OutcomeOK      Outcome = "ok"
+	OutcomeRefused Outcome = "refused"
+	// OutcomeWarning marks a value that the server may accept or refuse, depending on something
 	// unknown here.
-	Warned  Outcome = "warning"
-	Skipped Outcome = "not_checked"
+	OutcomeWarning  Outcome = "warning"
+	OutcomeSkipped Outcome = "not_checked"
 )
 
 // Check is the result of one rule.
@@ -175,8 +175,8 @@ type Levels struct {
 	RememberedDevice bool                `json:"remembered_device"`
 	ClassRef         string              `json:"authn_context_class_ref"`
 	Attributes       []string            `json:"attributes"`
-	Dropped          []assurance.Dropped `json:"dropped,omitempty"`
-	Unknown          []string            `json:"unknown,omitempty"`
+	DroppedAttributes          []assurance.DroppedAttribute `json:"dropped,omitempty"`
+	UnknownClassRefs          []string            `json:"unknown,omitempty"`
 	ASCII            bool                `json:"ascii,omitempty"`
 }
 
@@ -189,19 +189,19 @@ type Attribute struct {
 // Inspect reports on a message, also on the zero Sent. An error is always an internal one,
 // because faults of the text are in the report.
 func (s *Service) Inspect(ctx context.Context, m Message) (*Report, error) {
-	r := &Report{At: m.At.UTC(), Checks: []Check{}, Messages: m.Of, Number: m.Number, Place: m.Place, Steps: m.Steps}
-	if root := metadataIn(m.XML); root != nil {
+	r := &Report{AssumedAt: m.AssumedAt.UTC(), Checks: []Check{}, Messages: m.Total, Number: m.Number, Place: m.Place, Steps: m.Steps}
+	if root := parseMetadata(m.XML); root != nil {
 		r.Kind, r.XML, r.Metadata = root.Local, formatXML(root), true
 		return r, s.checkMetadata(ctx, r, root, m.XML)
 	}
-	msg, in, err := r.readMessage(m.Sent)
+	msg, in, err := r.readMessage(m.FoundMessage)
 	if err != nil {
 		return r, r.noteRefused("", err)
 	}
 	r.Kind, r.XML = msg.Root.Local, formatXML(msg.Root)
 	isResponse := msg.Root.Is(saml.NamespaceProtocol, "Response") || msg.Root.Is(saml.NamespaceProtocol, "LogoutResponse")
-	if isResponse && (in.endpoint == "" || in.response) {
-		err = s.checkResponse(ctx, r, msg, m.Opened)
+	if isResponse && (in.endpoint == "" || in.isResponse) {
+		err = s.checkResponse(ctx, r, msg, m.OpenedAssertion)
 	} else {
 		// The server treats every other message as a request.
 		err = s.checkRequest(ctx, r, msg, in)
@@ -222,20 +222,20 @@ func (r *Report) Explain(set *templates.Set) {
 // add records the result of a rule. A refused rule refuses the message.
 func (r *Report) add(c Check) {
 	r.Checks = append(r.Checks, c)
-	r.Refused = r.Refused || c.Outcome == Refused
+	r.Refused = r.Refused || c.Outcome == OutcomeRefused
 }
 
-// noteKept records that a rule is met.
-func (r *Report) noteKept(field, seen string) { r.add(Check{Field: field, Outcome: OK, Seen: seen}) }
+// noteOK records that a rule is met.
+func (r *Report) noteOK(field, seen string) { r.add(Check{Field: field, Outcome: OutcomeOK, Seen: seen}) }
 
 // note records that a rule is met, with additional information.
 func (r *Report) note(field, seen, note string) {
-	r.add(Check{Field: field, Outcome: OK, Seen: seen, Note: note})
+	r.add(Check{Field: field, Outcome: OutcomeOK, Seen: seen, Note: note})
 }
 
 // noteSkipped records that a rule could not be checked.
 func (r *Report) noteSkipped(field, why string) {
-	r.add(Check{Field: field, Outcome: Skipped, Note: why})
+	r.add(Check{Field: field, Outcome: OutcomeSkipped, Note: why})
 }
 
 // noteRefused records that a rule is broken. It ignores a nil error and returns an error that
@@ -245,7 +245,7 @@ func (r *Report) noteRefused(field string, err error) error {
 	if !ok {
 		return err
 	}
-	c := Check{Field: cmp.Or(why.Field, field), Outcome: Refused, Seen: why.Seen, Code: why.Code, Args: why.Args}
+	c := Check{Field: cmp.Or(why.Field, field), Outcome: OutcomeRefused, Seen: why.Seen, Code: why.Code, Args: why.Args}
 	if why.Err != nil {
 		c.Note = why.Err.Error()
 	}
@@ -253,8 +253,8 @@ func (r *Report) noteRefused(field string, err error) error {
 	return nil
 }
 
-// codeOf returns the code of a refusal, or "" for another error or nil.
-func codeOf(err error) idp.RefusalCode {
+// findRefusalCode returns the code of a refusal, or "" for another error or nil.
+func findRefusalCode(err error) idp.RefusalCode {
 	if why, ok := errors.AsType[*idp.Refusal](err); ok {
 		return why.Code
 	}
@@ -284,12 +284,12 @@ func (r *Report) addSuggestion(list ...idp.Suggestion) {
 
 // noteWarning records a value that the server may refuse, with the refusal.
 func (r *Report) noteWarning(why *idp.Refusal, note string) {
-	r.add(Check{Field: why.Field, Outcome: Warned, Seen: why.Seen, Code: why.Code, Args: why.Args, Note: note})
+	r.add(Check{Field: why.Field, Outcome: OutcomeWarning, Seen: why.Seen, Code: why.Code, Args: why.Args, Note: note})
 }
 
 // noteFault records a broken rule that has no text in the catalogues.
 func (r *Report) noteFault(field, seen, note string) {
-	r.add(Check{Field: field, Outcome: Refused, Seen: seen, Note: note})
+	r.add(Check{Field: field, Outcome: OutcomeRefused, Seen: seen, Note: note})
 }
 
 // noteResult records a rule as met or refused, depending on err.
@@ -297,6 +297,6 @@ func (r *Report) noteResult(field, seen string, err error) error {
 	if err != nil {
 		return r.noteRefused(field, err)
 	}
-	r.noteKept(field, seen)
+	r.noteOK(field, seen)
 	return nil
 }

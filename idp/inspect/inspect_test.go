@@ -17,34 +17,34 @@ import (
 )
 
 func inspector(i *idptest.IdP) *inspect.Service {
-	return &inspect.Service{IdP: metadata.IdP{BaseURL: i.URL}, Registry: i.Registry, Years: i.Years, Seen: i.Store, Users: i.Store}
+	return &inspect.Service{IdP: metadata.IdP{BaseURL: i.URL}, Registry: i.Registry, Years: i.Years, History: i.Store, Users: i.Store}
 }
 
 // inspectText inspects the first message in a text.
 func inspectText(t *testing.T, s *inspect.Service, text string, at time.Time) *inspect.Report {
 	t.Helper()
-	return inspectMessage(t, s, inspect.Message{Sent: first(text), At: at})
+	return inspectMessage(t, s, inspect.Message{FoundMessage: first(text), AssumedAt: at})
 }
 
 func inspectMessage(t *testing.T, s *inspect.Service, m inspect.Message) *inspect.Report {
 	t.Helper()
 	r, err := s.Inspect(t.Context(), m)
 	if err != nil {
-		t.Fatalf("inspect %+v: %v", m.Sent, err)
+		t.Fatalf("inspect %+v: %v", m.FoundMessage, err)
 	}
 	return r
 }
 
-func first(text string) inspect.Sent {
+func first(text string) inspect.FoundMessage {
 	if all := inspect.Find(text); len(all) > 0 {
 		return all[0]
 	}
-	return inspect.Sent{}
+	return inspect.FoundMessage{}
 }
 
 func codes(r *inspect.Report) (out []idp.RefusalCode) {
 	for _, c := range r.Checks {
-		if c.Outcome == inspect.Refused {
+		if c.Outcome == inspect.OutcomeRefused {
 			out = append(out, c.Code)
 		}
 	}
@@ -70,7 +70,7 @@ func TestRequestsAsTheServer(t *testing.T) {
 		{"stranger", stranger.URL(&idptest.Request{}), []idp.RefusalCode{idp.RefusedSPUnknown}},
 		{"inactive", inactive.URL(&idptest.Request{}), []idp.RefusalCode{idp.RefusedSPInactive}},
 		{"ACS", a.URL(&idptest.Request{ACS: "https://evil.example/acs"}), []idp.RefusalCode{idp.RefusedACSURL}},
-		{"old", a.URL(&idptest.Request{Issued: i.Clock.Now().Add(-7 * time.Minute)}), []idp.RefusalCode{idp.RefusedIssueInstantOld}},
+		{"old", a.URL(&idptest.Request{IssuedAt: i.Clock.Now().Add(-7 * time.Minute)}), []idp.RefusalCode{idp.RefusedIssueInstantOld}},
 		{"level", a.URL(&idptest.Request{ClassRefs: []string{"urn:acr.login.gov:verified"}}), []idp.RefusalCode{idp.RefusedAuthnContextLevel}},
 		{"several at once", a.URL(&idptest.Request{Unsigned: true, ACS: "https://evil.example/acs", ClassRefs: []string{"urn:x"}}),
 			[]idp.RefusalCode{idp.RefusedSignatureMissing, idp.RefusedACSURL, idp.RefusedAuthnContext}},
@@ -141,11 +141,11 @@ func TestInspectShowsResolvedLevels(t *testing.T) {
 	if l.IAL != "verified" || l.AAL != idp.AAL2 || l.RememberedDevice || l.ClassRef != "urn:acr.login.gov:verified" {
 		t.Errorf("levels %+v", l)
 	}
-	if want := []assurance.Dropped{{Name: "phone", Reason: assurance.DropNotRegistered}}; !slices.Equal(l.Dropped, want) {
-		t.Errorf("dropped %v", l.Dropped)
+	if want := []assurance.DroppedAttribute{{Name: "phone", Reason: assurance.DropNotRegistered}}; !slices.Equal(l.DroppedAttributes, want) {
+		t.Errorf("dropped %v", l.DroppedAttributes)
 	}
-	if !slices.Equal(l.Unknown, []string{"urn:of:tomorrow"}) || !slices.Contains(l.Attributes, "ssn") || slices.Contains(l.Attributes, "phone") {
-		t.Errorf("unknown %v, attributes %v", l.Unknown, l.Attributes)
+	if !slices.Equal(l.UnknownClassRefs, []string{"urn:of:tomorrow"}) || !slices.Contains(l.Attributes, "ssn") || slices.Contains(l.Attributes, "phone") {
+		t.Errorf("unknown %v, attributes %v", l.UnknownClassRefs, l.Attributes)
 	}
 }
 
@@ -154,7 +154,7 @@ func TestInspectVerifiesResponse(t *testing.T) {
 	i := idptest.New(t, idptest.Options{})
 	a := i.AddProvider("https://a.example")
 	browser := i.Browser()
-	page := browser.SignIn(browser.Get(a.URL(&idptest.Request{})), i.AddPerson("ada@example.gov"))
+	page := browser.SignIn(browser.Get(a.URL(&idptest.Request{})), i.AddUser("ada@example.gov"))
 	response := string(page.Response())
 	form := url.Values{"SAMLResponse": {base64.StdEncoding.EncodeToString([]byte(response))}}.Encode()
 	for _, text := range []string{response, form} {
@@ -198,7 +198,7 @@ func TestExplainAddsFixToRefusedChecks(t *testing.T) {
 	r := inspectText(t, inspector(i), a.URL(&idptest.Request{Unsigned: true}), i.Clock.Now())
 	r.Explain(set)
 	for _, c := range r.Checks {
-		if refused := c.Outcome == inspect.Refused; refused != (c.Expected != "") || refused != (c.Remedy != "") {
+		if refused := c.Outcome == inspect.OutcomeRefused; refused != (c.Expected != "") || refused != (c.Remedy != "") {
 			t.Errorf("%+v", c)
 		}
 	}

@@ -8,14 +8,14 @@ import (
 	"strings"
 )
 
-// maxNested bounds how deep the JSON may be nested.
-const maxNested = 1000
+// maxJSONDepth bounds how deep the JSON may be nested.
+const maxJSONDepth = 1000
 
 // findJSON finds the messages in a HAR file, in which browsers save their requests, or else in
 // any JSON. It reads the text token by token, because decoded values would take many times its
 // size, and objects would lose the order in which messages are numbered. Messages before a
 // syntax error or a truncation are found.
-func findJSON(text string) (found []Sent, isHAR bool) {
+func findJSON(text string) (found []FoundMessage, isHAR bool) {
 	if found = findHAR(text); len(found) > 0 {
 		return found, true
 	}
@@ -36,7 +36,7 @@ func walkJSON(text string) iter.Seq2[[]string, jsonValue] {
 		var path []string // one name for each open object and list
 		var lists []bool  // whether each is a list
 		isName := false   // in an object, names and values alternate
-		for more := true; more && len(path) <= maxNested; {
+		for more := true; more && len(path) <= maxJSONDepth; {
 			token, err := d.Token()
 			if err != nil {
 				return
@@ -60,24 +60,24 @@ func walkJSON(text string) iter.Seq2[[]string, jsonValue] {
 	}
 }
 
-// inRequest is the path of a request in a HAR file.
-var inRequest = []string{"log", "entries", "", "request"}
+// harRequestPath is the path of a request in a HAR file.
+var harRequestPath = []string{"log", "entries", "", "request"}
 
 // findHAR finds the messages that a HAR file has as requests. Those in responses are the same
 // messages again.
-func findHAR(text string) (found []Sent) {
+func findHAR(text string) (found []FoundMessage) {
 	var address, body, name, value string // of the current request, and of its current parameter
 	var pairs []string
 	for path, v := range walkJSON(text) {
-		if len(path) < len(inRequest) || !slices.Equal(path[:len(inRequest)], inRequest) {
+		if len(path) < len(harRequestPath) || !slices.Equal(path[:len(harRequestPath)], harRequestPath) {
 			continue
 		}
-		switch at := strings.Join(path[len(inRequest):], "/"); {
+		switch at := strings.Join(path[len(harRequestPath):], "/"); {
 		case v.isEnd && at == "": // end of the request
 			if body == "" {
 				body = strings.Join(pairs, "&")
 			}
-			if s, ok := sentByHAR(address, body); ok {
+			if s, ok := readHARRequest(address, body); ok {
 				found = append(found, s)
 			}
 			if len(found) == maxTriedFinds {
@@ -100,21 +100,21 @@ func findHAR(text string) (found []Sent) {
 	return found
 }
 
-// sentByHAR returns the message of a request in a HAR file, if it has one.
-func sentByHAR(address, body string) (s Sent, ok bool) {
+// readHARRequest returns the message of a request in a HAR file, if it has one.
+func readHARRequest(address, body string) (s FoundMessage, ok bool) {
 	if hasParameter(body) {
 		address, query, _ := strings.Cut(address, "?")
 		query, _, _ = strings.Cut(query, "#")
-		return Sent{Query: body, InURL: query, Address: address, Post: true, Place: PlaceHAR}, true
+		return FoundMessage{Query: body, URLQuery: query, URL: address, Post: true, Place: PlaceHAR}, true
 	}
-	s = fromQuery(address)
+	s = parseQuery(address)
 	s.Place = PlaceHAR
 	return s, hasParameter(address)
 }
 
 // findInAnyJSON finds the messages in the strings of any JSON, and those that an object holds
 // under the parameters' names.
-func findInAnyJSON(text string) (found []Sent) {
+func findInAnyJSON(text string) (found []FoundMessage) {
 	pairs := map[int][]string{} // parameters of the open objects, by depth
 	for path, v := range walkJSON(text) {
 		if len(found) >= maxTriedFinds {
@@ -123,7 +123,7 @@ func findInAnyJSON(text string) (found []Sent) {
 		if v.isEnd {
 			inside := len(path) + 1
 			if query := strings.Join(pairs[inside], "&"); hasParameter(query) {
-				found = append(found, Sent{Query: query, Place: PlaceJSON, Rebuilt: true})
+				found = append(found, FoundMessage{Query: query, Place: PlaceJSON, Rebuilt: true})
 			}
 			delete(pairs, inside)
 			continue

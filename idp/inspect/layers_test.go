@@ -66,7 +66,7 @@ func TestFindUnwrapsEveryLayer(t *testing.T) {
 		if len(all) == 0 {
 			rt.Fatalf("nothing found in %.1500s", text)
 		}
-		got, err := s.Inspect(t.Context(), inspect.Message{Sent: all[0], At: i.Clock.Now()})
+		got, err := s.Inspect(t.Context(), inspect.Message{FoundMessage: all[0], AssumedAt: i.Clock.Now()})
 		if err != nil {
 			rt.Fatal(err)
 		}

@@ -30,8 +30,8 @@ func (s *Service) checkLogout(ctx context.Context, r *Report, q *inbound.Request
 // isRemote reports whether a LogoutRequest came by the back channel. The endpoint decides, and
 // the Destination only if the endpoint is unknown.
 func (in input) isRemote(destination string) bool {
-	m := yearly.FindStringSubmatch(destination)
-	return in.soap || in.endpoint == "remotelogout" || in.endpoint == "" && m != nil && m[1] == "remotelogout"
+	m := yearEndpoint.FindStringSubmatch(destination)
+	return in.isSOAP || in.endpoint == "remotelogout" || in.endpoint == "" && m != nil && m[1] == "remotelogout"
 }
 
 // openName decrypts the name of a LogoutRequest with the key of its year, as the server does,
@@ -44,13 +44,13 @@ func (s *Service) openName(r *Report, q *inbound.Request, root *xmltree.Element)
 	seen, to := describeEncryption(root.Child(saml.NamespaceAssertion, field))
 	switch {
 	case s.Years == nil:
-		r.add(Check{Field: field, Outcome: Skipped, Seen: seen, Note: "only our keys open it, and none is available"})
+		r.add(Check{Field: field, Outcome: OutcomeSkipped, Seen: seen, Note: "only our keys open it, and none is available"})
 		return false, nil
 	case q.Cert == nil:
-		r.add(Check{Field: field, Outcome: Skipped, Seen: seen, Note: "it is opened only in a message whose signature holds"})
+		r.add(Check{Field: field, Outcome: OutcomeSkipped, Seen: seen, Note: "it is opened only in a message whose signature holds"})
 		return false, nil
 	}
-	err := q.OpenName(s.signer(r))
+	err := q.OpenName(s.findSigner(r))
 	if err == nil {
 		r.note(field, seen, "opened with our key of "+string(r.Year))
 		return true, nil
@@ -59,22 +59,22 @@ func (s *Service) openName(r *Report, q *inbound.Request, root *xmltree.Element)
 		return false, err
 	}
 	r.Checks[len(r.Checks)-1].Seen = seen
-	r.addHint(s.nameHints(r, *q.Logout, to)...)
+	r.addHint(s.describeNameKeys(r, *q.Logout, to)...)
 	return false, nil
 }
 
-// signer returns our key of the year that a message came to, or nil.
-func (s *Service) signer(r *Report) crypto.Signer {
-	entry, ok := s.Years.Lookup(r.Year, r.At)
+// findSigner returns our key of the year that a message came to, or nil.
+func (s *Service) findSigner(r *Report) crypto.Signer {
+	entry, ok := s.Years.Lookup(r.Year, r.AssumedAt)
 	if !ok || entry.Key == nil {
 		return nil
 	}
 	return entry.Key.Signer
 }
 
-// nameHints finds the owner of the key that would have decrypted the name.
-func (s *Service) nameHints(r *Report, req saml.LogoutRequest, to []*x509.Certificate) (hints []string) {
-	for _, e := range s.Years.All(r.At) {
+// describeNameKeys finds the owner of the key that would have decrypted the name.
+func (s *Service) describeNameKeys(r *Report, req saml.LogoutRequest, to []*x509.Certificate) (hints []string) {
+	for _, e := range s.Years.All(r.AssumedAt) {
 		year := e.Year()
 		if try := req; year != r.Year && try.Open(e.Key.Signer) == nil {
 			hints = append(hints, "our key of "+string(year)+" opens it: it is encrypted to that year's certificate, and was sent to the URL of "+string(r.Year))
@@ -83,7 +83,7 @@ func (s *Service) nameHints(r *Report, req saml.LogoutRequest, to []*x509.Certif
 			hints = append(hints, "the private key of "+string(year)+" is missing here")
 		}
 	}
-	ours, years := s.ourCertificates(r.At)
+	ours, years := s.listOurCertificates(r.AssumedAt)
 	for _, c := range to {
 		whose := "a certificate that is not ours"
 		for _, o := range ours {
@@ -103,17 +103,17 @@ func (s *Service) judgeLogout(ctx context.Context, r *Report, q *inbound.Request
 	p, name, remote := q.Provider, q.Logout.NameID.Value, q.Kind == inbound.RemoteLogoutRequest
 	if s.Users == nil || p == nil {
 		r.Unknown = true
-		r.add(Check{Field: "NameID", Outcome: Skipped, Seen: name, Note: "no store available to look up the user"})
+		r.add(Check{Field: "NameID", Outcome: OutcomeSkipped, Seen: name, Note: "no store available to look up the user"})
 		return nil
 	}
 	first := before // the content that came first counts
 	if first == nil {
-		first = &idp.LogoutRequest{SP: p.EntityID, MessageID: q.Logout.ID, SessionIndexes: q.Logout.SessionIndexes, ReceivedAt: r.At}
+		first = &idp.LogoutRequest{SP: p.EntityID, MessageID: q.Logout.ID, SessionIndexes: q.Logout.SessionIndexes, ReceivedAt: r.AssumedAt}
 		if err := logoutscope.Find(ctx, s.Users, p, first, q.Logout.NameID); err != nil {
 			return err
 		}
 	}
-	sessions, err := s.sessionsOf(ctx, first)
+	sessions, err := s.listSessions(ctx, first)
 	if err != nil {
 		return err
 	}
@@ -127,23 +127,23 @@ func (s *Service) judgeLogout(ctx context.Context, r *Report, q *inbound.Request
 	switch {
 	case remote && first.IndexUser != "":
 		r.note("NameID", name, "not looked at: the SessionIndex is the UUID of a user")
-		r.noteEnds("SessionIndex", index, d)
+		r.noteEndedSessions("SessionIndex", index, d)
 	case first.User == "":
 		s.noteUnknownName(r, q, name)
-	case !remote && len(d.End) == 0 && len(first.SessionIndexes) > 0 && !first.UUIDIndex && first.Status != saml.StatusSuccess:
+	case !remote && len(d.SessionIDs) == 0 && len(first.SessionIndexes) > 0 && !first.UUIDIndex && first.Status != saml.StatusSuccess:
 		r.note("NameID", name, "a user whom the service provider knows")
-		r.warnOfBrowser("SessionIndex", index, "it names no session of this user that is left")
+		r.warnAboutBrowser("SessionIndex", index, "it names no session of this user that is left")
 	case index != "":
 		r.note("NameID", name, "a user whom the service provider knows")
-		r.noteEnds("SessionIndex", index, d)
+		r.noteEndedSessions("SessionIndex", index, d)
 	default:
-		r.noteEnds("NameID", name, d)
+		r.noteEndedSessions("NameID", name, d)
 	}
 	return nil
 }
 
-// sessionsOf returns the sessions on which the decision is based.
-func (s *Service) sessionsOf(ctx context.Context, first *idp.LogoutRequest) (all []*idp.Session, err error) {
+// listSessions returns the sessions on which the decision is based.
+func (s *Service) listSessions(ctx context.Context, first *idp.LogoutRequest) (all []*idp.Session, err error) {
 	for i, user := range []idp.UserID{first.User, first.IndexUser} {
 		if user == "" || i == 1 && user == first.User {
 			continue
@@ -157,23 +157,23 @@ func (s *Service) sessionsOf(ctx context.Context, first *idp.LogoutRequest) (all
 	return all, nil
 }
 
-// noteEnds records the sessions that a request would end.
-func (r *Report) noteEnds(field, seen string, d idp.LogoutDecision) {
+// noteEndedSessions records the sessions that a request would end.
+func (r *Report) noteEndedSessions(field, seen string, d idp.LogoutDecision) {
 	note := "no session is left that it names"
-	if n := len(d.End); n > 0 {
+	if n := len(d.SessionIDs); n > 0 {
 		note = fmt.Sprintf("it ends %d of the user's sessions", n)
 	}
 	if d.StatusDetail != "" {
 		note += "; the answer says PartialLogout, because other service providers took part"
 	}
-	r.add(Check{Field: field, Outcome: OK, Seen: seen, Note: note, Status: d.Status})
+	r.add(Check{Field: field, Outcome: OutcomeOK, Seen: seen, Note: note, Status: d.Status})
 }
 
-// warnOfBrowser records a name or index whose answer depends on the browser's user.
-func (r *Report) warnOfBrowser(field, seen, why string) {
+// warnAboutBrowser records a name or index whose answer depends on the browser's user.
+func (r *Report) warnAboutBrowser(field, seen, why string) {
 	r.Unknown = true
 	r.add(Check{
-		Field: field, Outcome: Warned, Seen: seen, Status: saml.StatusUnknownPrincipal,
+		Field: field, Outcome: OutcomeWarning, Seen: seen, Status: saml.StatusUnknownPrincipal,
 		Note: why + ": the answer is UnknownPrincipal in a browser that is signed in here, and Success in one that is not",
 	})
 }
@@ -182,9 +182,9 @@ func (r *Report) warnOfBrowser(field, seen, why string) {
 func (s *Service) noteUnknownName(r *Report, q *inbound.Request, name string) {
 	const why = "no user was disclosed to this service provider under it"
 	if q.Kind == inbound.RemoteLogoutRequest {
-		r.add(Check{Field: "NameID", Outcome: Refused, Seen: name, Status: saml.StatusUnknownPrincipal, Note: why + ": the answer is UnknownPrincipal"})
+		r.add(Check{Field: "NameID", Outcome: OutcomeRefused, Seen: name, Status: saml.StatusUnknownPrincipal, Note: why + ": the answer is UnknownPrincipal"})
 	} else {
-		r.warnOfBrowser("NameID", name, why)
+		r.warnAboutBrowser("NameID", name, why)
 	}
 	switch {
 	case name == string(s.IdP.EntityID()):

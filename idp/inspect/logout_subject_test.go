@@ -13,14 +13,14 @@ import (
 )
 
 // disclose creates a user that a provider knows by a name.
-func disclose(t *testing.T, i *idptest.IdP, a *idptest.Provider, name string) *idptest.Person {
+func disclose(t *testing.T, i *idptest.IdP, a *idptest.Provider, name string) *idptest.User {
 	t.Helper()
-	person := i.AddPerson(strings.ToLower(name) + "@example.gov")
+	person := i.AddUser(strings.ToLower(name) + "@example.gov")
 	p, err := i.Registry.Lookup(t.Context(), idp.EntityID(a.EntityID))
 	if err != nil {
 		t.Fatal(err)
 	}
-	errs, err := i.Store.ImportUsers(t.Context(), []idp.ImportedUser{{User: person.User, Existing: true, Event: idp.AuditEvent{Kind: idp.AuditUserImport}, NameIDs: map[idp.NameIDScope]idp.NameID{p.NameIDScope: idp.NameID(name)}}})
+	errs, err := i.Store.ImportUsers(t.Context(), []idp.ImportedUser{{User: person.Record, AlreadyExists: true, Event: idp.AuditEvent{Kind: idp.AuditUserImport}, NameIDs: map[idp.NameIDScope]idp.NameID{p.NameIDScope: idp.NameID(name)}}})
 	if err != nil || errs[0] != nil {
 		t.Fatal(errs, err)
 	}
@@ -28,11 +28,11 @@ func disclose(t *testing.T, i *idptest.IdP, a *idptest.Provider, name string) *i
 }
 
 // signIn stores a session of a user in which a provider took part under an index.
-func signIn(t *testing.T, i *idptest.IdP, person *idptest.Person, a *idptest.Provider, name, index string) {
+func signIn(t *testing.T, i *idptest.IdP, person *idptest.User, a *idptest.Provider, name, index string) {
 	t.Helper()
 	now := i.Clock.Now()
 	s := &idp.Session{
-		ID: idp.HashSessionToken("token of " + index), User: person.User.ID, CreatedAt: now, SeenAt: now, AuthnAt: now, ExpiresAt: now.Add(time.Hour),
+		ID: idp.HashSessionToken("token of " + index), User: person.Record.ID, CreatedAt: now, SeenAt: now, AuthnAt: now, ExpiresAt: now.Add(time.Hour),
 		Participants: []idp.Participant{{SP: idp.EntityID(a.EntityID), NameID: idp.NameID(name), SessionIndexes: []string{index}, Year: i.Year(), At: now}},
 	}
 	if err := i.Store.StartSession(t.Context(), idp.SessionStart{Session: s}); err != nil {
@@ -64,16 +64,16 @@ func TestInspectJudgesLogoutSubjectAsServer(t *testing.T) {
 		status        string // of the back channel
 		ends          string // in the note
 	}{
-		{"known", known, nil, "NameID", inspect.OK, inspect.OK, saml.StatusSuccess, "ends 2 "},
-		{"known, one session", known, []string{"_two"}, "SessionIndex", inspect.OK, inspect.OK, saml.StatusSuccess, "ends 1 "},
-		{"known, a session that is over", known, []string{"_three"}, "SessionIndex", inspect.Warned, inspect.OK, saml.StatusSuccess, ""},
-		{"UUID as index", known, []string{known}, "SessionIndex", inspect.OK, inspect.OK, saml.StatusSuccess, "ends 2 "},
-		{"our entity ID", entity, nil, "NameID", inspect.Warned, inspect.Refused, saml.StatusUnknownPrincipal, ""},
-		{"our entity ID, with an index", entity, []string{"_one"}, "NameID", inspect.Warned, inspect.Refused, saml.StatusUnknownPrincipal, ""},
-		{"the SP's entity ID", "https://a.example", nil, "NameID", inspect.Warned, inspect.Refused, saml.StatusUnknownPrincipal, ""},
-		{"known to another SP", other, nil, "NameID", inspect.Warned, inspect.Refused, saml.StatusUnknownPrincipal, ""},
-		{"an email address", ada.Email, nil, "NameID", inspect.Warned, inspect.Refused, saml.StatusUnknownPrincipal, ""},
-		{"upper case", strings.ToUpper(known), nil, "NameID", inspect.Warned, inspect.Refused, saml.StatusUnknownPrincipal, ""},
+		{"known", known, nil, "NameID", inspect.OutcomeOK, inspect.OutcomeOK, saml.StatusSuccess, "ends 2 "},
+		{"known, one session", known, []string{"_two"}, "SessionIndex", inspect.OutcomeOK, inspect.OutcomeOK, saml.StatusSuccess, "ends 1 "},
+		{"known, a session that is over", known, []string{"_three"}, "SessionIndex", inspect.OutcomeWarning, inspect.OutcomeOK, saml.StatusSuccess, ""},
+		{"UUID as index", known, []string{known}, "SessionIndex", inspect.OutcomeOK, inspect.OutcomeOK, saml.StatusSuccess, "ends 2 "},
+		{"our entity ID", entity, nil, "NameID", inspect.OutcomeWarning, inspect.OutcomeRefused, saml.StatusUnknownPrincipal, ""},
+		{"our entity ID, with an index", entity, []string{"_one"}, "NameID", inspect.OutcomeWarning, inspect.OutcomeRefused, saml.StatusUnknownPrincipal, ""},
+		{"the SP's entity ID", "https://a.example", nil, "NameID", inspect.OutcomeWarning, inspect.OutcomeRefused, saml.StatusUnknownPrincipal, ""},
+		{"known to another SP", other, nil, "NameID", inspect.OutcomeWarning, inspect.OutcomeRefused, saml.StatusUnknownPrincipal, ""},
+		{"an email address", ada.Email, nil, "NameID", inspect.OutcomeWarning, inspect.OutcomeRefused, saml.StatusUnknownPrincipal, ""},
+		{"upper case", strings.ToUpper(known), nil, "NameID", inspect.OutcomeWarning, inspect.OutcomeRefused, saml.StatusUnknownPrincipal, ""},
 	}
 	changes := i.Changes()
 	for _, tt := range tests {
@@ -84,7 +84,7 @@ func TestInspectJudgesLogoutSubjectAsServer(t *testing.T) {
 			}
 			r := inspectText(t, inspector(i), a.LogoutURL(&idptest.LogoutRequest{NameID: tt.subject, SessionIndexes: tt.indexes, Remote: remote}), i.Clock.Now())
 			c := check(r, tt.field)
-			if c.Outcome != want || r.Refused != (want == inspect.Refused) || r.Unknown != (want == inspect.Warned) {
+			if c.Outcome != want || r.Refused != (want == inspect.OutcomeRefused) || r.Unknown != (want == inspect.OutcomeWarning) {
 				t.Errorf("%s: %s %q, refused %v, unknown %v, want %s", name, c.Outcome, c.Note, r.Refused, r.Unknown, want)
 			}
 			if remote && c.Status != tt.status {
@@ -93,7 +93,7 @@ func TestInspectJudgesLogoutSubjectAsServer(t *testing.T) {
 			if !strings.Contains(c.Note, tt.ends) {
 				t.Errorf("%s: %q, want %q", name, c.Note, tt.ends)
 			}
-			if want != inspect.OK && tt.subject == entity && len(c.Hints) == 0 {
+			if want != inspect.OutcomeOK && tt.subject == entity && len(c.Hints) == 0 {
 				t.Errorf("%s: no hint", name)
 			}
 		}
@@ -105,7 +105,7 @@ func TestInspectJudgesLogoutSubjectAsServer(t *testing.T) {
 	for _, tt := range tests {
 		resp, err := http.Post(i.URL+"/api/saml/remotelogout"+string(i.Year()), "text/xml",
 			strings.NewReader(`<S:Envelope xmlns:S="http://schemas.xmlsoap.org/soap/envelope/"><S:Body>`+
-				string(a.SignedLogout(&idptest.LogoutRequest{NameID: tt.subject, SessionIndexes: tt.indexes, Remote: true}))+`</S:Body></S:Envelope>`))
+				string(a.SignLogout(&idptest.LogoutRequest{NameID: tt.subject, SessionIndexes: tt.indexes, Remote: true}))+`</S:Body></S:Envelope>`))
 		if err != nil {
 			t.Fatal(err)
 		}

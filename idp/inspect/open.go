@@ -15,8 +15,8 @@ import (
 	"vernal/idp/xmltree"
 )
 
-// Opened is the result of Open for the encrypted assertion in a message.
-type Opened struct {
+// OpenedAssertion is the result of Open for the encrypted assertion in a message.
+type OpenedAssertion struct {
 	// XML is the assertion, or "" if it could not be decrypted.
 	XML string `json:"xml,omitempty"`
 	// Fault says why it could not be decrypted.
@@ -26,45 +26,45 @@ type Opened struct {
 // Open decrypts the assertion in a message with the private key of the service provider that it is
 // for. It runs in the process of the user who has that key, and the service gets only the
 // assertion, never the key. It returns nil for a message without an encrypted assertion.
-func Open(s Sent, key *rsa.PrivateKey) *Opened {
+func Open(s FoundMessage, key *rsa.PrivateKey) *OpenedAssertion {
 	msg, _, err := new(Report).readMessage(s)
 	if err != nil {
 		return nil
 	}
-	sealed := encryptedAssertion(msg.Root)
+	sealed := findEncryptedAssertion(msg.Root)
 	if sealed == nil {
 		return nil
 	}
 	envelope, ok := xmlenc.Describe(sealed)
 	if !ok {
-		return &Opened{Fault: "it does not contain exactly one EncryptedData"}
+		return &OpenedAssertion{Fault: "it does not contain exactly one EncryptedData"}
 	}
-	if name := envelope.NotTaken(); name != "" {
-		return &Opened{Fault: "it is encrypted with " + name + ", which Vernal never does and cannot open"}
+	if name := envelope.FindUnsupported(); name != "" {
+		return &OpenedAssertion{Fault: "it is encrypted with " + name + ", which Vernal never does and cannot open"}
 	}
-	if is, said := envelope.IsFor(key.Public()); said && !is {
-		return &Opened{Fault: "the key given is not the one of the certificate that it is encrypted to: " + nameCertificate(envelope.Certs[0])}
+	if is, said := envelope.IsEncryptedTo(key.Public()); said && !is {
+		return &OpenedAssertion{Fault: "the key given is not the one of the certificate that it is encrypted to: " + nameCertificate(envelope.Certs[0])}
 	}
 	plain, err := xmlenc.Decrypt(sealed, key)
 	if err != nil {
-		return &Opened{Fault: "it does not open with the key given: it is encrypted to another one, or was changed on the way"}
+		return &OpenedAssertion{Fault: "it does not open with the key given: it is encrypted to another one, or was changed on the way"}
 	}
-	return &Opened{XML: string(plain)}
+	return &OpenedAssertion{XML: string(plain)}
 }
 
-// encryptedAssertion returns the EncryptedAssertion of a Response, or nil.
-func encryptedAssertion(root *xmltree.Element) *xmltree.Element {
+// findEncryptedAssertion returns the EncryptedAssertion of a Response, or nil.
+func findEncryptedAssertion(root *xmltree.Element) *xmltree.Element {
 	if !root.Is(saml.NamespaceProtocol, "Response") {
 		return nil
 	}
 	return root.Child(saml.NamespaceAssertion, "EncryptedAssertion")
 }
 
-// assertionIn parses the decrypted assertion in the context of its original position.
-func (o *Opened) assertionIn(root, sealed *xmltree.Element) (*xmltree.Element, error) {
+// parseWithin parses the decrypted assertion in the context of its original position.
+func (o *OpenedAssertion) parseWithin(root, sealed *xmltree.Element) (*xmltree.Element, error) {
 	a, err := xmltree.ParseWithin([]byte(o.XML), xmltree.MessageLimits(), root, sealed)
 	if err != nil {
-		return nil, idp.Refuse(idp.RefusedXML, "EncryptedAssertion", "EncryptedData").With(err)
+		return nil, idp.Refuse(idp.RefusedXML, "EncryptedAssertion", "EncryptedData").WithCause(err)
 	}
 	if !a.Is(saml.NamespaceAssertion, "Assertion") {
 		return nil, idp.Refuse(idp.RefusedMessageType, "EncryptedAssertion", a.Local)
@@ -78,9 +78,9 @@ func describeEncryption(e *xmltree.Element) (seen string, certs []*x509.Certific
 	if !ok {
 		return "without exactly one EncryptedData", nil
 	}
-	seen = algorithmName(v.Data) + ", its key by " + algorithmName(v.Key)
+	seen = shortenAlgorithm(v.Data) + ", its key by " + shortenAlgorithm(v.Key)
 	if v.Digest != "" {
-		seen += " with " + algorithmName(v.Digest)
+		seen += " with " + shortenAlgorithm(v.Digest)
 	}
 	if len(v.Certs) == 0 {
 		return seen + ", to a certificate that it does not name", nil
@@ -88,17 +88,17 @@ func describeEncryption(e *xmltree.Element) (seen string, certs []*x509.Certific
 	return seen + ", to the certificate " + nameCertificate(v.Certs[0]), v.Certs
 }
 
-// algorithmName returns the last part of an algorithm's URI, which identifies it.
-func algorithmName(uri string) string {
+// shortenAlgorithm returns the last part of an algorithm's URI, which identifies it.
+func shortenAlgorithm(uri string) string {
 	return cmp.Or(uri[strings.IndexByte(uri, '#')+1:], "nothing named")
 }
 
 // nameCertificate describes a certificate for users.
 func nameCertificate(c *x509.Certificate) string {
-	return fmt.Sprintf("%s… (%s, ends %s)", certs.CertSHA256(c)[:16], certificateSubject(c), c.NotAfter.UTC().Format("2006-01-02"))
+	return fmt.Sprintf("%s… (%s, ends %s)", certs.CertSHA256(c)[:16], describeSubject(c), c.NotAfter.UTC().Format("2006-01-02"))
 }
 
-func certificateSubject(c *x509.Certificate) string {
+func describeSubject(c *x509.Certificate) string {
 	if c.Subject.CommonName != "" {
 		return "CN=" + c.Subject.CommonName
 	}

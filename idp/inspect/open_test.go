@@ -21,7 +21,7 @@ import (
 // answer signs a user in and returns the Response.
 func answer(i *idptest.IdP, a *idptest.Provider) string {
 	browser := i.Browser()
-	return string(browser.SignIn(browser.Get(a.URL(&idptest.Request{})), i.AddPerson("ada@example.gov")).Response())
+	return string(browser.SignIn(browser.Get(a.URL(&idptest.Request{})), i.AddUser("ada@example.gov")).Response())
 }
 
 // check returns the first check of that field.
@@ -51,8 +51,8 @@ func TestKeyOpensEncryptedResponse(t *testing.T) {
 						p.Encryption, p.EncryptionDigest, p.SignResponse = mode, digest, signed
 					})
 					response := answer(i, a)
-					message := inspect.Message{Sent: first(response), At: i.Clock.Now()}
-					message.Opened = inspect.Open(message.Sent, a.Key)
+					message := inspect.Message{FoundMessage: first(response), AssumedAt: i.Clock.Now()}
+					message.OpenedAssertion = inspect.Open(message.FoundMessage, a.Key)
 					r := inspectMessage(t, inspector(i), message)
 					if r.Refused || r.Unknown || r.SP != "https://a.example" || r.Year != i.Year() {
 						t.Fatalf("refused with %v: %+v", codes(r), r)
@@ -60,13 +60,13 @@ func TestKeyOpensEncryptedResponse(t *testing.T) {
 					if k := slices.IndexFunc(r.Attributes, func(a inspect.Attribute) bool { return a.Name == "email" }); k < 0 || r.Attributes[k].Values[0] != "ada@example.gov" {
 						t.Errorf("attributes %v", r.Attributes)
 					}
-					if c := check(r, "Assertion Signature"); c.Outcome != inspect.OK {
+					if c := check(r, "Assertion Signature"); c.Outcome != inspect.OutcomeOK {
 						t.Errorf("signature of the assertion: %+v", c)
 					}
-					if c := check(r, "Response Signature"); (c.Outcome == inspect.OK) != signed {
+					if c := check(r, "Response Signature"); (c.Outcome == inspect.OutcomeOK) != signed {
 						t.Errorf("signature of the Response: %+v", c)
 					}
-					if c := check(r, "InResponseTo"); c.Outcome != inspect.OK {
+					if c := check(r, "InResponseTo"); c.Outcome != inspect.OutcomeOK {
 						t.Errorf("%+v", c)
 					}
 					if !strings.Contains(r.XML, "ada@example.gov") {
@@ -86,15 +86,15 @@ func TestEncryptedResponseNeedsKey(t *testing.T) {
 	a := i.AddProvider("https://a.example", func(p *idp.ServiceProvider) { p.Encryption = idp.EncryptionGCM })
 	response := answer(i, a)
 	sealed := func(text string, key *rsa.PrivateKey) (*inspect.Report, inspect.Check) {
-		m := inspect.Message{Sent: first(text), At: i.Clock.Now()}
+		m := inspect.Message{FoundMessage: first(text), AssumedAt: i.Clock.Now()}
 		if key != nil {
-			m.Opened = inspect.Open(m.Sent, key)
+			m.OpenedAssertion = inspect.Open(m.FoundMessage, key)
 		}
 		r := inspectMessage(t, inspector(i), m)
 		return r, check(r, "EncryptedAssertion")
 	}
 	r, c := sealed(response, nil)
-	if r.Refused || !r.Unknown || c.Outcome != inspect.Skipped || r.SP != "https://a.example" || len(r.Attributes) > 0 {
+	if r.Refused || !r.Unknown || c.Outcome != inspect.OutcomeSkipped || r.SP != "https://a.example" || len(r.Attributes) > 0 {
 		t.Errorf("without a key: %+v", r)
 	}
 	for _, want := range []string{"aes256-gcm", "rsa-oaep-mgf1p with sha1", certs.CertSHA256(a.Cert)[:16]} {
@@ -120,14 +120,14 @@ func TestEncryptedResponseNeedsKey(t *testing.T) {
 	// An opened assertion is not trusted: a forged one is refused.
 	plain := inspect.Open(first(response), a.Key)
 	plain.XML = strings.Replace(plain.XML, "ada@", "eve@", 1)
-	r = inspectMessage(t, inspector(i), inspect.Message{Sent: first(response), At: i.Clock.Now(), Opened: plain})
+	r = inspectMessage(t, inspector(i), inspect.Message{FoundMessage: first(response), AssumedAt: i.Clock.Now(), OpenedAssertion: plain})
 	if !slices.Equal(codes(r), []idp.RefusalCode{idp.RefusedDigest}) {
 		t.Errorf("another assertion than the one signed: %v", codes(r))
 	}
 	// After the certificate is replaced, a hint says that a message was encrypted to the old
 	// one.
 	_, err := i.Registry.Edit(t.Context(), "https://a.example", func(p *idp.ServiceProvider) error {
-		p.EncryptionCerts = []string{certs.EncodePEM(i.OtherCert())}
+		p.EncryptionCerts = []string{certs.EncodePEM(i.NewOtherCert())}
 		return nil
 	}, sp.Options{AllowInsecureURL: true}, "test")
 	if err != nil {
@@ -206,12 +206,12 @@ func TestEncryptedIDOpensOnlyIfVerified(t *testing.T) {
 		outcome inspect.Outcome
 		want    string // substring of the report
 	}{
-		{"plain", inspector(i), idptest.LogoutRequest{NameID: "someone"}, "NameID", inspect.OK, "someone"},
-		{"this year's key", inspector(i), idptest.LogoutRequest{Person: encryptedID(t, i, "2027", "someone")}, "NameID", inspect.OK, "someone"},
-		{"another year's key", inspector(i), idptest.LogoutRequest{Person: encryptedID(t, i, "2026", "someone")}, "EncryptedID", inspect.Refused, "our key of 2026 opens it"},
-		{"not verified", inspector(i), idptest.LogoutRequest{Person: encryptedID(t, i, "2027", "someone"), Key: idptest.OtherKey()},
-			"EncryptedID", inspect.Skipped, "only in a message whose signature holds"},
-		{"no keys here", alone, idptest.LogoutRequest{Person: encryptedID(t, i, "2027", "someone")}, "EncryptedID", inspect.Skipped, "none is available"},
+		{"plain", inspector(i), idptest.LogoutRequest{NameID: "someone"}, "NameID", inspect.OutcomeOK, "someone"},
+		{"this year's key", inspector(i), idptest.LogoutRequest{Subject: encryptedID(t, i, "2027", "someone")}, "NameID", inspect.OutcomeOK, "someone"},
+		{"another year's key", inspector(i), idptest.LogoutRequest{Subject: encryptedID(t, i, "2026", "someone")}, "EncryptedID", inspect.OutcomeRefused, "our key of 2026 opens it"},
+		{"not verified", inspector(i), idptest.LogoutRequest{Subject: encryptedID(t, i, "2027", "someone"), Key: idptest.OtherKey()},
+			"EncryptedID", inspect.OutcomeSkipped, "only in a message whose signature holds"},
+		{"no keys here", alone, idptest.LogoutRequest{Subject: encryptedID(t, i, "2027", "someone")}, "EncryptedID", inspect.OutcomeSkipped, "none is available"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -220,7 +220,7 @@ func TestEncryptedIDOpensOnlyIfVerified(t *testing.T) {
 			if said := c.Seen + c.Note + strings.Join(c.Hints, " "); c.Outcome != tt.outcome || !strings.Contains(said, tt.want) {
 				t.Errorf("%s: %s, want %s with %q", c.Outcome, said, tt.outcome, tt.want)
 			}
-			if tt.outcome == inspect.Skipped && check(r, "NameID").Outcome == inspect.OK {
+			if tt.outcome == inspect.OutcomeSkipped && check(r, "NameID").Outcome == inspect.OutcomeOK {
 				t.Error("the name was opened")
 			}
 		})
@@ -234,12 +234,12 @@ func TestLogoutRequestBySOAP(t *testing.T) {
 	a := i.AddProvider("https://a.example")
 	disclose(t, i, a, "someone")
 	request := &idptest.LogoutRequest{NameID: "someone", Remote: true}
-	envelope := `<S:Envelope xmlns:S="http://schemas.xmlsoap.org/soap/envelope/"><S:Body>` + string(a.SignedLogout(request)) + `</S:Body></S:Envelope>`
+	envelope := `<S:Envelope xmlns:S="http://schemas.xmlsoap.org/soap/envelope/"><S:Body>` + string(a.SignLogout(request)) + `</S:Body></S:Envelope>`
 	r := inspectText(t, inspector(i), envelope, i.Clock.Now())
 	if r.Refused || r.Kind != "LogoutRequest" || r.Cert == nil {
 		t.Errorf("%s, refused with %v: %+v", r.Kind, codes(r), r.Checks)
 	}
-	form := url.Values{"SAMLRequest": {base64.StdEncoding.EncodeToString(a.SignedLogout(&idptest.LogoutRequest{NameID: "someone"}))}}
+	form := url.Values{"SAMLRequest": {base64.StdEncoding.EncodeToString(a.SignLogout(&idptest.LogoutRequest{NameID: "someone"}))}}
 	if r := inspectText(t, inspector(i), i.URL+"/api/saml/auth"+string(i.Year())+"?"+form.Encode(), i.Clock.Now()); !slices.Contains(codes(r), idp.RefusedMessageType) {
 		t.Errorf("at the sign-in address: %+v", r.Checks)
 	}

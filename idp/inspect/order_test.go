@@ -27,7 +27,7 @@ func TestFirstFindingIsTheServersRefusal(t *testing.T) {
 	}{
 		{"used ID and ACS", idptest.Request{ID: used.ID, ACS: "https://evil.example"}, []idp.RefusalCode{idp.RefusedACSURL, idp.RefusedReplay}},
 		{"Subject and context", idptest.Request{Subject: wrongName, ClassRefs: []string{"urn:x"}}, []idp.RefusalCode{idp.RefusedAuthnContext, idp.RefusedSubjectForm}},
-		{"old and ACS", idptest.Request{Issued: i.Clock.Now().Add(-time.Hour), ACS: "https://evil.example"},
+		{"old and ACS", idptest.Request{IssuedAt: i.Clock.Now().Add(-time.Hour), ACS: "https://evil.example"},
 			[]idp.RefusalCode{idp.RefusedIssueInstantOld, idp.RefusedACSURL}},
 		{"Destination and context", idptest.Request{Destination: "https://evil.example", ClassRefs: []string{"urn:x"}},
 			[]idp.RefusalCode{idp.RefusedDestination, idp.RefusedAuthnContext}},

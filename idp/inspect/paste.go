@@ -8,17 +8,17 @@ import (
 	"strings"
 )
 
-// Sent is one message as found in pasted text.
-type Sent struct {
+// FoundMessage is one message as found in pasted text.
+type FoundMessage struct {
 	// Query holds the parameters, still encoded as in a query or a form.
 	Query string `json:"query,omitempty"`
-	// InURL holds the parameters in the URL that a form was sent to, which the server reads as
+	// URLQuery holds the parameters in the URL that a form was sent to, which the server reads as
 	// well.
-	InURL string `json:"in_url,omitempty"`
+	URLQuery string `json:"in_url,omitempty"`
 	// XML is the message, if it was pasted as plain XML.
 	XML string `json:"xml,omitempty"`
-	// Address is the URL that it was sent to, without the query, or "" if unknown.
-	Address string `json:"address,omitempty"`
+	// URL is the URL that it was sent to, without the query, or "" if unknown.
+	URL string `json:"address,omitempty"`
 	// Post is set for a form, whose signature is in the message.
 	Post bool `json:"post,omitempty"`
 	// Place is the kind of text that the message was found in, and Steps lists the
@@ -45,10 +45,10 @@ const (
 
 // Bounds on one paste.
 const (
-	// maxSent bounds the messages that Find collects.
-	maxSent = 50
-	// maxUnwrapped bounds, in bytes, the texts in which transformations are undone.
-	maxUnwrapped = 4 << 20
+	// maxMessages bounds the messages that Find collects.
+	maxMessages = 50
+	// maxUnwrapBytes bounds, in bytes, the texts in which transformations are undone.
+	maxUnwrapBytes = 4 << 20
 	// maxLayers bounds the nesting of transformations, and maxViews their total
 	// number.
 	maxLayers = 6
@@ -65,28 +65,28 @@ const (
 //
 // It runs in the process that has the text: a HAR file also holds cookies and passwords, and
 // only the message must be inspected.
-func Find(text string) []Sent {
-	f := finds{exact: map[string]int{}, byID: map[string]int{}}
-	text, steps := plainText(text)
+func Find(text string) []FoundMessage {
+	f := candidates{indexByKey: map[string]int{}, indexByID: map[string]int{}}
+	text, steps := decodeText(text)
 	if text == "" {
 		return nil
 	}
 	if text[0] == '{' || text[0] == '[' {
 		found, isHAR := findJSON(text)
-		f.addAll(found, steps)
+		f.addMessages(found, steps)
 		if isHAR {
 			return f.sortMessages()
 		}
 	}
 	views := []view{{text: text, steps: steps}}
-	budget := max(2*maxUnwrapped, 4*len(text))
+	budget := max(2*maxUnwrapBytes, 4*len(text))
 	for i := 0; i < len(views) && i < maxViews && !f.isFull(); i++ {
 		v := views[i]
-		f.lookInto(v)
-		if len(text) > maxUnwrapped || len(v.steps) >= maxLayers {
+		f.searchView(v)
+		if len(text) > maxUnwrapBytes || len(v.steps) >= maxLayers {
 			continue
 		}
-		for _, next := range v.unwrapForms() {
+		for _, next := range v.listUnwrapped() {
 			known := slices.ContainsFunc(views, func(o view) bool { return o.text == next.text })
 			if budget -= len(next.text); known || budget < 0 || len(views) >= maxViews {
 				continue
@@ -94,120 +94,120 @@ func Find(text string) []Sent {
 			views = append(views, next)
 		}
 	}
-	if !slices.ContainsFunc(f.all, func(x find) bool { return x.readable }) && len(text) <= maxUnwrapped {
+	if !slices.ContainsFunc(f.items, func(x candidate) bool { return x.isReadable }) && len(text) <= maxUnwrapBytes {
 		for _, v := range views {
-			f.addAll(findBase64(v.text), v.steps)
+			f.addMessages(findBase64(v.text), v.steps)
 		}
 	}
-	if len(f.all) == 0 && text[0] == '<' && !isPage(text) {
-		f.addFind(Sent{XML: text, Place: PlaceXML, Steps: steps})
+	if len(f.items) == 0 && text[0] == '<' && !isPage(text) {
+		f.addMessage(FoundMessage{XML: text, Place: PlaceXML, Steps: steps})
 	}
 	return f.sortMessages()
 }
 
-// finds collects the messages found so far, each once.
-type finds struct {
-	all []find
-	// exact and byID map to a find by its XML or undecodable value, and by its kind and ID.
-	exact, byID map[string]int
+// candidates collects the messages found so far, each once.
+type candidates struct {
+	items []candidate
+	// indexByKey and byID map to a find by its XML or undecodable value, and by its kind and ID.
+	indexByKey, indexByID map[string]int
 }
 
-// find is a message with its decoded content.
-type find struct {
-	Sent
+// candidate is a message with its decoded content.
+type candidate struct {
+	FoundMessage
 	content
 	score int
 }
 
-func (f *finds) isFull() bool { return len(f.all) >= maxSent }
+func (f *candidates) isFull() bool { return len(f.items) >= maxMessages }
 
-// lookInto adds the messages in a view.
-func (f *finds) lookInto(v view) {
+// searchView adds the messages in a view.
+func (f *candidates) searchView(v view) {
 	if strings.Contains(v.text, "SAMLRe") {
-		f.addAll(findForms(v.text), v.steps)
-		f.addAll(findQueries(v.text), v.steps)
-		f.addAll(findParameters(v.text), v.steps)
+		f.addMessages(findForms(v.text), v.steps)
+		f.addMessages(findQueries(v.text), v.steps)
+		f.addMessages(findParameters(v.text), v.steps)
 	}
-	f.addAll(findXML(v.text), v.steps)
+	f.addMessages(findXML(v.text), v.steps)
 }
 
-func (f *finds) addAll(found []Sent, steps []Step) {
+func (f *candidates) addMessages(found []FoundMessage, steps []Step) {
 	for i, s := range found {
 		if i == maxTriedFinds || f.isFull() {
 			return
 		}
 		s.Steps = slices.Concat(steps, s.Steps)
-		f.addFind(s)
+		f.addMessage(s)
 	}
 }
 
-// addFind adds a message unless it is known already. Of two forms of the same message it keeps
+// addMessage adds a message unless it is known already. Of two forms of the same message it keeps
 // the more complete one: one that decodes, with its signature and its URL. A message from a
 // URL is kept as it was sent, broken or not.
-func (f *finds) addFind(s Sent) {
-	x := find{Sent: s, content: contentOf(s)}
+func (f *candidates) addMessage(s FoundMessage) {
+	x := candidate{FoundMessage: s, content: decodeContent(s)}
 	x.score = x.content.scoreForm(s)
-	if !x.readable && s.Place == PlaceParameters && !looksEncoded(x.value) {
+	if !x.isReadable && s.Place == PlaceParameters && !looksEncoded(x.value) {
 		return // a word after the name of a parameter, such as "SAMLRequest: missing"
 	}
-	at, known := f.exact[x.key]
+	at, known := f.indexByKey[x.key]
 	if !known && x.id != "" {
-		at, known = f.byID[x.id]
+		at, known = f.indexByID[x.id]
 		// In an unwrapped text a message can have changed.
-		known = known && (x.isClean != f.all[at].isClean || isDerived(x.Sent))
+		known = known && (x.isClean != f.items[at].isClean || isDerived(x.FoundMessage))
 	}
 	if !known {
-		at = len(f.all)
-		f.all = append(f.all, x)
-	} else if old := f.all[at]; x.score > old.score && (old.readable || !isOurs(old.Sent)) {
-		f.all[at] = x
+		at = len(f.items)
+		f.items = append(f.items, x)
+	} else if old := f.items[at]; x.score > old.score && (old.isReadable || !isOurs(old.FoundMessage)) {
+		f.items[at] = x
 	}
-	f.exact[x.key] = at
+	f.indexByKey[x.key] = at
 	if x.id != "" {
-		f.byID[x.id] = at
+		f.indexByID[x.id] = at
 	}
 }
 
 // sortMessages returns the messages, those that decode first. It leaves out fragments of
 // another message, and forms of it before a transformation was undone.
-func (f *finds) sortMessages() []Sent {
-	var odd, broken []find
-	whole := slices.DeleteFunc(slices.Clone(f.all), func(x find) bool { return !x.readable || !x.isClean })
-	for _, x := range f.all {
+func (f *candidates) sortMessages() []FoundMessage {
+	var odd, broken []candidate
+	whole := slices.DeleteFunc(slices.Clone(f.items), func(x candidate) bool { return !x.isReadable || !x.isClean })
+	for _, x := range f.items {
 		switch {
-		case x.readable && x.isClean, slices.ContainsFunc(whole, x.isPieceOf):
-		case x.readable:
+		case x.isReadable && x.isClean, slices.ContainsFunc(whole, x.isFragmentOf):
+		case x.isReadable:
 			odd = append(odd, x)
-		case isDerived(x.Sent) && len(whole)+len(odd)+len(broken) > 0:
+		case isDerived(x.FoundMessage) && len(whole)+len(odd)+len(broken) > 0:
 			// Texts that were unwrapped in a wrong way contain such messages.
 		default:
 			broken = append(broken, x)
 		}
 	}
-	var found []Sent
+	var found []FoundMessage
 	for _, x := range slices.Concat(whole, odd, broken) {
-		found = append(found, x.Sent)
+		found = append(found, x.FoundMessage)
 	}
 	return found
 }
 
 // isDerived reports whether a message was found in a text in which a transformation was
 // undone.
-func isDerived(s Sent) bool {
+func isDerived(s FoundMessage) bool {
 	return slices.ContainsFunc(s.Steps, func(one Step) bool { return one != StepJoined && one != StepUTF16 && one != StepTree })
 }
 
-// idOf matches an ID in XML that does not parse, whatever its quotes were turned into.
-var idOf = regexp.MustCompile(`\bID=(?:3D)?(?:["'“”\\]|&[a-z]+;|&#[0-9]+;)*([A-Za-z0-9_.-]{8,})`)
+// idAttribute matches an ID in XML that does not parse, whatever its quotes were turned into.
+var idAttribute = regexp.MustCompile(`\bID=(?:3D)?(?:["'“”\\]|&[a-z]+;|&#[0-9]+;)*([A-Za-z0-9_.-]{8,})`)
 
-// isPieceOf reports whether a find that does not decode is a fragment of one that does, or the
+// isFragmentOf reports whether a find that does not decode is a fragment of one that does, or the
 // same before a transformation was undone.
-func (x find) isPieceOf(whole find) bool {
+func (x candidate) isFragmentOf(whole candidate) bool {
 	switch {
 	case x.Place == PlaceHAR:
 		return false // values in a HAR file are complete
 	case x.XML != "":
-		m := idOf.FindStringSubmatch(x.XML)
+		m := idAttribute.FindStringSubmatch(x.XML)
 		return m == nil && len(whole.Steps) > 0 || m != nil && strings.Contains(whole.key, m[1][:min(len(m[1]), 16)])
 	}
 	value := strings.TrimLeft(strings.ReplaceAll(x.value, "=", ""), "+") // a plus sign was a space
@@ -224,11 +224,11 @@ func (x find) isPieceOf(whole find) bool {
 }
 
 // isOurs reports whether a message was sent to one of our endpoints.
-func isOurs(s Sent) bool { return yearly.MatchString(s.Address) }
+func isOurs(s FoundMessage) bool { return yearEndpoint.MatchString(s.URL) }
 
 // hasParameter reports whether a text has a message as a parameter.
 func hasParameter(text string) bool {
-	return namedMessage.MatchString(text)
+	return messageParameter.MatchString(text)
 }
 
 // isParameter reports whether a name is a parameter of a binding.
@@ -246,7 +246,7 @@ func escapeValue(value string) string {
 	return url.QueryEscape(value)
 }
 
-// asForm returns plain XML as a form would encode it.
-func asForm(xml string) string {
+// encodeForm returns plain XML as a form would encode it.
+func encodeForm(xml string) string {
 	return "SAMLRequest=" + url.QueryEscape(base64.StdEncoding.EncodeToString([]byte(xml)))
 }

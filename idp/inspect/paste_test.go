@@ -71,7 +71,7 @@ func TestFindReadsEachPastedMessage(t *testing.T) {
 	a := i.AddProvider("https://a.example")
 	browser := i.Browser()
 	address := a.URL(&idptest.Request{})
-	page := browser.SignIn(browser.Get(address), i.AddPerson("ada@example.gov"))
+	page := browser.SignIn(browser.Get(address), i.AddUser("ada@example.gov"))
 	form := url.Values{"SAMLResponse": {base64.StdEncoding.EncodeToString(page.Response())}}
 	first, _ := json.Marshal(address)
 	second, _ := json.Marshal(form.Encode())
@@ -87,7 +87,7 @@ func TestFindReadsEachPastedMessage(t *testing.T) {
 		t.Errorf("the password comes along: %s, %v", sent, err)
 	}
 	for n, want := range []string{"AuthnRequest", "Response"} {
-		if r := inspectMessage(t, inspector(i), inspect.Message{Sent: all[n], At: i.Clock.Now().Add(1)}); r.Kind != want {
+		if r := inspectMessage(t, inspector(i), inspect.Message{FoundMessage: all[n], AssumedAt: i.Clock.Now().Add(1)}); r.Kind != want {
 			t.Errorf("message %d is a %s, want %s", n+1, r.Kind, want)
 		}
 	}

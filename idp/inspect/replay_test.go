@@ -19,14 +19,14 @@ func TestInspectJudgesReplayAsServer(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	a := i.AddProvider("https://a.example")
-	person := i.AddPerson("ada@example.gov")
+	person := i.AddUser("ada@example.gov")
 	address := a.URL(&idptest.Request{})
 	said := func(at time.Time) (*inspect.Report, inspect.Check) {
 		r := inspectText(t, inspector(i), address, at)
 		return r, check(r, "ID")
 	}
 	for range 2 { // a look-up spends nothing
-		if r, c := said(i.Clock.Now()); r.Refused || c.Outcome != inspect.OK {
+		if r, c := said(i.Clock.Now()); r.Refused || c.Outcome != inspect.OutcomeOK {
 			t.Fatalf("before: %+v", c)
 		}
 	}
@@ -34,7 +34,7 @@ func TestInspectJudgesReplayAsServer(t *testing.T) {
 	browser := i.Browser()
 	page := browser.Get(address)
 	// The same bytes, as after a double click.
-	if r, c := said(i.Clock.Now()); r.Refused || c.Outcome != inspect.OK || len(c.Hints) == 0 {
+	if r, c := said(i.Clock.Now()); r.Refused || c.Outcome != inspect.OutcomeOK || len(c.Hints) == 0 {
 		t.Errorf("at once: %v, %+v", codes(r), c)
 	}
 	if other := i.Browser().Get(address); other.Status != 200 {
@@ -81,7 +81,7 @@ func TestInspectJudgesLogoutResponse(t *testing.T) {
 	a := i.AddProvider("https://a.example")
 	doc := string(i.Browser().Get(a.LogoutURL(&idptest.LogoutRequest{NameID: "someone"})).Response())
 	r := inspectText(t, inspector(i), doc, i.Clock.Now())
-	if r.Refused || r.SP != "https://a.example" || check(r, "InResponseTo").Outcome != inspect.OK {
+	if r.Refused || r.SP != "https://a.example" || check(r, "InResponseTo").Outcome != inspect.OutcomeOK {
 		t.Errorf("%v: %+v", codes(r), r.Checks)
 	}
 	altered := strings.Replace(doc, "https://a.example/logged-out", "https://evil.example/", 1)

@@ -36,7 +36,7 @@ func (s *Service) checkRequest(ctx context.Context, r *Report, msg *saml.Message
 			return err
 		}
 		if q.Provider == nil {
-			err = s.noteStranger(ctx, r)
+			err = s.noteUnknownIssuer(ctx, r)
 		} else {
 			root, err = s.checkSignature(ctx, r, msg, &q, in)
 		}
@@ -57,11 +57,11 @@ func (s *Service) checkRequest(ctx context.Context, r *Report, msg *saml.Message
 	if err := q.Parse(root); err != nil {
 		return r.noteRefused(name, err)
 	}
-	r.noteKept(name, "")
+	r.noteOK(name, "")
 	if isLogout && in.isRemote(q.Logout.Destination) {
 		q.Kind = inbound.RemoteLogoutRequest
 	}
-	expect, err := s.findPlace(r, &q, in)
+	expect, err := s.checkEndpoint(r, &q, in)
 	if err != nil {
 		return err
 	}
@@ -82,14 +82,14 @@ func (s *Service) checkRequest(ctx context.Context, r *Report, msg *saml.Message
 	return s.checkReplay(ctx, r, q.Authn.ID, msg.Hash)
 }
 
-// noteStranger records the registered SP that an unknown Issuer may mean.
-func (s *Service) noteStranger(ctx context.Context, r *Report) error {
+// noteUnknownIssuer records the registered SP that an unknown Issuer may mean.
+func (s *Service) noteUnknownIssuer(ctx context.Context, r *Report) error {
 	all, err := s.Registry.All(ctx)
 	if err != nil {
 		return err
 	}
 	var ids []string
-	for _, p := range all[:min(len(all), maxTried)] {
+	for _, p := range all[:min(len(all), maxTriedProviders)] {
 		ids = append(ids, string(p.EntityID))
 	}
 	near := suggest.Nearest(string(r.SP), ids, math.MaxInt)
@@ -105,7 +105,7 @@ func (s *Service) noteStranger(ctx context.Context, r *Report) error {
 func (s *Service) checkSignature(ctx context.Context, r *Report, msg *saml.Message, q *inbound.Request, in input) (*xmltree.Element, error) {
 	p := q.Provider
 	r.SPName = p.Name
-	if in.unsigned {
+	if in.hasNoSignature {
 		r.noteSkipped("Signature", "it cannot be looked at without its parameters, see above")
 		return msg.Root, nil
 	}
@@ -116,13 +116,13 @@ func (s *Service) checkSignature(ctx context.Context, r *Report, msg *saml.Messa
 	}
 	root, cert, err := inbound.Verify(msg, p, kind)
 	var lost string // encoding of the query, if that was found out
-	if err != nil && in.rebuilt {
-		if lost, cert = signedText(msg.Detached, p.RequestCerts, false); cert != nil {
+	if err != nil && in.isRebuilt {
+		if lost, cert = findSignedText(msg.QuerySignature, p.RequestCerts, false); cert != nil {
 			root, err = msg.Root, nil
 		}
 	}
-	switch code := codeOf(err); {
-	case in.reformatted && (code == idp.RefusedDigest || code == idp.RefusedSignature):
+	switch code := findRefusalCode(err); {
+	case in.isReformatted && (code == idp.RefusedDigest || code == idp.RefusedSignature):
 		r.Unknown = true
 		r.noteSkipped("Signature", "the text was copied from a browser's view of XML, which changes the white space that the signature covers")
 		return msg.Root, nil
@@ -132,44 +132,44 @@ func (s *Service) checkSignature(ctx context.Context, r *Report, msg *saml.Messa
 		}
 		return msg.Root, s.hintSignature(ctx, r, msg, p, code)
 	case cert == nil:
-		r.add(Check{Field: "Signature", Outcome: OK, Note: "none, and the registration asks for none"})
+		r.add(Check{Field: "Signature", Outcome: OutcomeOK, Note: "none, and the registration asks for none"})
 		return root, nil
 	}
-	q.Cert, r.Cert = cert, certOf(cert)
-	r.noteKept("Signature", "by the registered certificate "+nameCertificate(cert))
+	q.Cert, r.Cert = cert, newCert(cert)
+	r.noteOK("Signature", "by the registered certificate "+nameCertificate(cert))
 	if lost != "" {
 		r.addHint("the parameters were pasted decoded, so their original encoding is unknown. The signature is valid " + lost)
 	}
-	if !r.At.Before(cert.NotAfter) {
+	if !r.AssumedAt.Before(cert.NotAfter) {
 		r.addHint("this certificate has ended. Requests are still accepted. Replace it")
 	}
 	return root, nil
 }
 
-// findPlace checks the URL that a request came to: its year, and the values that the request
+// checkEndpoint checks the URL that a request came to: its year, and the values that the request
 // may name.
-func (s *Service) findPlace(r *Report, q *inbound.Request, in input) (inbound.Expect, error) {
+func (s *Service) checkEndpoint(r *Report, q *inbound.Request, in input) (inbound.Expectation, error) {
 	url := map[inbound.Kind]func(idp.Year) string{
 		inbound.AuthnRequest: s.IdP.AuthnURL, inbound.LogoutRequest: s.IdP.LogoutURL, inbound.RemoteLogoutRequest: s.IdP.RemoteLogoutURL,
 	}[q.Kind]
 	if r.Year = in.year; r.Year == "" {
 		destination := q.Header().Destination
-		if m := yearly.FindStringSubmatch(destination); m != nil && url(idp.Year(m[2])) == destination {
+		if m := yearEndpoint.FindStringSubmatch(destination); m != nil && url(idp.Year(m[2])) == destination {
 			r.Year = idp.Year(m[2])
 		}
 	}
 	if s.Years != nil {
 		if err := s.checkYear(r, q.Provider); err != nil {
-			return inbound.Expect{}, err
+			return inbound.Expectation{}, err
 		}
 	}
 	own := url(r.Year)
-	if r.Year != "" && in.address != "" && in.address != own && strings.Contains(in.address, "://") {
-		r.add(Check{Field: "address", Outcome: OK, Seen: in.address, Note: "configured is " + own + "; behind a proxy the two can be the same"})
+	if r.Year != "" && in.url != "" && in.url != own && strings.Contains(in.url, "://") {
+		r.add(Check{Field: "address", Outcome: OutcomeOK, Seen: in.url, Note: "configured is " + own + "; behind a proxy the two can be the same"})
 	}
-	e := inbound.Expect{Now: r.At, Destinations: []string{own, url("")}, AnyDestination: r.Year == ""}
-	if s.Seen != nil && !s.Seen.RestoredAt().After(r.At) {
-		e.RestoredAt = s.Seen.RestoredAt()
+	e := inbound.Expectation{Now: r.AssumedAt, Destinations: []string{own, url("")}, AllowsAnyDestination: r.Year == ""}
+	if s.History != nil && !s.History.RestoredAt().After(r.AssumedAt) {
+		e.RestoredAt = s.History.RestoredAt()
 	}
 	return e, nil
 }
@@ -177,7 +177,7 @@ func (s *Service) findPlace(r *Report, q *inbound.Request, in input) (inbound.Ex
 // showFinding records a finding of package inbound about the request, with hints for an
 // operator. It records the Issuer, the NotOnOrAfter of a LogoutRequest and the logout URL only
 // if they are wrong.
-func (s *Service) showFinding(r *Report, q *inbound.Request, f saml.Finding, expect inbound.Expect) error {
+func (s *Service) showFinding(r *Report, q *inbound.Request, f saml.Finding, expect inbound.Expectation) error {
 	h, p := q.Header(), q.Provider
 	isKept := f.Err == nil
 	if err := r.noteRefused(f.Field, f.Err); err != nil {
@@ -187,7 +187,7 @@ func (s *Service) showFinding(r *Report, q *inbound.Request, f saml.Finding, exp
 	case "Destination":
 		switch {
 		case !isKept:
-			r.addHint(s.destinationHints(h.Destination, expect.Destinations[0])...)
+			r.addHint(s.describeDestination(h.Destination, expect.Destinations[0])...)
 		case r.Year == "":
 			r.noteSkipped(f.Field, "the year of the URL that it was sent to is unknown")
 		default:
@@ -195,14 +195,14 @@ func (s *Service) showFinding(r *Report, q *inbound.Request, f saml.Finding, exp
 			if !h.HasDestination {
 				seen = "none, which is allowed"
 			}
-			r.noteKept(f.Field, seen)
+			r.noteOK(f.Field, seen)
 			if p != nil && p.IsLoginGovCompatible() {
 				r.addHint("not compared: the registration has compat " + p.Compat)
 			}
 		}
 	case "IssueInstant":
 		if isKept {
-			r.noteKept(f.Field, h.IssueInstant.UTC().Format(saml.TimeFormat))
+			r.noteOK(f.Field, h.IssueInstant.UTC().Format(saml.TimeFormat))
 			break
 		}
 		r.hintClock(h.IssueInstant)
@@ -212,10 +212,10 @@ func (s *Service) showFinding(r *Report, q *inbound.Request, f saml.Finding, exp
 		}
 	case "AssertionConsumerServiceURL":
 		if !isKept {
-			r.addHint(acsHints(q.Authn.ACSURL, p.ACSURLs)...)
+			r.addHint(describeACS(q.Authn.ACSURL, p.ACSURLs)...)
 			break
 		}
-		r.noteKept(f.Field, q.ACSURL)
+		r.noteOK(f.Field, q.ACSURL)
 		if q.Authn.HasACSURL && q.Authn.ACSURL != q.ACSURL {
 			r.addHint(q.Authn.ACSURL + " is not registered; the default is answered, because the registration has compat " + p.Compat)
 		}
@@ -226,18 +226,18 @@ func (s *Service) showFinding(r *Report, q *inbound.Request, f saml.Finding, exp
 			r.hintRefusedContexts(q.Authn.ClassRefs, p)
 			break
 		}
-		r.noteKept(f.Field, strings.Join(q.Authn.ClassRefs, " "))
-		r.addHint(contextHints(q.Need.Unknown)...)
-		r.Levels = levelsOf(q.Need)
+		r.noteOK(f.Field, strings.Join(q.Authn.ClassRefs, " "))
+		r.addHint(describeContexts(q.Need.UnknownClassRefs)...)
+		r.Levels = newLevels(q.Need)
 	case "encryption":
 		if !isKept {
 			break
 		}
 		seen := p.Encryption
-		if to, _ := p.ChooseRecipient(q.Cert, r.At); to != nil {
+		if to, _ := p.ChooseRecipient(q.Cert, r.AssumedAt); to != nil {
 			seen += ", to the certificate " + nameCertificate(to)
 		}
-		r.noteKept(f.Field, seen)
+		r.noteOK(f.Field, seen)
 	}
 	return nil
 }
@@ -245,10 +245,10 @@ func (s *Service) showFinding(r *Report, q *inbound.Request, f saml.Finding, exp
 // showFormat records the format of the NameID, compared with the requested one.
 func (r *Report) showFormat(q *inbound.Request, isKept bool) {
 	if !isKept {
-		r.addSuggestion(idp.Suggest(idp.DoSPEdit, string(r.SP)).With(idp.OptionNameIDFormat, idp.NameIDFormatEmail).Labeled(idp.LabelAllowFormat))
+		r.addSuggestion(idp.Suggest(idp.DoSPEdit, string(r.SP)).WithOption(idp.OptionNameIDFormat, idp.NameIDFormatEmail).WithLabel(idp.LabelAllowFormat))
 		return
 	}
-	r.noteKept("NameIDPolicy", q.NameIDFormat)
+	r.noteOK("NameIDPolicy", q.NameIDFormat)
 	policy := q.Authn.NameIDPolicy
 	if policy != nil && policy.Format != "" && policy.Format != q.NameIDFormat && policy.Format != saml.NameIDFormatUnspecified {
 		r.addHint(policy.Format + " was asked for; software that insists on it will not take the Response")
@@ -258,7 +258,7 @@ func (r *Report) showFormat(q *inbound.Request, isKept bool) {
 // checkYear checks whether the year answers.
 func (s *Service) checkYear(r *Report, p *sp.Provider) error {
 	if r.Year == "" {
-		entry, err := s.Years.Preferred(r.At)
+		entry, err := s.Years.Preferred(r.AssumedAt)
 		if errors.Is(err, keyring.ErrNoSigner) {
 			return nil
 		}
@@ -267,30 +267,30 @@ func (s *Service) checkYear(r *Report, p *sp.Provider) error {
 		}
 		r.Year = entry.Year()
 	}
-	entry, ok := s.Years.Lookup(r.Year, r.At)
+	entry, ok := s.Years.Lookup(r.Year, r.AssumedAt)
 	switch {
 	case ok && entry.IsClosed():
 		r.noteFault("year", string(r.Year), "this year is closed, because its signing key is not usable")
 	case ok && entry.State.IsLive():
-		r.noteKept("year", string(r.Year)+", "+string(entry.State))
+		r.noteOK("year", string(r.Year)+", "+string(entry.State))
 		return nil
 	case ok && entry.State == rotation.Created && p != nil && p.Preview == r.Year && (r.Cert != nil || p.SignRequests == idp.SignRequestsOptional):
-		r.noteKept("year", string(r.Year)+", "+string(entry.State)+", in the preview that is registered for the service provider")
+		r.noteOK("year", string(r.Year)+", "+string(entry.State)+", in the preview that is registered for the service provider")
 		return nil
 	case ok:
 		r.noteFault("year", string(r.Year), "this year is "+string(entry.State)+" and does not answer")
 		if entry.State == rotation.Created {
 			r.addHint("it answers a browser that opened a preview link, and a service provider whose registration has it as preview")
 			r.addSuggestion(
-				idp.Suggest(idp.DoRotationPreview, string(r.Year)).With(idp.OptionSP, string(r.SP)).Labeled(idp.LabelPreviewBrowser),
-				idp.Suggest(idp.DoSPEdit, string(r.SP)).With(idp.OptionPreview, string(r.Year)).Labeled(idp.LabelPreviewProvider),
+				idp.Suggest(idp.DoRotationPreview, string(r.Year)).WithOption(idp.OptionSP, string(r.SP)).WithLabel(idp.LabelPreviewBrowser),
+				idp.Suggest(idp.DoSPEdit, string(r.SP)).WithOption(idp.OptionPreview, string(r.Year)).WithLabel(idp.LabelPreviewProvider),
 			)
 		}
 	default:
 		r.noteFault("year", string(r.Year), "unknown year")
 	}
 	var live []string
-	for _, e := range s.Years.Live(r.At) {
+	for _, e := range s.Years.Live(r.AssumedAt) {
 		live = append(live, string(e.Year()))
 	}
 	r.addHint("the years that answer, the preferred one first: " + strings.Join(live, ", "))
@@ -301,25 +301,25 @@ func (s *Service) checkYear(r *Report, p *sp.Provider) error {
 func (r *Report) hintRefusedContexts(refs []string, p *sp.Provider) {
 	var unknown []string
 	for _, ref := range refs {
-		_, err := assurance.Resolve(assurance.Ask{ClassRefs: []string{ref}}, &p.ServiceProvider)
-		switch codeOf(err) {
+		_, err := assurance.Resolve(assurance.ContextRequest{ClassRefs: []string{ref}}, &p.ServiceProvider)
+		switch findRefusalCode(err) {
 		case idp.RefusedAuthnContext:
 			unknown = append(unknown, ref)
 		case idp.RefusedAuthnContextLevel:
 			r.addHint(fmt.Sprintf("%s may be asked for by a service provider whose ial allows it; now it is %s", ref, p.IAL))
-			r.addSuggestion(idp.Suggest(idp.DoSPEdit, string(p.EntityID)).With(idp.OptionIAL, "").Labeled(idp.LabelAllowLevel))
+			r.addSuggestion(idp.Suggest(idp.DoSPEdit, string(p.EntityID)).WithOption(idp.OptionIAL, "").WithLabel(idp.LabelAllowLevel))
 		}
 	}
-	r.addHint(contextHints(unknown)...)
+	r.addHint(describeContexts(unknown)...)
 }
 
-func levelsOf(need *assurance.Requirement) *Levels {
+func newLevels(need *assurance.Requirement) *Levels {
 	l := &Levels{
-		IAL: need.IAL.String(), AAL: need.AAL.String(), RememberedDevice: need.RememberedDevice, ClassRef: need.ClassRef,
-		Attributes: []string{}, Dropped: need.Dropped, Unknown: need.Unknown, ASCII: need.ASCII,
+		IAL: need.IAL.String(), AAL: need.AAL.String(), RememberedDevice: need.AllowsRememberedDevice, ClassRef: need.ClassRef,
+		Attributes: []string{}, DroppedAttributes: need.DroppedAttributes, UnknownClassRefs: need.UnknownClassRefs, ASCII: need.WantsASCII,
 	}
 	for _, row := range assurance.Table() {
-		if row.Always {
+		if row.IsAlwaysSent {
 			l.Attributes = append(l.Attributes, row.Name)
 		}
 	}

@@ -17,7 +17,7 @@ import (
 
 // checkResponse checks a message of ours against our certificates, and against the rules that
 // its service provider must insist on.
-func (s *Service) checkResponse(ctx context.Context, r *Report, msg *saml.Message, opened *Opened) error {
+func (s *Service) checkResponse(ctx context.Context, r *Report, msg *saml.Message, opened *OpenedAssertion) error {
 	issuer, err := msg.ClaimedIssuer()
 	if err != nil {
 		return r.noteRefused("Issuer", err)
@@ -27,7 +27,7 @@ func (s *Service) checkResponse(ctx context.Context, r *Report, msg *saml.Messag
 		r.addHint(describeDifference(string(issuer), string(s.IdP.EntityID())))
 		r.Unknown = true
 	} else {
-		r.noteKept("Issuer", string(issuer))
+		r.noteOK("Issuer", string(issuer))
 	}
 	r.showStatus(msg.Root)
 	if r.Unknown {
@@ -40,7 +40,7 @@ func (s *Service) checkResponse(ctx context.Context, r *Report, msg *saml.Messag
 	if err != nil {
 		return err
 	}
-	assertion, err := s.assertionOf(ctx, r, msg.Root, opened)
+	assertion, err := s.findAssertion(ctx, r, msg.Root, opened)
 	if err != nil {
 		return err
 	}
@@ -87,11 +87,11 @@ func (r *Report) showStatus(root *xmltree.Element) {
 			message = strings.TrimSpace(e.Text())
 		}
 	}
-	r.add(Check{Field: "Status", Outcome: OK, Seen: strings.Join(codes, " "), Note: message, Hints: hints})
+	r.add(Check{Field: "Status", Outcome: OutcomeOK, Seen: strings.Join(codes, " "), Note: message, Hints: hints})
 }
 
-// ourCertificates returns the certificates of our years, and the year of each.
-func (s *Service) ourCertificates(at time.Time) (list []*x509.Certificate, years map[*x509.Certificate]idp.Year) {
+// listOurCertificates returns the certificates of our years, and the year of each.
+func (s *Service) listOurCertificates(at time.Time) (list []*x509.Certificate, years map[*x509.Certificate]idp.Year) {
 	years = map[*x509.Certificate]idp.Year{}
 	for _, entry := range s.Years.All(at) {
 		if entry.Key != nil && entry.Key.Cert != nil {
@@ -104,7 +104,7 @@ func (s *Service) ourCertificates(at time.Time) (list []*x509.Certificate, years
 
 // verifySigned looks for a certificate of ours that verifies the element. It returns the
 // signed content, or nil if the element has no valid signature.
-func (s *Service) verifySigned(r *Report, field string, e *xmltree.Element, verify func(*xmltree.Element, []*x509.Certificate) (*xmldsig.Verified, error)) (*xmltree.Element, error) {
+func (s *Service) verifySigned(r *Report, field string, e *xmltree.Element, verify func(*xmltree.Element, []*x509.Certificate) (*xmldsig.VerifiedDocument, error)) (*xmltree.Element, error) {
 	if s.Years == nil {
 		r.Unknown = true
 		r.noteSkipped(field, "none of our certificates is available to verify it with")
@@ -114,11 +114,11 @@ func (s *Service) verifySigned(r *Report, field string, e *xmltree.Element, veri
 		r.noteSkipped(field, "it has none of its own")
 		return nil, nil
 	}
-	list, years := s.ourCertificates(r.At)
+	list, years := s.listOurCertificates(r.AssumedAt)
 	v, err := verify(e, list)
 	if err != nil {
 		err = r.noteRefused(field, err)
-		for _, c := range embeddedCertificates(e) {
+		for _, c := range listEmbeddedCerts(e) {
 			if !slices.ContainsFunc(list, c.Equal) {
 				r.addHint("it carries a certificate that is none of our years': " + nameCertificate(c))
 			}
@@ -126,8 +126,8 @@ func (s *Service) verifySigned(r *Report, field string, e *xmltree.Element, veri
 		return nil, err
 	}
 	r.Year = years[v.Cert]
-	r.Cert = certOf(v.Cert)
-	r.noteKept(field, "by our certificate of "+string(r.Year)+", "+nameCertificate(v.Cert))
+	r.Cert = newCert(v.Cert)
+	r.noteOK(field, "by our certificate of "+string(r.Year)+", "+nameCertificate(v.Cert))
 	return v.Element, nil
 }
 
@@ -149,11 +149,11 @@ func (s *Service) checkLogoutResponse(ctx context.Context, r *Report, root *xmlt
 		return nil
 	}
 	r.SP, r.SPName = p.EntityID, p.Name
-	r.noteKept("Destination", destination)
+	r.noteOK("Destination", destination)
 	if p.SignLogoutResponse && root.Child(xmldsig.Namespace, "Signature") == nil {
 		r.addHint("the registration asks for signed LogoutResponses now; this one is not")
 	}
-	return s.showAnswered(ctx, r, root)
+	return s.showRequest(ctx, r, root)
 }
 
 // findProvider returns the first registered SP that meets a condition, or nil.
@@ -165,10 +165,10 @@ func (s *Service) findProvider(ctx context.Context, is func(*sp.Provider) bool) 
 	return nil, err
 }
 
-// showAnswered records which request a message answers.
-func (s *Service) showAnswered(ctx context.Context, r *Report, root *xmltree.Element) error {
+// showRequest records which request a message answers.
+func (s *Service) showRequest(ctx context.Context, r *Report, root *xmltree.Element) error {
 	id, ok := root.Attr("InResponseTo")
-	if !ok || s.Seen == nil {
+	if !ok || s.History == nil {
 		return nil
 	}
 	var login *idp.LoginRequest
@@ -176,10 +176,10 @@ func (s *Service) showAnswered(ctx context.Context, r *Report, root *xmltree.Ele
 	var err error
 	key, at := idp.RequestKey{SP: r.SP, MessageID: id}, time.Time{}
 	if root.Local == "LogoutResponse" {
-		if logout, err = s.Seen.LogoutRequest(ctx, key); err == nil {
+		if logout, err = s.History.LogoutRequest(ctx, key); err == nil {
 			at = logout.ReceivedAt
 		}
-	} else if login, err = s.Seen.LoginRequest(ctx, key); err == nil {
+	} else if login, err = s.History.LoginRequest(ctx, key); err == nil {
 		at = login.ReceivedAt
 	}
 	if errors.Is(err, idp.ErrNotFound) {

@@ -60,7 +60,7 @@ func TestFindReadsEachMessageOnce(t *testing.T) {
 			t.Parallel()
 			var got []string
 			for _, s := range inspect.Find(tt.text) {
-				r := inspectMessage(t, inspector(i), inspect.Message{Sent: s, At: i.Clock.Now()})
+				r := inspectMessage(t, inspector(i), inspect.Message{FoundMessage: s, AssumedAt: i.Clock.Now()})
 				at := slices.IndexFunc([]string{first.ID, second.ID}, func(id string) bool { return strings.Contains(r.XML, id) })
 				if at < 0 {
 					got = append(got, "")
@@ -101,7 +101,7 @@ func TestFindReadsBrowserViewOfXML(t *testing.T) {
 			if !strings.Contains(got.XML, r.ID) || !slices.Contains(got.Steps, inspect.StepTree) || got.Refused || !got.Unknown {
 				t.Errorf("%s by %v, refused with %v, unknown %v\n%s", got.Kind, got.Steps, codes(got), got.Unknown, got.XML)
 			}
-			if c := check(got, "Signature"); c.Outcome != inspect.Skipped {
+			if c := check(got, "Signature"); c.Outcome != inspect.OutcomeSkipped {
 				t.Errorf("%+v", c)
 			}
 		})

@@ -46,7 +46,7 @@ var sightings = []struct {
 
 // See classifies a text in which Find finds nothing.
 func See(text string) Sighting {
-	text, _ = plainText(text)
+	text, _ = decodeText(text)
 	const looked = 1 << 20 // only this many bytes are searched
 	text = text[:min(len(text), looked)]
 	if text == "" {
@@ -99,9 +99,9 @@ func (s Sighting) Advice() string {
 func (s Sighting) Suggestion() (next idp.Suggestion, ok bool) {
 	switch s {
 	case SeenCertificate:
-		return idp.Suggest(idp.DoSPEdit, "").With(idp.OptionCert, "").Labeled(idp.LabelRegister), true
+		return idp.Suggest(idp.DoSPEdit, "").WithOption(idp.OptionCert, "").WithLabel(idp.LabelRegister), true
 	case SeenKey:
-		return idp.Suggest(idp.DoInspect).With(idp.OptionKey, "").Labeled(idp.LabelOpenAssertion), true
+		return idp.Suggest(idp.DoInspect).WithOption(idp.OptionKey, "").WithLabel(idp.LabelOpenAssertion), true
 	}
 	return idp.Suggestion{}, false
 }

@@ -20,8 +20,8 @@ import (
 	"vernal/idp/xmltree"
 )
 
-// maxTried bounds the service providers whose certificates are tried.
-const maxTried = 2000
+// maxTriedProviders bounds the service providers whose certificates are tried.
+const maxTriedProviders = 2000
 
 // hintSignature finds out why no certificate of the sender verifies a message, by trying
 // others. That proves nothing about the sender.
@@ -34,16 +34,16 @@ func (s *Service) hintSignature(ctx context.Context, r *Report, msg *saml.Messag
 	default:
 		return nil
 	}
-	if how, _ := signedText(msg.Detached, p.RequestCerts, true); how != "" {
+	if how, _ := findSignedText(msg.QuerySignature, p.RequestCerts, true); how != "" {
 		r.addHint("a registered certificate verifies it over another text, " + how + ": sign the query exactly as it is sent")
 		return nil
 	}
-	carried := embeddedCertificates(msg.Root)
-	r.hintCarried(msg, p, carried)
-	other, err := s.otherSigner(ctx, msg, p, r.At)
+	carried := listEmbeddedCerts(msg.Root)
+	r.hintEmbeddedCerts(msg, p, carried)
+	other, err := s.findOtherSigner(ctx, msg, p, r.AssumedAt)
 	r.addHint(other)
 	if other == "" && len(carried) == 0 {
-		r.addHint(fmt.Sprintf("no certificate that is registered here verifies it. The certificates of %s are: %s", p.EntityID, certificateNames(p.RequestCerts)))
+		r.addHint(fmt.Sprintf("no certificate that is registered here verifies it. The certificates of %s are: %s", p.EntityID, listCertificateNames(p.RequestCerts)))
 	}
 	return err
 }
@@ -51,16 +51,16 @@ func (s *Service) hintSignature(ctx context.Context, r *Report, msg *saml.Messag
 // hintDigest names the certificate whose signature is valid although the message was changed.
 func (r *Report) hintDigest(msg *saml.Message, p *sp.Provider) {
 	for _, c := range p.RequestCerts {
-		if _, _, err := msg.Verify([]*x509.Certificate{c}, true); codeOf(err) == idp.RefusedDigest {
+		if _, _, err := msg.Verify([]*x509.Certificate{c}, true); findRefusalCode(err) == idp.RefusedDigest {
 			r.addHint("the signature was made with the key of the registered certificate " + nameCertificate(c) + ", over another message than this one")
 			return
 		}
 	}
 }
 
-// hintCarried compares the certificates in the message with the registered ones. The server
+// hintEmbeddedCerts compares the certificates in the message with the registered ones. The server
 // ignores them, because anyone can include one.
-func (r *Report) hintCarried(msg *saml.Message, p *sp.Provider, carried []*x509.Certificate) {
+func (r *Report) hintEmbeddedCerts(msg *saml.Message, p *sp.Provider, carried []*x509.Certificate) {
 	for _, c := range carried {
 		switch {
 		case slices.ContainsFunc(p.RequestCerts, c.Equal):
@@ -70,26 +70,26 @@ func (r *Report) hintCarried(msg *saml.Message, p *sp.Provider, carried []*x509.
 		default:
 			r.addHint("the certificate that the message carries verifies it, and is not registered: " + nameCertificate(c) +
 				"; register it if the contact of the service provider confirms its SHA-256, " + certs.CertSHA256(c))
-			r.addSuggestion(idp.Suggest(idp.DoSPEdit, string(p.EntityID)).With(idp.OptionCert, "").Labeled(idp.LabelRegister))
+			r.addSuggestion(idp.Suggest(idp.DoSPEdit, string(p.EntityID)).WithOption(idp.OptionCert, "").WithLabel(idp.LabelRegister))
 		}
 	}
 }
 
-// embeddedCertificates returns the certificates in the KeyInfo of a message's own signature.
-func embeddedCertificates(root *xmltree.Element) (list []*x509.Certificate) {
+// listEmbeddedCerts returns the certificates in the KeyInfo of a message's own signature.
+func listEmbeddedCerts(root *xmltree.Element) (list []*x509.Certificate) {
 	if signature := root.Child(xmldsig.Namespace, "Signature"); signature != nil {
-		return xmlenc.CertificatesIn(signature)
+		return xmlenc.ListCertificates(signature)
 	}
 	return nil
 }
 
-// otherSigner looks for another party's certificate that verifies a message.
-func (s *Service) otherSigner(ctx context.Context, msg *saml.Message, p *sp.Provider, at time.Time) (string, error) {
+// findOtherSigner looks for another party's certificate that verifies a message.
+func (s *Service) findOtherSigner(ctx context.Context, msg *saml.Message, p *sp.Provider, at time.Time) (string, error) {
 	if c := findVerifier(msg, p.EncryptionX509); c != nil {
 		return "the encryption certificate of the service provider verifies it, " + nameCertificate(c) + ", which is not registered for requests", nil
 	}
 	if s.Years != nil {
-		ours, _ := s.ourCertificates(at)
+		ours, _ := s.listOurCertificates(at)
 		if c := findVerifier(msg, ours); c != nil {
 			return "our own certificate verifies it, " + nameCertificate(c) + ": the service provider signs with the key of this identity provider", nil
 		}
@@ -98,7 +98,7 @@ func (s *Service) otherSigner(ctx context.Context, msg *saml.Message, p *sp.Prov
 	if err != nil {
 		return "", err
 	}
-	for _, o := range all[:min(len(all), maxTried)] {
+	for _, o := range all[:min(len(all), maxTriedProviders)] {
 		if o.EntityID == p.EntityID {
 			continue
 		}
@@ -118,7 +118,7 @@ func findVerifier(msg *saml.Message, certs []*x509.Certificate) *x509.Certificat
 	return cert
 }
 
-func certificateNames(list []*x509.Certificate) string {
+func listCertificateNames(list []*x509.Certificate) string {
 	names := make([]string, len(list))
 	for i, c := range list {
 		names[i] = nameCertificate(c)
@@ -132,19 +132,19 @@ var encodings = []struct {
 	encode func(string) string
 }{
 	{"with upper-case percent-encoding (%2B)", url.QueryEscape},
-	{"with lower-case percent-encoding (%2b)", func(s string) string { return lowerHex(url.QueryEscape(s)) }},
+	{"with lower-case percent-encoding (%2b)", func(s string) string { return lowercaseEscapes(url.QueryEscape(s)) }},
 	{"with %20 for a space", func(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "+", "%20") }},
 	{"with lower-case percent-encoding and %20 for a space", func(s string) string {
-		return lowerHex(strings.ReplaceAll(url.QueryEscape(s), "+", "%20"))
+		return lowercaseEscapes(strings.ReplaceAll(url.QueryEscape(s), "+", "%20"))
 	}},
 	{"percent-encoded as a path is", url.PathEscape},
 	{"percent-encoded twice", func(s string) string { return url.QueryEscape(url.QueryEscape(s)) }},
 	{"not percent-encoded at all", func(s string) string { return s }},
 }
 
-var percent = regexp.MustCompile(`%[0-9A-F]{2}`)
+var upperEscape = regexp.MustCompile(`%[0-9A-F]{2}`)
 
-func lowerHex(s string) string { return percent.ReplaceAllStringFunc(s, strings.ToLower) }
+func lowercaseEscapes(s string) string { return upperEscape.ReplaceAllStringFunc(s, strings.ToLower) }
 
 // order is a way to build the query text that is signed.
 type order struct {
@@ -165,26 +165,26 @@ var orders = []order{
 	{"of the value of SAMLRequest alone", func(request, _, _ string) string { return strings.TrimPrefix(request, "SAMLRequest=") }},
 }
 
-// signedText finds the text that a signature in the query was made over, and the certificate
+// findSignedText finds the text that a signature in the query was made over, and the certificate
 // that verifies it: the order of the standard in each encoding or, with mistakes, every order
 // in each encoding and as it came.
-func signedText(d *saml.Detached, certs []*x509.Certificate, mistakes bool) (how string, cert *x509.Certificate) {
+func findSignedText(d *saml.QuerySignature, certs []*x509.Certificate, mistakes bool) (how string, cert *x509.Certificate) {
 	if d == nil {
 		return "", nil
 	}
-	query := string(d.Signed)
+	query := string(d.SignedText)
 	verify := func(o order, request, relay, alg string) bool {
-		if parameterValue(query, "RelayState") == "" {
+		if findParameter(query, "RelayState") == "" {
 			relay = ""
 		}
 		cert, _ = xmldsig.VerifyDetached([]byte(o.text("SAMLRequest="+request, relay, "&SigAlg="+alg)), d.SigAlg, d.Signature, certs)
 		return cert != nil
 	}
-	request, _ := plainValue(query, "SAMLRequest")
-	relay, _ := plainValue(query, "RelayState")
-	alg, _ := plainValue(query, "SigAlg")
+	request, _ := decodeParameter(query, "SAMLRequest")
+	relay, _ := decodeParameter(query, "RelayState")
+	alg, _ := decodeParameter(query, "SigAlg")
 	for _, o := range orders {
-		if mistakes && verify(o, parameterValue(query, "SAMLRequest"), "&RelayState="+parameterValue(query, "RelayState"), parameterValue(query, "SigAlg")) {
+		if mistakes && verify(o, findParameter(query, "SAMLRequest"), "&RelayState="+findParameter(query, "RelayState"), findParameter(query, "SigAlg")) {
 			return o.name, cert
 		}
 		for _, e := range encodings {

@@ -14,7 +14,7 @@ func (s *Service) checkSubject(r *Report, q *inbound.Request) error {
 		return nil
 	}
 	if subject.IsEncrypted() {
-		if err := q.OpenName(s.signer(r)); err != nil {
+		if err := q.OpenName(s.findSigner(r)); err != nil {
 			return r.noteRefused("", err)
 		}
 	}
@@ -24,7 +24,7 @@ func (s *Service) checkSubject(r *Report, q *inbound.Request) error {
 	if err := q.CheckSubject(s.IdP.EntityID()); err != nil {
 		return r.noteRefused("", err)
 	}
-	r.noteKept("Subject NameID", subject.NameID.Value)
+	r.noteOK("Subject NameID", subject.NameID.Value)
 	r.addHint("answered only if the user who signs in has this NameID (" + q.NameIDFormat + ") at the service provider. Another user is asked to sign in as a different user")
 	return nil
 }

@@ -14,7 +14,7 @@ import (
 
 func refusedFields(r *inspect.Report) (out []string) {
 	for _, c := range r.Checks {
-		if c.Outcome == inspect.Refused {
+		if c.Outcome == inspect.OutcomeRefused {
 			out = append(out, c.Field)
 		}
 	}
@@ -27,7 +27,7 @@ func TestInspectJudgesSubjectAsServer(t *testing.T) {
 	i := idptest.New(t, idptest.Options{Now: time.Date(2027, 3, 10, 9, 0, 0, 0, time.UTC), Years: []idp.Year{"2026"}})
 	a := i.AddProvider("https://a.example")
 	open := i.AddProvider("https://open.example", func(p *idp.ServiceProvider) { p.SignRequests = idp.SignRequestsOptional })
-	person := i.AddPerson("ada@example.gov")
+	person := i.AddUser("ada@example.gov")
 	browser := i.Browser()
 	start := &idptest.Request{}
 	if browser.SignIn(browser.Get(a.URL(start)), person).Response() == nil {

@@ -27,7 +27,7 @@ const (
 	StepProofpoint  Step = "proofpoint"       // links of urldefense
 	StepCaret       Step = "caret"            // ^& of the Windows command line
 	StepInvisible   Step = "invisible"        // zero-width and other spaces
-	StepTypographic Step = "typographic"      // typographic quotation marks
+	StepTypographic Step = "typographic"      // quoteReplacer quotation marks
 	StepTree        Step = "xml_tree"         // the marks of a browser's view of XML
 	StepJoined      Step = "joined_lines"     // lines that were broken, joined again
 )
@@ -38,28 +38,28 @@ type view struct {
 	steps []Step
 }
 
-// unwrappings undo one transformation of a text each. They return a text unchanged if they do
+// transformations undo one transformation of a text each. They return a text unchanged if they do
 // not apply to it.
-var unwrappings = []struct {
+var transformations = []struct {
 	step Step
 	undo func(string) string
 }{
-	{StepInvisible, invisible.Replace},
-	{StepMailQuote, withoutQuotes},
-	{StepIndented, withoutIndent},
+	{StepInvisible, invisibleReplacer.Replace},
+	{StepMailQuote, removeQuoteMarks},
+	{StepIndented, removeIndent},
 	{StepMailEncoded, decodeMail},
-	{StepCaret, withoutCarets},
+	{StepCaret, removeCarets},
 	{StepProofpoint, restoreURLDefense},
 	{StepBackslash, unescapeBackslashes},
 	{StepEntities, html.UnescapeString},
 	{StepPercent, unescapePercent},
 	{StepPercent, unescapeForm},
-	{StepTypographic, typographic.Replace},
+	{StepTypographic, quoteReplacer.Replace},
 }
 
-// unwrapForms returns the texts that a view may be a transformation of.
-func (v view) unwrapForms() (next []view) {
-	for _, u := range unwrappings {
+// listUnwrapped returns the texts that a view may be a transformation of.
+func (v view) listUnwrapped() (next []view) {
+	for _, u := range transformations {
 		if text := u.undo(v.text); text != v.text && text != "" {
 			next = append(next, view{text, append(slices.Clone(v.steps), u.step)})
 		}
@@ -67,9 +67,9 @@ func (v view) unwrapForms() (next []view) {
 	return next
 }
 
-// plainText returns the text in UTF-8, without a byte order mark and surrounding white space.
+// decodeText returns the text in UTF-8, without a byte order mark and surrounding white space.
 // UTF-16 begins with a mark or with a character of which one byte is zero.
-func plainText(text string) (string, []Step) {
+func decodeText(text string) (string, []Step) {
 	var steps []Step
 	if head := text[:min(len(text), 2)]; head == "\xFF\xFE" || head == "\xFE\xFF" || strings.IndexByte(head, 0) >= 0 {
 		if plain, err := filetext.Decode([]byte(text)); err == nil && len(plain) < len(text) {
@@ -83,25 +83,25 @@ func plainText(text string) (string, []Step) {
 // UTF-8.
 var utf16Declaration = regexp.MustCompile(`(?i)^(\x{FEFF}?\s*<\?xml[^>]*?)\s+encoding=["']utf-16(?:le|be)?["']`)
 
-var invisible = strings.NewReplacer("\u200B", "", "\u200C", "", "\u200D", "", "\u2060", "", "\uFEFF", "", "\u00AD", "",
+var invisibleReplacer = strings.NewReplacer("\u200B", "", "\u200C", "", "\u200D", "", "\u2060", "", "\uFEFF", "", "\u00AD", "",
 	"\u00A0", " ", "\u2007", " ", "\u202F", " ", "\u2028", "\n", "\u2029", "\n")
 
-var typographic = strings.NewReplacer("“", `"`, "”", `"`, "„", `"`, "«", `"`, "»", `"`, "‘", "'", "’", "'")
+var quoteReplacer = strings.NewReplacer("“", `"`, "”", `"`, "„", `"`, "«", `"`, "»", `"`, "‘", "'", "’", "'")
 
-// quoted matches the marks of a line of quoted mail.
-var quoted = regexp.MustCompile(`(?m)^[ \t]*>[> \t]*`)
+// quoteMark matches the marks of a line of quoted mail.
+var quoteMark = regexp.MustCompile(`(?m)^[ \t]*>[> \t]*`)
 
-// withoutQuotes removes the marks of quoted mail, if a text has several lines of it.
-func withoutQuotes(text string) string {
-	if len(quoted.FindAllStringIndex(text, 2)) < 2 {
+// removeQuoteMarks removes the marks of quoted mail, if a text has several lines of it.
+func removeQuoteMarks(text string) string {
+	if len(quoteMark.FindAllStringIndex(text, 2)) < 2 {
 		return text
 	}
-	return quoted.ReplaceAllString(text, "")
+	return quoteMark.ReplaceAllString(text, "")
 }
 
-// withoutIndent removes the white space that all lines of a text begin with. The first line
+// removeIndent removes the white space that all lines of a text begin with. The first line
 // has already lost its own.
-func withoutIndent(text string) string {
+func removeIndent(text string) string {
 	first, rest, more := strings.Cut(text, "\n")
 	if !more {
 		return text
@@ -147,20 +147,20 @@ func decodeMail(text string) string {
 	return plain
 }
 
-// withoutCarets undoes the escapes that browsers write for the Windows command line.
-func withoutCarets(text string) string {
+// removeCarets undoes the escapes that browsers write for the Windows command line.
+func removeCarets(text string) string {
 	if !strings.Contains(text, "^&") && !strings.Contains(text, "^%") {
 		return text
 	}
 	return strings.ReplaceAll(text, "^", "")
 }
 
-// backslash matches an escape of JSON, JavaScript, or a string that a program printed.
-var backslash = regexp.MustCompile(`\\(?:[nrt"'\\/&?=\n]|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4})`)
+// backslashEscape matches an escape of JSON, JavaScript, or a string that a program printed.
+var backslashEscape = regexp.MustCompile(`\\(?:[nrt"'\\/&?=\n]|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4})`)
 
 // unescapeBackslashes undoes such escapes and leaves all other text.
 func unescapeBackslashes(text string) string {
-	return backslash.ReplaceAllStringFunc(text, func(e string) string {
+	return backslashEscape.ReplaceAllStringFunc(text, func(e string) string {
 		switch c := e[1]; c {
 		case 'n':
 			return "\n"
@@ -180,7 +180,7 @@ func unescapeBackslashes(text string) string {
 // once or more often. encodedPlus matches a space that a form wrote as a plus sign.
 var (
 	percentMark = regexp.MustCompile(`%(?:25)*(?:3[CcDdFfAaEe]|2[26FfBb]|0[AaDd])`)
-	encodedPlus = regexp.MustCompile(`\+(?:xmlns|ID|Version|IssueInstant|Destination)(?:%|:|=)`)
+	plusSpace = regexp.MustCompile(`\+(?:xmlns|ID|Version|IssueInstant|Destination)(?:%|:|=)`)
 )
 
 // unescapePercent undoes percent-encoding once and leaves all other text. A plus sign is a
@@ -189,7 +189,7 @@ func unescapePercent(text string) string {
 	if !percentMark.MatchString(text) {
 		return text
 	}
-	if encodedPlus.MatchString(text) {
+	if plusSpace.MatchString(text) {
 		text = strings.ReplaceAll(text, "+", " ")
 	}
 	plain := percentEscape.ReplaceAllStringFunc(text, decodeEscape)
@@ -219,35 +219,35 @@ func unescapeForm(text string) string {
 // These match links that urldefense rewrote: version 2 writes "-" for "%" and "_" for "/",
 // version 3 puts "*" for each character that it stores separately, in base64.
 var (
-	defended2 = regexp.MustCompile(`https?://urldefense\.(?:proofpoint\.)?com/v2/url\?u=([^&\s"'<>]+)[^\s"'<>]*`)
-	defended3 = regexp.MustCompile(`https?://urldefense\.(?:proofpoint\.)?(?:com|us)/v3/__(.+?)__;([A-Za-z0-9_=-]*)![^\s"'<>]*`)
+	urlDefenseV2 = regexp.MustCompile(`https?://urldefense\.(?:proofpoint\.)?com/v2/url\?u=([^&\s"'<>]+)[^\s"'<>]*`)
+	urlDefenseV3 = regexp.MustCompile(`https?://urldefense\.(?:proofpoint\.)?(?:com|us)/v3/__(.+?)__;([A-Za-z0-9_=-]*)![^\s"'<>]*`)
 )
 
 func restoreURLDefense(text string) string {
-	text = defended2.ReplaceAllStringFunc(text, func(link string) string {
-		u := defended2.FindStringSubmatch(link)[1]
+	text = urlDefenseV2.ReplaceAllStringFunc(text, func(link string) string {
+		u := urlDefenseV2.FindStringSubmatch(link)[1]
 		plain, err := url.PathUnescape(strings.NewReplacer("-", "%", "_", "/").Replace(u))
 		if err != nil {
 			return link
 		}
 		return plain
 	})
-	return defended3.ReplaceAllStringFunc(text, func(link string) string {
-		m := defended3.FindStringSubmatch(link)
+	return urlDefenseV3.ReplaceAllStringFunc(text, func(link string) string {
+		m := urlDefenseV3.FindStringSubmatch(link)
 		kept, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(m[2], "="))
 		if err != nil {
 			return link
 		}
-		return fillKept(m[1], kept)
+		return restoreCharacters(m[1], kept)
 	})
 }
 
-// runs are the lengths that version 3 writes as one character after "**".
-const runs = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+// runLengths are the lengths that version 3 writes as one character after "**".
+const runLengths = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
-// fillKept restores the characters that were stored separately: "*" is one, "**A" two, "**B"
+// restoreCharacters restores the characters that were stored separately: "*" is one, "**A" two, "**B"
 // three, and so on.
-func fillKept(link string, kept []byte) string {
+func restoreCharacters(link string, kept []byte) string {
 	// The scheme has lost one of its two slashes.
 	if scheme, rest, ok := strings.Cut(link, ":/"); ok && !strings.HasPrefix(rest, "/") && len(scheme) < 6 {
 		link = scheme + "://" + rest
@@ -259,8 +259,8 @@ func fillKept(link string, kept []byte) string {
 			continue
 		}
 		n := 1
-		if i+2 < len(link) && link[i+1] == '*' && strings.IndexByte(runs, link[i+2]) >= 0 {
-			n = strings.IndexByte(runs, link[i+2]) + 2
+		if i+2 < len(link) && link[i+1] == '*' && strings.IndexByte(runLengths, link[i+2]) >= 0 {
+			n = strings.IndexByte(runLengths, link[i+2]) + 2
 			i += 2
 		}
 		for range n {
@@ -278,7 +278,7 @@ func fillKept(link string, kept []byte) string {
 // treeMark matches the mark that browsers put before an element that can be folded.
 var treeMark = regexp.MustCompile(`(?m)^[ \t\x{A0}]*[-+−–▶▼▸▾►]+[ \t\x{A0}]*<`)
 
-// withoutTree removes the marks from XML that was copied from a browser's view.
-func withoutTree(text string) string {
+// removeTreeMarks removes the marks from XML that was copied from a browser's view.
+func removeTreeMarks(text string) string {
 	return treeMark.ReplaceAllString(text, "<")
 }

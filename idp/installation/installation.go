@@ -147,7 +147,7 @@ func Build(c Config, store Store) *Installation {
 		BaseURL: c.IdP.BaseURL, Version: c.Version, Clock: c.Clock, Log: c.Log,
 	}
 	i.Rotation.Backups = i.Backups
-	i.Inspector = &inspect.Service{IdP: c.IdP, Registry: i.Registry, Years: i.Years, Seen: store, Users: store}
+	i.Inspector = &inspect.Service{IdP: c.IdP, Registry: i.Registry, Years: i.Years, History: store, Users: store}
 	i.Rehearsal = &rehearsal.Service{
 		Sessions: &session.Manager{Store: store, Clock: c.Clock, Secure: i.IsSecure()},
 		Registry: i.Registry, Links: i.Links, Years: i.Years, BaseURL: c.IdP.BaseURL, Clock: c.Clock,

@@ -29,7 +29,7 @@ var ErrNoSigner = errors.New("no signing key")
 // Between two dates of the calendar, look-ups neither lock nor allocate.
 type Ring struct {
 	policy  rotation.Policy
-	snap    atomic.Pointer[snapshot]
+	current    atomic.Pointer[snapshot]
 	signing gate.Gate
 }
 
@@ -76,16 +76,16 @@ func (e Entry) HasCertExpired(now time.Time) bool {
 type snapshot struct {
 	keys        []*certs.Key // by year
 	history     rotation.History
-	from, until time.Time
+	beginsAt, endsAt time.Time
 	entries     map[idp.Year]Entry
-	live        []Entry
-	preferred   Entry
+	liveEntries        []Entry
+	preferredEntry   Entry
 }
 
 // NewRing makes a Ring that has no year until SetHistory.
 func NewRing(p rotation.Policy) *Ring {
 	r := &Ring{policy: p}
-	r.snap.Store(&snapshot{})
+	r.current.Store(&snapshot{})
 	return r
 }
 
@@ -101,10 +101,10 @@ func (r *Ring) SetHistory(h rotation.History, keys []*certs.Key) error {
 	faults := map[idp.Year]rotation.KeyFault{}
 	for _, k := range s.keys {
 		record, _ := h.Record(k.Year)
-		faults[k.Year] = faultOf(record, k)
+		faults[k.Year] = findFault(record, k)
 	}
 	s.history = h.WithFaults(faults)
-	r.snap.Store(s)
+	r.current.Store(s)
 	if h.Preferred == "" {
 		return fmt.Errorf("no year is preferred: %w", ErrNoSigner)
 	}
@@ -123,7 +123,7 @@ func (r *Ring) Lookup(y idp.Year, now time.Time) (Entry, bool) {
 // Preferred returns the year that signs requests without a year. The error matches
 // ErrNoSigner if that year cannot sign or no year is preferred.
 func (r *Ring) Preferred(now time.Time) (Entry, error) {
-	e := r.snapshotAt(now).preferred
+	e := r.snapshotAt(now).preferredEntry
 	if e.Key == nil {
 		return Entry{}, ErrNoSigner
 	}
@@ -132,7 +132,7 @@ func (r *Ring) Preferred(now time.Time) (Entry, error) {
 
 // Live lists the years whose endpoint URLs answer: the preferred one first, then the newest
 // first. Closed years are not included. The caller owns the slice.
-func (r *Ring) Live(now time.Time) []Entry { return slices.Clone(r.snapshotAt(now).live) }
+func (r *Ring) Live(now time.Time) []Entry { return slices.Clone(r.snapshotAt(now).liveEntries) }
 
 // All lists every created year, in any state, oldest first. The caller owns the slice.
 func (r *Ring) All(now time.Time) []Entry {
@@ -149,7 +149,7 @@ func (r *Ring) Dates(y idp.Year) rotation.Dates { return r.policy.Dates(y) }
 
 // EndedAt returns when a year was retired or revoked, or zero.
 func (r *Ring) EndedAt(y idp.Year) time.Time {
-	record, _ := r.snap.Load().history.Record(y)
+	record, _ := r.current.Load().history.Record(y)
 	if !record.RevokedAt.IsZero() {
 		return record.RevokedAt
 	}
@@ -160,12 +160,12 @@ func (r *Ring) EndedAt(y idp.Year) time.Time {
 // which is harmless. If SetHistory runs meanwhile, the new keys stay and this request still
 // answers with the old ones.
 func (r *Ring) snapshotAt(now time.Time) *snapshot {
-	s := r.snap.Load()
-	if !now.Before(s.from) && now.Before(s.until) {
+	s := r.current.Load()
+	if !now.Before(s.beginsAt) && now.Before(s.endsAt) {
 		return s
 	}
 	fresh := newSnapshot(s.keys, s.history, now)
-	r.snap.CompareAndSwap(s, fresh)
+	r.current.CompareAndSwap(s, fresh)
 	return fresh
 }
 
@@ -181,12 +181,12 @@ func newSnapshot(keys []*certs.Key, history rotation.History, now time.Time) *sn
 		switch {
 		case !e.State.IsLive() || e.IsClosed():
 		case e.State == rotation.Preferred:
-			s.preferred, s.live = e, slices.Insert(s.live, 0, e)
+			s.preferredEntry, s.liveEntries = e, slices.Insert(s.liveEntries, 0, e)
 		default:
-			s.live = append(s.live, e)
+			s.liveEntries = append(s.liveEntries, e)
 		}
 	}
-	s.from, s.until = history.Steady(now)
+	s.beginsAt, s.endsAt = history.FindSteadyPeriod(now)
 	return s
 }
 

@@ -231,7 +231,7 @@ func TestRingTargetMatchesHistory(t *testing.T) {
 		if e.Year() != tt.want || ok != (tt.want != "") {
 			t.Errorf("%s: %q, %t", tt.name, e.Year(), ok)
 		}
-		if got := h.WithFaults(Faults(h, tt.keys, nil)).Target(now); got != tt.want {
+		if got := h.WithFaults(FindFaults(h, tt.keys, nil)).Target(now); got != tt.want {
 			t.Errorf("%s: the history says %q", tt.name, got)
 		}
 	}

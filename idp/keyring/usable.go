@@ -41,22 +41,22 @@ func (e *UnusableKeyError) Suggested() []idp.Suggestion {
 // Is reports whether target is ErrNoSigner.
 func (e *UnusableKeyError) Is(target error) bool { return target == ErrNoSigner }
 
-// faultOf returns the fault of the year, given the usable part of its key. A fault recorded
+// findFault returns the fault of the year, given the usable part of its key. A fault recorded
 // by WithFaults is more precise, because it knows which parts were there before.
-func faultOf(r rotation.Record, usable *certs.Key) rotation.KeyFault {
-	f := r.Fault(DescribeKey(usable))
+func findFault(r rotation.Record, usable *certs.Key) rotation.KeyFault {
+	f := r.FindFault(DescribeKey(usable))
 	if f != "" && r.KeyFault != "" {
 		return r.KeyFault
 	}
 	return f
 }
 
-// Faults finds the recorded years that cannot sign as recorded. damaged lists the years
+// FindFaults finds the recorded years that cannot sign as recorded. damaged lists the years
 // that could not be loaded.
-func Faults(h rotation.History, keys []*certs.Key, damaged []certs.DamagedYear) map[idp.Year]rotation.KeyFault {
+func FindFaults(h rotation.History, keys []*certs.Key, damaged []certs.DamagedYear) map[idp.Year]rotation.KeyFault {
 	faults := map[idp.Year]rotation.KeyFault{}
 	for _, r := range h.Records {
-		f := r.Fault(DescribeKey(cmp.Or(certs.FindKey(keys, r.Year), &certs.Key{Year: r.Year})))
+		f := r.FindFault(DescribeKey(cmp.Or(certs.FindKey(keys, r.Year), &certs.Key{Year: r.Year})))
 		if f != "" && slices.ContainsFunc(damaged, func(d certs.DamagedYear) bool { return d.Year == r.Year }) {
 			f = rotation.KeyDamaged
 		}
@@ -74,7 +74,7 @@ func Faults(h rotation.History, keys []*certs.Key, damaged []certs.DamagedYear) 
 func SelectUsable(h rotation.History, keys []*certs.Key) []*certs.Key {
 	usable := make([]*certs.Key, 0, max(len(keys), len(h.Records)))
 	for _, r := range h.Records {
-		usable = append(usable, usableKey(r, cmp.Or(certs.FindKey(keys, r.Year), &certs.Key{Year: r.Year})))
+		usable = append(usable, selectUsableParts(r, cmp.Or(certs.FindKey(keys, r.Year), &certs.Key{Year: r.Year})))
 	}
 	for _, k := range keys {
 		if _, recorded := h.Record(k.Year); !recorded {
@@ -85,14 +85,14 @@ func SelectUsable(h rotation.History, keys []*certs.Key) []*certs.Key {
 	return usable
 }
 
-func usableKey(r rotation.Record, k *certs.Key) *certs.Key {
+func selectUsableParts(r rotation.Record, k *certs.Key) *certs.Key {
 	m := DescribeKey(k)
 	cert := k.Cert
 	if cert != nil && (r.IsOther(m.CertSHA256, "") || !r.IsRecorded(m.CertSHA256)) {
 		cert = nil
 	}
 	signer := k.Signer
-	if r.IsOver() || r.Fault(m) != "" {
+	if r.IsOver() || r.FindFault(m) != "" {
 		signer = nil
 	}
 	if (signer == nil) == (k.Signer == nil) && cert == k.Cert {

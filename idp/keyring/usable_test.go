@@ -62,7 +62,7 @@ func TestFaultsNameMissingOrDifferentKeys(t *testing.T) {
 			if tt.damaged {
 				damaged = append(damaged, certs.DamagedYear{Year: "2027"})
 			}
-			if got := Faults(h, keys, damaged)["2027"]; got != tt.want {
+			if got := FindFaults(h, keys, damaged)["2027"]; got != tt.want {
 				t.Errorf("fault %q, want %q", got, tt.want)
 			}
 		})

@@ -98,23 +98,23 @@ func TypeOf(name string) string {
 func parsePNG(data []byte) (*Image, error) {
 	config, err := png.DecodeConfig(bytes.NewReader(data))
 	if err != nil {
-		return nil, errBrokenPNG(err)
+		return nil, newPNGError(err)
 	}
 	if config.Width > maxSide || config.Height > maxSide {
 		return nil, &Error{Reason: fmt.Sprintf("the PNG has %d × %d pixels, at most %d × %d are allowed", config.Width, config.Height, maxSide, maxSide)}
 	}
 	decoded, err := png.Decode(bytes.NewReader(data))
 	if err != nil {
-		return nil, errBrokenPNG(err)
+		return nil, newPNGError(err)
 	}
 	var out bytes.Buffer
 	if err := png.Encode(&out, decoded); err != nil {
-		return nil, errBrokenPNG(err)
+		return nil, newPNGError(err)
 	}
 	return &Image{TypePNG, out.Bytes()}, nil
 }
 
-func errBrokenPNG(err error) error {
+func newPNGError(err error) error {
 	if _, ok := errors.AsType[png.UnsupportedError](err); ok {
 		return &Error{Reason: "the PNG uses a feature that is not supported; save it as a plain PNG"}
 	}

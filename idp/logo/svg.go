@@ -20,8 +20,8 @@ func svgLimits() xmltree.Limits {
 	return xmltree.Limits{Bytes: MaxBytes, Depth: 32, Elements: 2000, Attrs: 64, AllAttrs: 10000, Scope: 64, Comments: true}
 }
 
-// setOf returns the set of the words of a text.
-func setOf(words string) map[string]bool {
+// parseSet returns the set of the words of a text.
+func parseSet(words string) map[string]bool {
 	set := make(map[string]bool)
 	for _, w := range strings.Fields(words) {
 		set[w] = true
@@ -31,14 +31,14 @@ func setOf(words string) map[string]bool {
 
 // allowedElements draw shapes. Elements that repeat others (use, pattern) are not included,
 // because a few lines of them can keep a browser busy for hours.
-var allowedElements = setOf(`svg g defs title desc path rect circle ellipse line polyline polygon
+var allowedElements = parseSet(`svg g defs title desc path rect circle ellipse line polyline polygon
 	linearGradient radialGradient stop clipPath mask text tspan style switch`)
 
 // droppedElements are removed with their content. Editors write them, and no browser draws
 // them.
-var droppedElements = setOf("metadata")
+var droppedElements = parseSet("metadata")
 
-var allowedAttributes = setOf(`id class style transform viewBox width height x y x1 y1 x2 y2 cx cy r rx ry fx fy fr
+var allowedAttributes = parseSet(`id class style transform viewBox width height x y x1 y1 x2 y2 cx cy r rx ry fx fy fr
 	d points dx dy rotate textLength lengthAdjust pathLength preserveAspectRatio
 	gradientUnits gradientTransform spreadMethod offset clipPathUnits maskUnits maskContentUnits
 	fill fill-opacity fill-rule stroke stroke-width stroke-linecap stroke-linejoin stroke-miterlimit
@@ -49,13 +49,13 @@ var allowedAttributes = setOf(`id class style transform viewBox width height x y
 	href`)
 
 var (
-	localReference = regexp.MustCompile(`^#[A-Za-z_][\w.-]*$`)
-	localURL       = regexp.MustCompile(`^url\(\s*['"]?#[A-Za-z_][\w.-]*['"]?\s*\)$`)
-	// anyCall matches a CSS function, including all that load a file.
-	anyCall = regexp.MustCompile(`([A-Za-z_-]*)\s*\(`)
+	referencePattern = regexp.MustCompile(`^#[A-Za-z_][\w.-]*$`)
+	localURLPattern       = regexp.MustCompile(`^url\(\s*['"]?#[A-Za-z_][\w.-]*['"]?\s*\)$`)
+	// callPattern matches a CSS function, including all that load a file.
+	callPattern = regexp.MustCompile(`([A-Za-z_-]*)\s*\(`)
 )
 
-var allowedCalls = setOf("rgb rgba hsl hsla matrix translate translatex translatey scale scalex scaley rotate skewx skewy calc")
+var allowedCalls = parseSet("rgb rgba hsl hsla matrix translate translatex translatey scale scalex scaley rotate skewx skewy calc")
 
 // svgWriter writes the allowed part of a drawing.
 type svgWriter struct {
@@ -74,13 +74,13 @@ func parseSVG(data []byte) (*Image, error) {
 			return nil, &Error{Reason: "the file is neither an SVG nor a PNG"}
 		}
 		at := min(syntax.Offset, len(data))
-		return nil, &Error{Line: 1 + bytes.Count(data[:at], []byte("\n")), Reason: syntax.What}
+		return nil, &Error{Line: 1 + bytes.Count(data[:at], []byte("\n")), Reason: syntax.Problem}
 	}
 	if !root.Is(svgNamespace, "svg") {
-		return nil, &Error{Line: lineOf(data, 1), Reason: fmt.Sprintf("the root element is %.40q, want svg in the namespace %s", root.Local, svgNamespace)}
+		return nil, &Error{Line: findLine(data, 1), Reason: fmt.Sprintf("the root element is %.40q, want svg in the namespace %s", root.Local, svgNamespace)}
 	}
 	if _, ok := root.Attr("viewBox"); !ok {
-		return nil, &Error{Line: lineOf(data, 1), Reason: "svg has no viewBox, which browsers need to scale it; add viewBox"}
+		return nil, &Error{Line: findLine(data, 1), Reason: "svg has no viewBox, which browsers need to scale it; add viewBox"}
 	}
 	w := &svgWriter{Writer: xmltree.NewWriter(nil), source: data}
 	if err := w.copyElement(root); err != nil {
@@ -95,7 +95,7 @@ func parseSVG(data []byte) (*Image, error) {
 
 // refuse returns an error with the line of the element being copied.
 func (w *svgWriter) refuse(format string, args ...any) error {
-	return &Error{Line: lineOf(w.source, w.count), Reason: fmt.Sprintf(format, args...)}
+	return &Error{Line: findLine(w.source, w.count), Reason: fmt.Sprintf(format, args...)}
 }
 
 func (w *svgWriter) copyElement(e *xmltree.Element) error {
@@ -141,7 +141,7 @@ func (w *svgWriter) copyAttributes(e *xmltree.Element) ([]xmltree.Attr, error) {
 	for _, a := range e.Attrs {
 		isLink := a.Local == "href" && (a.Space == "" || a.Space == xlinkNamespace)
 		switch {
-		case isLink && !localReference.MatchString(a.Value):
+		case isLink && !referencePattern.MatchString(a.Value):
 			return nil, w.refuse("href of %s leads out of the file; only a reference such as #id is allowed", e.Local)
 		case isLink:
 			if _, twice := e.Attr("href"); twice && a.Space != "" {
@@ -166,12 +166,12 @@ func (w *svgWriter) copyAttributes(e *xmltree.Element) ([]xmltree.Attr, error) {
 // isSafeValue reports whether the value of an attribute loads nothing. CSS interprets escapes,
 // so a backslash could hide a function.
 func isSafeValue(value string) bool {
-	return localURL.MatchString(strings.TrimSpace(value)) || !strings.Contains(value, `\`) && !callsForeign(value)
+	return localURLPattern.MatchString(strings.TrimSpace(value)) || !strings.Contains(value, `\`) && !hasForbiddenCall(value)
 }
 
-// callsForeign reports whether a text calls a function that is not allowed.
-func callsForeign(text string) bool {
-	for _, m := range anyCall.FindAllStringSubmatch(text, -1) {
+// hasForbiddenCall reports whether a text calls a function that is not allowed.
+func hasForbiddenCall(text string) bool {
+	for _, m := range callPattern.FindAllStringSubmatch(text, -1) {
 		if name := strings.ToLower(m[1]); name != "" && !allowedCalls[name] {
 			return true
 		}
@@ -187,15 +187,15 @@ func (w *svgWriter) checkStyle(css string) error {
 			return w.refuse("style contains %s; use plain properties", bad)
 		}
 	}
-	if callsForeign(css) {
+	if hasForbiddenCall(css) {
 		return w.refuse("style contains url() or a function that is not allowed; use attributes such as fill=\"url(#id)\"")
 	}
 	return nil
 }
 
-// lineOf returns the line of the nth start tag. In parsed XML, "<" only begins a tag, a
+// findLine returns the line of the nth start tag. In parsed XML, "<" only begins a tag, a
 // comment, a CDATA section or the declaration.
-func lineOf(data []byte, n int) int {
+func findLine(data []byte, n int) int {
 	for at := 0; at < len(data); {
 		i := bytes.IndexByte(data[at:], '<')
 		if i < 0 {

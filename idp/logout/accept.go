@@ -34,7 +34,7 @@ func (h *Handler) acceptRequest(r *http.Request, a *acceptedRequest, visit *year
 	if kind == inbound.RemoteLogoutRequest {
 		makeURL = h.IdP.RemoteLogoutURL
 	}
-	q, err := inbound.Accept(r.Context(), h.Registry, msg, kind, inbound.Expect{Now: now, RestoredAt: h.Store.RestoredAt(), Destinations: []string{makeURL(year), makeURL("")}})
+	q, err := inbound.Accept(r.Context(), h.Registry, msg, kind, inbound.Expectation{Now: now, RestoredAt: h.Store.RestoredAt(), Destinations: []string{makeURL(year), makeURL("")}})
 	if q.Provider != nil {
 		noteSender(e, q.Provider, year, q.Cert != nil)
 	}
@@ -44,9 +44,9 @@ func (h *Handler) acceptRequest(r *http.Request, a *acceptedRequest, visit *year
 	}
 	a.provider, a.preview = q.Provider, preview
 	if kind == inbound.LogoutRequest {
-		e.Ask(msg.Locale, now) // the back channel shows no page
+		e.RequestLocale(msg.Locale, now) // the back channel shows no page
 	}
-	e.NoteEnded(entry, now)
+	e.NoteExpiredCert(entry, now)
 	if err == nil {
 		err = h.readRequest(r.Context(), a, &q, msg, entry, now)
 	}
@@ -62,7 +62,7 @@ func (h *Handler) acceptRequest(r *http.Request, a *acceptedRequest, visit *year
 // is refused.
 func noteSender(e *web.Event, p *sp.Provider, year idp.Year, isVerified bool) {
 	e.Note(slog.String("sp", string(p.EntityID)))
-	e.SP, e.Year, e.Verified = p.EntityID, year, isVerified
+	e.SP, e.Year, e.IsVerified = p.EntityID, year, isVerified
 }
 
 // readRequest fills a.request from an accepted message. It decrypts the name, if that is
@@ -87,7 +87,7 @@ func (h *Handler) recordUse(a *acceptedRequest, now time.Time) {
 		return
 	}
 	h.Uses.Use(idp.Use{
-		SP: a.request.SP, Year: a.request.Year, At: now, CertSHA256: a.request.CertSHA256, RelayState: len(a.request.RelayState),
+		SP: a.request.SP, Year: a.request.Year, At: now, CertSHA256: a.request.CertSHA256, RelayStateLength: len(a.request.RelayState),
 	})
 }
 
@@ -97,7 +97,7 @@ func checkRegistration(p *sp.Provider, req *idp.LogoutRequest) error {
 	if err := inbound.CheckActive(p); err != nil {
 		return err
 	}
-	_, err := inbound.RequestCert(p, req.CertSHA256)
+	_, err := inbound.FindRequestCert(p, req.CertSHA256)
 	return err
 }
 
@@ -105,7 +105,7 @@ func checkRegistration(p *sp.Provider, req *idp.LogoutRequest) error {
 // other errors unchanged.
 func refuseUnknown(id idp.EntityID, err error) error {
 	if errors.Is(err, idp.ErrNotFound) {
-		return idp.Refuse(idp.RefusedSPUnknown, "Issuer", string(id)).With(err)
+		return idp.Refuse(idp.RefusedSPUnknown, "Issuer", string(id)).WithCause(err)
 	}
 	return err
 }

@@ -19,18 +19,18 @@ func addressDeployment(t *testing.T) *deployment {
 	}
 	w := &deployment{IdP: idptest.New(t, idptest.Options{}), t: t}
 	w.a, w.b = w.AddProvider(spA, emails), w.AddProvider(spB, emails)
-	person := w.AddPerson("ada@home.example")
-	err := w.Store.UpdateUser(t.Context(), person.User.ID, func(u *idp.User) error {
+	person := w.AddUser("ada@home.example")
+	err := w.Store.UpdateUser(t.Context(), person.Record.ID, func(u *idp.User) error {
 		u.Emails = append(u.Emails, idp.Email{Address: "Ada@work.example", ConfirmedAt: w.Clock.Now()})
 		return nil
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.bob = visitor{Person: w.AddPerson("bob@example.gov"), browser: w.Browser()}
+	w.bob = visitor{User: w.AddUser("bob@example.gov"), browser: w.Browser()}
 	w.bob.name = w.discloseNameID(&w.bob, w.a, saml.NameIDFormatPersistent)
 
-	w.ada = visitor{Person: person, browser: w.Browser()}
+	w.ada = visitor{User: person, browser: w.Browser()}
 	w.ada.otherName = w.discloseNameID(&w.ada, w.b, saml.NameIDFormatEmail)
 	w.ada.Email, w.ada.browser = "Ada@work.example", w.Browser()
 	w.ada.name = w.discloseNameID(&w.ada, w.a, saml.NameIDFormatEmail)
@@ -46,7 +46,7 @@ func addressDeployment(t *testing.T) *deployment {
 func (w *deployment) discloseNameID(v *visitor, p *idptest.Provider, format string) string {
 	w.t.Helper()
 	r := &idptest.Request{Format: format}
-	page := v.browser.SignIn(v.browser.Get(p.URL(r)), v.Person)
+	page := v.browser.SignIn(v.browser.Get(p.URL(r)), v.User)
 	a, err := p.Check(r, page.Response())
 	if err != nil {
 		w.t.Fatal(err)
@@ -82,7 +82,7 @@ func TestLogoutByDisclosedEmailOnly(t *testing.T) {
 			checkLogoutResponse(t, front.ada.browser.Get(front.a.LogoutURL(r)), front.a, r, status, detail)
 			front.wantSignedIn(left...)
 
-			if got := back.a.RemoteLogout(&idptest.LogoutRequest{NameID: tt.address}); got.Status != code || got.Response == nil {
+			if got := back.a.SendRemoteLogout(&idptest.LogoutRequest{NameID: tt.address}); got.Status != code || got.Response == nil {
 				t.Errorf("back channel: %d, want %d\n%s", got.Status, code, got.Body)
 			}
 			back.wantSignedIn(left...)
@@ -95,7 +95,7 @@ func TestLogoutByDisclosedEmailOnly(t *testing.T) {
 func TestLogoutByAddressWithdrawn(t *testing.T) {
 	t.Parallel()
 	w := addressDeployment(t)
-	err := w.Store.UpdateUser(t.Context(), w.ada.User.ID, func(u *idp.User) error {
+	err := w.Store.UpdateUser(t.Context(), w.ada.Record.ID, func(u *idp.User) error {
 		u.Emails = u.Emails[:1]
 		return nil
 	})

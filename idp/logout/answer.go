@@ -31,7 +31,7 @@ var (
 // the sessions that end, and answers. Without an audit record, no session ends and no answer
 // is sent.
 func (h *Handler) answerRequest(w http.ResponseWriter, r *http.Request, a *acceptedRequest) error {
-	s, err := h.Sessions.Current(r)
+	s, err := h.Sessions.LookupCurrent(r)
 	if errors.Is(err, idp.ErrNotFound) {
 		s, err = nil, nil
 	}
@@ -48,7 +48,7 @@ func (h *Handler) answerRequest(w http.ResponseWriter, r *http.Request, a *accep
 	// in it. Another browser may be an attacker's.
 	var otherSPs []idp.EntityID
 	if ownSession := logoutscope.FindCurrent(endedSessions, s); ownSession != nil {
-		h.Sessions.Forget(w)
+		h.Sessions.DropCookies(w)
 		otherSPs = logoutscope.ListOthers(ownSession, a.request.SP)
 	}
 	return h.postResponse(w, r, a, otherSPs)
@@ -79,15 +79,15 @@ func (h *Handler) recordLogout(r *http.Request, a *acceptedRequest, kind idp.Aud
 	}
 	switch {
 	case errors.Is(err, idp.ErrYearEnded):
-		return nil, h.offerSignOut(h.Access.EndedYear(year))
+		return nil, h.offerSignOut(h.Access.CheckEnded(year))
 	case err != nil:
 		return nil, fmt.Errorf("record %s: %w", kind, err)
 	}
 	a.request = outcome.Request
 	a.request.Year = year // the key of its URL signs, wherever the message arrived first
 	e.Note(slog.String("outcome", string(kind)+" "+chooseDecision(a.request, kind).Rule().Outcome), slog.String("user", string(findUser(a.request, kind))),
-		slog.Int("sessions_ended", len(outcome.Ended)))
-	return outcome.Ended, nil
+		slog.Int("sessions_ended", len(outcome.EndedSessions)))
+	return outcome.EndedSessions, nil
 }
 
 // renewProvider replaces the registration by the current one for a request that was accepted
@@ -108,7 +108,7 @@ func (h *Handler) renewProvider(ctx context.Context, a *acceptedRequest) error {
 func newAuditEvent(req *idp.LogoutRequest, kind idp.AuditKind, preview string, e *web.Event) idp.AuditEvent {
 	event := chooseDecision(req, kind).Event()
 	event.Actor, event.User, event.SP, event.Year = "sp:"+string(req.SP), findUser(req, kind), req.SP, req.Year
-	event.RequestID, event.Address = e.ID, e.Address
+	event.RequestID, event.IPAddress = e.ID, e.ClientIP
 	if preview != "" {
 		event.Detail = map[string]string{"preview": preview}
 	}
@@ -177,7 +177,7 @@ func (h *Handler) postResponse(w http.ResponseWriter, r *http.Request, a *accept
 		return err
 	}
 	page := templates.LogoutPage{
-		Base: h.Pages.SenderBase(r, a.describeSender()), Ended: a.request.Status == saml.StatusSuccess,
+		Base: h.Pages.SenderBase(r, a.describeSender()), HasEnded: a.request.Status == saml.StatusSuccess,
 		Action: a.provider.LogoutURL, SAMLResponse: base64.StdEncoding.EncodeToString(doc),
 		RelayState: a.request.RelayState, HasRelay: a.request.HasRelay,
 	}
@@ -186,7 +186,7 @@ func (h *Handler) postResponse(w http.ResponseWriter, r *http.Request, a *accept
 	page.Languages = templates.Languages{}
 	page.Nonce = web.AllowPost(w, a.provider.FormAction(a.provider.LogoutURL))
 	for _, id := range otherSPs {
-		page.Still = append(page.Still, h.Registry.LookupName(r.Context(), id))
+		page.OpenServices = append(page.OpenServices, h.Registry.LookupName(r.Context(), id))
 	}
 	return h.Pages.Render(w, http.StatusOK, page)
 }

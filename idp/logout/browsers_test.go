@@ -40,7 +40,7 @@ func TestLogoutOfSPVisitedInOtherBrowser(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			w := newDeployment(t)
-			here := visitor{Person: w.ada.Person, browser: w.Browser()}
+			here := visitor{User: w.ada.User, browser: w.Browser()}
 			w.signIn(&here, w.b) // and not at w.a
 			r := tt.request(w)
 			page := here.browser.Get(w.a.LogoutURL(r))

@@ -21,7 +21,7 @@ func TestWaitingLogoutsAreBounded(t *testing.T) {
 	for n := range 31 {
 		r.SessionIndexes = append(r.SessionIndexes, fmt.Sprint(n)+strings.Repeat("i", 250))
 	}
-	address, form := w.a.LogoutAddress(r), w.a.LogoutForm(r)
+	address, form := w.a.LogoutEndpoint(r), w.a.LogoutForm(r)
 	send := func(from string) *httptest.ResponseRecorder {
 		req := httptest.NewRequest(http.MethodPost, address, strings.NewReader(form.Encode()))
 		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
@@ -49,7 +49,7 @@ func TestWaitingLogoutsAreBounded(t *testing.T) {
 	}
 	// The user's own browser, at another network, is signed out.
 	out := &idptest.LogoutRequest{NameID: w.ada.name}
-	checkLogoutResponse(t, w.ada.browser.CrossSitePost(w.a.LogoutAddress(out), w.a.LogoutForm(out)), w.a, out, ok, "")
+	checkLogoutResponse(t, w.ada.browser.CrossSitePost(w.a.LogoutEndpoint(out), w.a.LogoutForm(out)), w.a, out, ok, "")
 
 	w.Clock.Advance(time.Minute)
 	if got := send("[2001:db8::1]:443").Code; got != http.StatusSeeOther {

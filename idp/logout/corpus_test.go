@@ -40,14 +40,14 @@ type corpusDeployment struct {
 	*idptest.IdP
 	t      testing.TB
 	log    *buffer
-	people map[string]*idptest.Person
+	people map[string]*idptest.User
 	// sp1 and sp2 sign with their keys of testdata/keys.
 	sp1, sp2 *idptest.Provider
 }
 
 func newCorpusDeployment(t testing.TB, now time.Time) *corpusDeployment {
 	t.Helper()
-	w := &corpusDeployment{t: t, log: newBuffer(), people: map[string]*idptest.Person{}}
+	w := &corpusDeployment{t: t, log: newBuffer(), people: map[string]*idptest.User{}}
 	w.IdP = idptest.New(t, idptest.Options{
 		Now: now, BaseURL: corpusBase, Key: corpus.Key(t, "idp"),
 		Log: slog.NewJSONHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug}),
@@ -59,8 +59,8 @@ func newCorpusDeployment(t testing.TB, now time.Time) *corpusDeployment {
 	}
 	w.sp1, w.sp2 = add(corpusSP1, "sp1"), add(corpusSP2, "sp2")
 	for _, p := range corpusPeople {
-		person := w.AddPerson(p.name + "@example.gov")
-		errs, err := w.Store.ImportUsers(t.Context(), []idp.ImportedUser{{User: person.User, Existing: true, Event: idp.AuditEvent{Kind: idp.AuditUserImport}, NameIDs: map[idp.NameIDScope]idp.NameID{
+		person := w.AddUser(p.name + "@example.gov")
+		errs, err := w.Store.ImportUsers(t.Context(), []idp.ImportedUser{{User: person.Record, AlreadyExists: true, Event: idp.AuditEvent{Kind: idp.AuditUserImport}, NameIDs: map[idp.NameIDScope]idp.NameID{
 			w.scope(corpusSP1): idp.NameID(p.atSP1), w.scope(corpusSP2): idp.NameID(p.atSP2),
 		}}})
 		if err != nil || errs[0] != nil {
@@ -97,7 +97,7 @@ func (w *corpusDeployment) signIn() {
 		}
 		now := w.Clock.Now()
 		s := &idp.Session{
-			ID: idp.HashSessionToken("token of " + p.name), User: w.people[p.name].User.ID,
+			ID: idp.HashSessionToken("token of " + p.name), User: w.people[p.name].Record.ID,
 			CreatedAt: now, SeenAt: now, AuthnAt: now, ExpiresAt: now.Add(time.Hour),
 			Participants: []idp.Participant{
 				{SP: corpusSP1, NameID: idp.NameID(p.atSP1), SessionIndexes: []string{"_" + p.name + "-at-sp1"}, Year: "2026", At: now},
@@ -113,7 +113,7 @@ func (w *corpusDeployment) signIn() {
 func (w *corpusDeployment) listSignedIn() (who []string) {
 	w.t.Helper()
 	for _, p := range corpusPeople {
-		all, err := w.Store.Sessions(w.t.Context(), idp.SessionQuery{User: w.people[p.name].User.ID})
+		all, err := w.Store.Sessions(w.t.Context(), idp.SessionQuery{User: w.people[p.name].Record.ID})
 		if err != nil {
 			w.t.Fatal(err)
 		}
@@ -148,18 +148,18 @@ type answer struct {
 func (w *corpusDeployment) send(c *corpus.Case, endpoint, browser string) answer {
 	w.t.Helper()
 	target := corpusBase + "/api/saml/" + endpoint + "2026"
-	if c.In.RawQuery != "" {
-		target += "?" + c.In.RawQuery
+	if c.Inbound.RawQuery != "" {
+		target += "?" + c.Inbound.RawQuery
 	}
-	r := httptest.NewRequest(c.In.Method, "/", strings.NewReader(string(c.In.Body)))
-	r.URL = &url.URL{Scheme: "https", Host: "idp.example.com", Path: "/api/saml/" + endpoint + "2026", RawQuery: c.In.RawQuery}
+	r := httptest.NewRequest(c.Inbound.Method, "/", strings.NewReader(string(c.Inbound.Body)))
+	r.URL = &url.URL{Scheme: "https", Host: "idp.example.com", Path: "/api/saml/" + endpoint + "2026", RawQuery: c.Inbound.RawQuery}
 	r.Host, r.RequestURI = r.URL.Host, r.URL.RequestURI()
 	r.Header.Set("Accept", "text/html")
-	if c.In.ContentType != "" {
-		r.Header.Set("Content-Type", c.In.ContentType)
+	if c.Inbound.ContentType != "" {
+		r.Header.Set("Content-Type", c.Inbound.ContentType)
 	}
 	session := &http.Cookie{Name: "__Host-vernal-session", Value: "token of " + browser}
-	if endpoint == corpus.Logout && browser != "" && c.In.Method == http.MethodGet {
+	if endpoint == corpus.Logout && browser != "" && c.Inbound.Method == http.MethodGet {
 		r.AddCookie(session)
 	}
 	rec := httptest.NewRecorder()
@@ -229,7 +229,7 @@ func TestRefusedCorpusMessageEndsNoSession(t *testing.T) {
 			continue
 		}
 		for _, endpoint := range []string{corpus.Logout, corpus.RemoteLogout} {
-			if endpoint == corpus.RemoteLogout && c.In.Method != http.MethodPost {
+			if endpoint == corpus.RemoteLogout && c.Inbound.Method != http.MethodPost {
 				continue
 			}
 			if c.Endpoint != endpoint && strings.Contains(c.Message, ` Destination="`+corpusBase+"/api/saml/"+endpoint+`2026"`) {
@@ -241,7 +241,7 @@ func TestRefusedCorpusMessageEndsNoSession(t *testing.T) {
 				t.Errorf("%s at %s ends the sessions of %v", c.Name, endpoint, who)
 				w.signIn()
 			}
-			soap := endpoint == corpus.RemoteLogout && c.Envelope()
+			soap := endpoint == corpus.RemoteLogout && c.HasSOAPType()
 			if doc := got.response(); soap && (got.status != 200 || strings.Contains(doc, ":status:Success")) || !soap && doc != "" || got.status >= 500 {
 				t.Errorf("%s at %s: %d\n%s", c.Name, endpoint, got.status, got.body)
 			}
@@ -269,8 +269,8 @@ func TestAcceptedCorpusMessageEndsNamedSession(t *testing.T) {
 			if doc := got.response(); !strings.Contains(doc, ":status:"+c.Status) {
 				t.Errorf("%d, want a LogoutResponse with %s:\n%s", got.status, c.Status, got.body)
 			}
-			if who := w.listEnded(); !slices.Equal(who, c.Ends) {
-				t.Errorf("it ends the sessions of %v, want %v", who, c.Ends)
+			if who := w.listEnded(); !slices.Equal(who, c.EndedUsers) {
+				t.Errorf("it ends the sessions of %v, want %v", who, c.EndedUsers)
 			}
 			w.Clock.Advance(time.Second) // so that the new sessions begin after the message came
 			w.signIn()

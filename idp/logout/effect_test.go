@@ -18,7 +18,7 @@ func (w *deployment) alive(v *visitor, p *idptest.Provider) bool {
 
 func (w *deployment) sessionsOf(v *visitor) []*idp.Session {
 	w.t.Helper()
-	all, err := w.Store.Sessions(w.t.Context(), idp.SessionQuery{User: v.User.ID})
+	all, err := w.Store.Sessions(w.t.Context(), idp.SessionQuery{User: v.Record.ID})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -28,7 +28,7 @@ func (w *deployment) sessionsOf(v *visitor) []*idp.Session {
 // send sends a front-channel message by GET or POST and returns the page.
 func (w *deployment) send(b *idptest.Browser, p *idptest.Provider, r *idptest.LogoutRequest, method string) *idptest.Page {
 	if method == http.MethodPost {
-		return b.CrossSitePost(p.LogoutAddress(r), p.LogoutForm(r))
+		return b.CrossSitePost(p.LogoutEndpoint(r), p.LogoutForm(r))
 	}
 	return b.Get(p.LogoutURL(r))
 }
@@ -99,7 +99,7 @@ func TestLogoutByFirstOfManySessionIndexes(t *testing.T) {
 		}
 		r := &idptest.LogoutRequest{NameID: w.ada.name, SessionIndexes: []string{first}}
 		if remote {
-			if got := w.a.RemoteLogout(r); got.Response == nil || got.Response.Status.StatusCode.Value != ok {
+			if got := w.a.SendRemoteLogout(r); got.Response == nil || got.Response.Status.StatusCode.Value != ok {
 				t.Errorf("%d\n%s", got.Status, got.Body)
 			}
 		} else {

@@ -81,7 +81,7 @@ func TestEncryptedIDRefusedAlike(t *testing.T) {
 	unnamed := regexp.MustCompile(` Id="[^"]*"`).ReplaceAllString(key, "") // a repeated ID would be refused earlier
 	other := func(plain string) string { return encryptedID(t, ours, idp.EncryptionCBC, plain) }
 	cases := []struct{ name, xml string }{
-		{"another's key", encryptedID(t, w.OtherCert(), idp.EncryptionCBC, nameXML(w.ada.name))},
+		{"another's key", encryptedID(t, w.NewOtherCert(), idp.EncryptionCBC, nameXML(w.ada.name))},
 		{"wrapped key changed", spoil(good, 0, last)},
 		{"wrapped key cut", spoil(good, 0, func(b []byte) []byte { return b[:len(b)-1] })},
 		{"wrapped key empty", spoil(good, 0, func([]byte) []byte { return nil })},
@@ -123,7 +123,7 @@ func TestEncryptedIDRefusedAlike(t *testing.T) {
 			if channel == "GET" && len(c.xml) > 8<<10 {
 				continue // too long for a query
 			}
-			r := &idptest.LogoutRequest{Person: c.xml, SessionIndexes: []string{w.ada.index}}
+			r := &idptest.LogoutRequest{Subject: c.xml, SessionIndexes: []string{w.ada.index}}
 			var got string
 			switch channel {
 			case "GET", "POST":
@@ -133,10 +133,10 @@ func TestEncryptedIDRefusedAlike(t *testing.T) {
 				}
 				got = fmt.Sprint(page.Status, " ", string(page.Body))
 			case "form":
-				a := w.a.RemoteLogout(r)
+				a := w.a.SendRemoteLogout(r)
 				got = fmt.Sprint(a.Status, " ", a.ContentType, " ", a.Body)
 			default:
-				a := w.a.SOAPLogout(r)
+				a := w.a.SendSOAPLogout(r)
 				got = fmt.Sprint(a.Status, " ", a.ContentType, " ", a.Body)
 			}
 			if !strings.Contains(got, string(idp.RefusedEncryptedID)) {
@@ -153,7 +153,7 @@ func TestEncryptedIDRefusedAlike(t *testing.T) {
 	}
 	w.wantSignedIn("ada", "bob")
 	for _, id := range []string{good, gcm} {
-		r := &idptest.LogoutRequest{Person: id, SessionIndexes: []string{w.ada.index}}
+		r := &idptest.LogoutRequest{Subject: id, SessionIndexes: []string{w.ada.index}}
 		checkLogoutResponse(t, w.send(w.ada.browser, w.a, r, http.MethodGet), w.a, r, ok, "")
 	}
 	w.wantSignedIn("bob")

@@ -27,8 +27,8 @@ func TestInactiveSPCannotLogOut(t *testing.T) {
 	check := func(code string) {
 		t.Helper()
 		page := w.ada.browser.Get(w.a.LogoutURL(&idptest.LogoutRequest{NameID: w.ada.name}))
-		form := w.a.RemoteLogout(&idptest.LogoutRequest{NameID: w.ada.name})
-		soap := w.a.SOAPLogout(&idptest.LogoutRequest{NameID: w.ada.name})
+		form := w.a.SendRemoteLogout(&idptest.LogoutRequest{NameID: w.ada.name})
+		soap := w.a.SendSOAPLogout(&idptest.LogoutRequest{NameID: w.ada.name})
 		if page.Status != http.StatusBadRequest || page.Response() != nil || !strings.Contains(page.Text(), code) {
 			t.Errorf("browser: %d, want %s\n%s", page.Status, code, page.Text())
 		}
@@ -62,7 +62,7 @@ func TestLogoutYearEndsWhileItWaits(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t)
 	r := &idptest.LogoutRequest{NameID: w.ada.name}
-	resp, to := w.ada.browser.CrossSitePostOnly(w.a.LogoutAddress(r), w.a.LogoutForm(r))
+	resp, to := w.ada.browser.CrossSitePostOnly(w.a.LogoutEndpoint(r), w.a.LogoutForm(r))
 	resp.Body.Close()
 	w.Retire(r.Year)
 	page := w.ada.browser.Get(to)
@@ -78,7 +78,7 @@ func TestConcurrentLogoutTabsAreAnswered(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t)
 	post := func(r *idptest.LogoutRequest) (to string) {
-		resp, to := w.ada.browser.CrossSitePostOnly(w.a.LogoutAddress(r), w.a.LogoutForm(r))
+		resp, to := w.ada.browser.CrossSitePostOnly(w.a.LogoutEndpoint(r), w.a.LogoutForm(r))
 		resp.Body.Close()
 		if resp.StatusCode != http.StatusSeeOther {
 			t.Fatalf("%d", resp.StatusCode)
@@ -202,26 +202,26 @@ func TestLogoutSOAPHeaders(t *testing.T) {
 }
 
 // forgedMessages returns, by channel, messages that anyone can send and that fail verification.
-func forgedMessages(w *corpusDeployment, stranger idptest.LogoutRequest) map[string]func() (endpoint string, in saml.Inbound) {
-	made := func(remote, soap bool, method string) func() (string, saml.Inbound) {
+func forgedMessages(w *corpusDeployment, stranger idptest.LogoutRequest) map[string]func() (endpoint string, in saml.HTTPRequest) {
+	made := func(remote, soap bool, method string) func() (string, saml.HTTPRequest) {
 		d := &drawn{LogoutRequest: stranger, method: method, soap: soap}
 		d.Remote, d.NameID = remote, corpusPeople[0].atSP1
 		in, endpoint := d.inbound(w.sp1), corpus.Logout
 		if remote {
 			endpoint = corpus.RemoteLogout
 		}
-		return func() (string, saml.Inbound) { return endpoint, in }
+		return func() (string, saml.HTTPRequest) { return endpoint, in }
 	}
-	junk := func(endpoint string, in saml.Inbound) func() (string, saml.Inbound) {
-		return func() (string, saml.Inbound) { return endpoint, in }
+	junk := func(endpoint string, in saml.HTTPRequest) func() (string, saml.HTTPRequest) {
+		return func() (string, saml.HTTPRequest) { return endpoint, in }
 	}
-	return map[string]func() (string, saml.Inbound){
+	return map[string]func() (string, saml.HTTPRequest){
 		"GET":       made(false, false, http.MethodGet),
 		"POST":      made(false, false, http.MethodPost),
 		"form":      made(true, false, http.MethodPost),
 		"SOAP":      made(true, true, http.MethodPost),
-		"junk GET":  junk(corpus.Logout, saml.Inbound{Method: http.MethodGet, RawQuery: "SAMLRequest=" + strings.Repeat("x", 4000)}),
-		"junk SOAP": junk(corpus.RemoteLogout, saml.Inbound{Method: http.MethodPost, ContentType: "text/xml", Body: []byte(strings.Repeat("<a>", 1000))}),
+		"junk GET":  junk(corpus.Logout, saml.HTTPRequest{Method: http.MethodGet, RawQuery: "SAMLRequest=" + strings.Repeat("x", 4000)}),
+		"junk SOAP": junk(corpus.RemoteLogout, saml.HTTPRequest{Method: http.MethodPost, ContentType: "text/xml", Body: []byte(strings.Repeat("<a>", 1000))}),
 	}
 }
 
@@ -237,7 +237,7 @@ func TestForgedLogoutsAreRecordedWithinBudget(t *testing.T) {
 			for range rounds {
 				w.log.take(0)
 				endpoint, in := message()
-				got := w.send(&corpus.Case{In: in}, endpoint, "ada")
+				got := w.send(&corpus.Case{Inbound: in}, endpoint, "ada")
 				sent++
 				if lines := w.log.take(0); strings.Count(lines, "\n") != 1 || len(lines) > 2000 || got.status >= 500 {
 					t.Fatalf("%s: %d, logged %d bytes:\n%s", name, got.status, len(lines), lines)
@@ -267,7 +267,7 @@ func BenchmarkForgedLogout(b *testing.B) {
 			endpoint, in := message()
 			before := w.Changes()
 			for b.Loop() {
-				w.send(&corpus.Case{In: in}, endpoint, "")
+				w.send(&corpus.Case{Inbound: in}, endpoint, "")
 				w.log.take(0)
 			}
 			b.ReportMetric(float64(w.Changes()-before)/float64(b.N), "changes/op")

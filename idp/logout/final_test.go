@@ -64,7 +64,7 @@ func TestClosedAroundTheAnswer(t *testing.T) {
 					t.Run(fmt.Sprintf("%s, remote %t, signed %t, after the write %t", tt.name, remote, signed, after), func(t *testing.T) {
 						t.Parallel()
 						store := new(answers)
-						i := idptest.New(t, idptest.Options{Between: func(s idp.OwnedStore) idp.OwnedStore { store.OwnedStore = s; return store }})
+						i := idptest.New(t, idptest.Options{WrapStore: func(s idp.OwnedStore) idp.OwnedStore { store.OwnedStore = s; return store }})
 						w := fillDeployment(t, i, func(p *idp.ServiceProvider) { p.SignLogoutResponse = signed })
 						closing := func() { tt.close(w) }
 						if after {
@@ -75,7 +75,7 @@ func TestClosedAroundTheAnswer(t *testing.T) {
 						status, answered := 0, false
 						r := &idptest.LogoutRequest{NameID: w.ada.name, SessionIndexes: []string{w.ada.index}, Remote: remote}
 						if remote {
-							got := w.a.RemoteLogout(r)
+							got := w.a.SendRemoteLogout(r)
 							status, answered = got.Status, got.Response != nil
 						} else {
 							page := w.ada.browser.Get(w.a.LogoutURL(r))

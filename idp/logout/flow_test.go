@@ -31,7 +31,7 @@ type deployment struct {
 }
 
 type visitor struct {
-	*idptest.Person
+	*idptest.User
 	browser *idptest.Browser
 	// name and index are the values that provider a was sent.
 	name, index string
@@ -54,7 +54,7 @@ func fillDeployment(t *testing.T, i *idptest.IdP, change ...func(*idp.ServicePro
 
 func (w *deployment) visit(email string) visitor {
 	w.t.Helper()
-	v := visitor{Person: w.AddPerson(email), browser: w.Browser()}
+	v := visitor{User: w.AddUser(email), browser: w.Browser()}
 	v.name, v.index = w.signIn(&v, w.a)
 	v.otherName, _ = w.signIn(&v, w.b)
 	return v
@@ -66,7 +66,7 @@ func (w *deployment) signIn(v *visitor, p *idptest.Provider) (name, index string
 	r := &idptest.Request{}
 	page := v.browser.Get(p.URL(r))
 	if page.Response() == nil {
-		page = v.browser.SignIn(page, v.Person)
+		page = v.browser.SignIn(page, v.User)
 	}
 	a, err := p.Check(r, page.Response())
 	if err != nil {
@@ -79,7 +79,7 @@ func (w *deployment) signIn(v *visitor, p *idptest.Provider) (name, index string
 func (w *deployment) listSignedIn() (who []string) {
 	w.t.Helper()
 	for _, v := range []*visitor{&w.ada, &w.bob} {
-		sessions, err := w.Store.Sessions(w.t.Context(), idp.SessionQuery{User: v.User.ID})
+		sessions, err := w.Store.Sessions(w.t.Context(), idp.SessionQuery{User: v.Record.ID})
 		if err != nil {
 			w.t.Fatal(err)
 		}
@@ -133,7 +133,7 @@ func TestLogoutEndsSessionAndAnswersOnce(t *testing.T) {
 			if binding == "GET" {
 				page = w.ada.browser.Get(w.a.LogoutURL(r))
 			} else {
-				page = w.ada.browser.CrossSitePost(w.a.LogoutAddress(r), w.a.LogoutForm(r))
+				page = w.ada.browser.CrossSitePost(w.a.LogoutEndpoint(r), w.a.LogoutForm(r))
 			}
 			checkLogoutResponse(t, page, w.a, r, ok, "")
 			w.wantSignedIn("bob")
@@ -149,7 +149,7 @@ func TestLogoutEndsSessionAndAnswersOnce(t *testing.T) {
 				t.Error("still signed in")
 			}
 			// A reload gets the same answer and ends no newer session.
-			w.ada.browser.SignIn(w.ada.browser.Get(w.a.URL(&idptest.Request{})), w.ada.Person)
+			w.ada.browser.SignIn(w.ada.browser.Get(w.a.URL(&idptest.Request{})), w.ada.User)
 			w.wantSignedIn("ada", "bob")
 			if binding == "GET" {
 				page = w.ada.browser.Get(w.a.LogoutURL(r))
@@ -237,17 +237,17 @@ func TestUnverifiedLogoutIsRefused(t *testing.T) {
 		{"the back channel's address", func(w *deployment, r *idptest.LogoutRequest) {
 			r.Destination = w.URL + "/api/saml/remotelogout" + string(w.Year())
 		}, "destination"},
-		{"old", func(w *deployment, r *idptest.LogoutRequest) { r.Issued = w.Clock.Now().Add(-7 * time.Minute) }, "issue_instant_old"},
-		{"from the future", func(w *deployment, r *idptest.LogoutRequest) { r.Issued = w.Clock.Now().Add(2 * time.Minute) }, "issue_instant_future"},
+		{"old", func(w *deployment, r *idptest.LogoutRequest) { r.IssuedAt = w.Clock.Now().Add(-7 * time.Minute) }, "issue_instant_old"},
+		{"from the future", func(w *deployment, r *idptest.LogoutRequest) { r.IssuedAt = w.Clock.Now().Add(2 * time.Minute) }, "issue_instant_future"},
 		{"expired", func(w *deployment, r *idptest.LogoutRequest) { r.NotOnOrAfter = w.Clock.Now().Add(-2 * time.Minute) }, "not_on_or_after"},
 		{"two people", func(w *deployment, r *idptest.LogoutRequest) {
-			r.Person = nameXML(w.ada.name) + nameXML(w.bob.name)
+			r.Subject = nameXML(w.ada.name) + nameXML(w.bob.name)
 		}, "name_id_invalid"},
 		{"a comment in the name", func(w *deployment, r *idptest.LogoutRequest) {
-			r.Person = strings.Replace(nameXML(w.ada.name), w.ada.name, w.ada.name[:5]+"<!-- -->"+w.ada.name[5:], 1)
+			r.Subject = strings.Replace(nameXML(w.ada.name), w.ada.name, w.ada.name[:5]+"<!-- -->"+w.ada.name[5:], 1)
 		}, "xml_invalid"},
 		{"a comment in the SessionIndex", func(w *deployment, r *idptest.LogoutRequest) {
-			r.Person = nameXML(w.ada.name) + "<samlp:SessionIndex>" + w.ada.index + "<!-- -->x</samlp:SessionIndex>"
+			r.Subject = nameXML(w.ada.name) + "<samlp:SessionIndex>" + w.ada.index + "<!-- -->x</samlp:SessionIndex>"
 		}, "xml_invalid"},
 	}
 	for _, tt := range tests {
@@ -261,7 +261,7 @@ func TestUnverifiedLogoutIsRefused(t *testing.T) {
 				if binding == "GET" {
 					page = w.ada.browser.Get(w.a.LogoutURL(r))
 				} else {
-					page = w.ada.browser.CrossSitePost(w.a.LogoutAddress(r), w.a.LogoutForm(r))
+					page = w.ada.browser.CrossSitePost(w.a.LogoutEndpoint(r), w.a.LogoutForm(r))
 				}
 				if page.Status != http.StatusBadRequest || page.Response() != nil || !strings.Contains(page.Text(), tt.words) {
 					t.Errorf("%s: %d, want 400 and %q:\n%s", binding, page.Status, tt.words, page.Text())
@@ -342,7 +342,7 @@ func TestMessageAtOtherEndpointIsRefused(t *testing.T) {
 
 	// An attacker posts a request and sends a victim to the URL of the redirect.
 	r = &idptest.LogoutRequest{NameID: w.ada.name}
-	there := w.bob.browser.CrossSitePost(w.a.LogoutAddress(r), w.a.LogoutForm(r)).URL
+	there := w.bob.browser.CrossSitePost(w.a.LogoutEndpoint(r), w.a.LogoutForm(r)).URL
 	page := w.ada.browser.Get(there.String())
 	if page.Status != http.StatusBadRequest || !strings.Contains(page.Text(), "other_browser") || strings.Contains(page.Text(), spA) {
 		t.Errorf("another browser's request: %d\n%s", page.Status, page.Text())
@@ -376,7 +376,7 @@ func TestWithdrawnSPCannotContinueLogout(t *testing.T) {
 			t.Parallel()
 			w := newDeployment(t)
 			r := &idptest.LogoutRequest{NameID: w.ada.name}
-			resp, to := w.ada.browser.CrossSitePostOnly(w.a.LogoutAddress(r), w.a.LogoutForm(r))
+			resp, to := w.ada.browser.CrossSitePostOnly(w.a.LogoutEndpoint(r), w.a.LogoutForm(r))
 			resp.Body.Close()
 			w.a.Edit(tt.change)
 			page := w.ada.browser.Get(to)

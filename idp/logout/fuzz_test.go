@@ -26,7 +26,7 @@ func newFuzzDeployment(f *testing.F) *fuzzDeployment {
 	i := slices.IndexFunc(cases, func(c *corpus.Case) bool { return c.Name == "logout-bob" })
 	w := &fuzzDeployment{newCorpusDeployment(f, cases[i].Now), map[string]bool{}}
 	for _, c := range cases {
-		if what := w.said(c.In); what != "" {
+		if what := w.said(c.Inbound); what != "" {
 			w.signed[what] = true
 		}
 	}
@@ -38,10 +38,10 @@ func newFuzzDeployment(f *testing.F) *fuzzDeployment {
 
 // said returns the content of a LogoutRequest that is signed by its sender, or "" for any
 // other message.
-func (w *fuzzDeployment) said(in saml.Inbound) string {
+func (w *fuzzDeployment) said(in saml.HTTPRequest) string {
 	read := saml.Read
 	if in.ContentType == "text/xml" {
-		read = func(in saml.Inbound) (*saml.Message, error) { return saml.ReadSOAP(in.Body) }
+		read = func(in saml.HTTPRequest) (*saml.Message, error) { return saml.ReadSOAP(in.Body) }
 	}
 	m, err := read(in)
 	if err != nil {
@@ -67,9 +67,9 @@ func (w *fuzzDeployment) said(in saml.Inbound) string {
 }
 
 // judge sends fuzzed bytes in the browser of a user ("" for one without a session).
-func (w *fuzzDeployment) judge(t *testing.T, endpoint string, in saml.Inbound, browser string) {
+func (w *fuzzDeployment) judge(t *testing.T, endpoint string, in saml.HTTPRequest, browser string) {
 	w.t = t
-	got := w.send(&corpus.Case{In: in}, endpoint, browser)
+	got := w.send(&corpus.Case{Inbound: in}, endpoint, browser)
 	if got.status >= http.StatusInternalServerError {
 		t.Errorf("%d\n%s", got.status, got.body)
 	}
@@ -94,14 +94,14 @@ func (w *fuzzDeployment) judge(t *testing.T, endpoint string, in saml.Inbound, b
 func FuzzLogout(f *testing.F) {
 	w := newFuzzDeployment(f)
 	for _, c := range corpus.Read(f) {
-		if !c.SOAP() && len(c.In.RawQuery)+len(c.In.Body) < 16<<10 {
+		if !c.IsSOAP() && len(c.Inbound.RawQuery)+len(c.Inbound.Body) < 16<<10 {
 			for _, signedIn := range []bool{false, true} {
-				f.Add(c.In.Method == http.MethodPost, signedIn, c.In.RawQuery, c.In.ContentType, c.In.Body)
+				f.Add(c.Inbound.Method == http.MethodPost, signedIn, c.Inbound.RawQuery, c.Inbound.ContentType, c.Inbound.Body)
 			}
 		}
 	}
 	f.Fuzz(func(t *testing.T, post, signedIn bool, query, contentType string, body []byte) {
-		in := saml.Inbound{Method: http.MethodGet, RawQuery: query}
+		in := saml.HTTPRequest{Method: http.MethodGet, RawQuery: query}
 		if post {
 			in.Method, in.ContentType, in.Body = http.MethodPost, contentType, body
 		}
@@ -113,15 +113,15 @@ func FuzzLogout(f *testing.F) {
 func FuzzRemoteLogout(f *testing.F) {
 	w := newFuzzDeployment(f)
 	for _, c := range corpus.Read(f) {
-		if !c.SOAP() && c.In.Method == http.MethodPost && len(c.In.RawQuery)+len(c.In.Body) < 16<<10 {
-			f.Add(c.In.RawQuery, c.In.ContentType, c.In.Body)
+		if !c.IsSOAP() && c.Inbound.Method == http.MethodPost && len(c.Inbound.RawQuery)+len(c.Inbound.Body) < 16<<10 {
+			f.Add(c.Inbound.RawQuery, c.Inbound.ContentType, c.Inbound.Body)
 		}
 	}
 	f.Fuzz(func(t *testing.T, query, contentType string, body []byte) {
 		if media := strings.ToLower(contentType); strings.Contains(media, "xml") {
 			t.Skip("that of SOAP")
 		}
-		w.judge(t, corpus.RemoteLogout, saml.Inbound{Method: http.MethodPost, RawQuery: query, ContentType: contentType, Body: body}, "ada")
+		w.judge(t, corpus.RemoteLogout, saml.HTTPRequest{Method: http.MethodPost, RawQuery: query, ContentType: contentType, Body: body}, "ada")
 	})
 }
 
@@ -129,11 +129,11 @@ func FuzzRemoteLogout(f *testing.F) {
 func FuzzSOAPLogout(f *testing.F) {
 	w := newFuzzDeployment(f)
 	for _, c := range corpus.Read(f) {
-		if c.SOAP() && len(c.In.Body) < 16<<10 {
-			f.Add(c.In.Body)
+		if c.IsSOAP() && len(c.Inbound.Body) < 16<<10 {
+			f.Add(c.Inbound.Body)
 		}
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		w.judge(t, corpus.RemoteLogout, saml.Inbound{Method: http.MethodPost, ContentType: "text/xml", Body: body}, "ada")
+		w.judge(t, corpus.RemoteLogout, saml.HTTPRequest{Method: http.MethodPost, ContentType: "text/xml", Body: body}, "ada")
 	})
 }

@@ -75,7 +75,7 @@ type Handler struct {
 	Store    Store
 	Registry *sp.Registry
 	Sessions *session.Manager
-	Signing  *signing.Desk
+	Signing  *signing.Signer
 	Pages    *web.Pages
 	Clock    idp.Clock
 	Access   *yearaccess.Gate
@@ -112,7 +112,7 @@ func nameSender(step func(http.ResponseWriter, *http.Request, *acceptedRequest) 
 // describeSender returns the facts about the provider that pages show. StartURL is the URL to return to and
 // not the start of a sign-in, because the user signs out.
 func (a *acceptedRequest) describeSender() web.Sender {
-	s := web.SenderOf(&a.provider.ServiceProvider, a.request != nil && a.request.CertSHA256 != "")
+	s := web.NewSender(&a.provider.ServiceProvider, a.request != nil && a.request.CertSHA256 != "")
 	s.StartURL = a.provider.ReturnToSPURL
 	return s
 }

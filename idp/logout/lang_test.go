@@ -51,7 +51,7 @@ func TestLogoutPagesUseRequestedLanguage(t *testing.T) {
 			}
 			// The URL to which a POST is redirected does not name the language.
 			r = &idptest.LogoutRequest{NameID: "nobody"}
-			page = w.bob.browser.CrossSitePost(w.a.LogoutAddress(r)+"?"+strings.TrimPrefix(tt.locale, "&"), w.a.LogoutForm(r))
+			page = w.bob.browser.CrossSitePost(w.a.LogoutEndpoint(r)+"?"+strings.TrimPrefix(tt.locale, "&"), w.a.LogoutForm(r))
 			in(page, http.StatusOK, "")
 			checkLogoutResponse(t, page, w.a, r, requester, unknownPrincipal)
 

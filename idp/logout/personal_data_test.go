@@ -25,7 +25,7 @@ func personalValues(c *corpus.Case) (all []string) {
 	for _, m := range named.FindAllStringSubmatch(c.Message, -1) {
 		all = append(all, strings.TrimSpace(m[1]))
 	}
-	for _, form := range []string{c.In.RawQuery, string(c.In.Body)} {
+	for _, form := range []string{c.Inbound.RawQuery, string(c.Inbound.Body)} {
 		for pair := range strings.SplitSeq(form, "&") {
 			raw, found := strings.CutPrefix(pair, "RelayState=")
 			if value, err := url.QueryUnescape(raw); found && err == nil && len(value) > 5 {

@@ -49,7 +49,7 @@ func TestUnpublishedYearEndsNoSession(t *testing.T) {
 		"nothing":  w.ada.browser.Get(w.URL + "/api/saml/logout" + string(next)),
 		"broken":   w.ada.browser.Get(w.URL + "/api/saml/logout" + string(next) + "?SAMLRequest=x"),
 		"by GET":   w.ada.browser.Get(w.a.LogoutURL(front)),
-		"by POST":  w.ada.browser.CrossSitePost(w.a.LogoutAddress(front), w.a.LogoutForm(front)),
+		"by POST":  w.ada.browser.CrossSitePost(w.a.LogoutEndpoint(front), w.a.LogoutForm(front)),
 		"unsigned": w.ada.browser.Get(w.a.LogoutURL(&idptest.LogoutRequest{NameID: w.ada.name, Year: next, Unsigned: true})),
 	} {
 		if page.Status != http.StatusNotFound || strings.Contains(page.Text(), "LogoutRequest") || len(never.Doc.Data) != len(page.Doc.Data) {
@@ -57,9 +57,9 @@ func TestUnpublishedYearEndsNoSession(t *testing.T) {
 		}
 	}
 	for name, got := range map[string]*idptest.Answer{
-		"form": w.a.RemoteLogout(&idptest.LogoutRequest{NameID: w.ada.name, Year: next}),
-		"SOAP": w.a.SOAPLogout(&idptest.LogoutRequest{NameID: w.ada.name, Year: next}),
-		"junk": w.a.SOAP(w.URL+"/api/saml/remotelogout"+string(next), "junk"),
+		"form": w.a.SendRemoteLogout(&idptest.LogoutRequest{NameID: w.ada.name, Year: next}),
+		"SOAP": w.a.SendSOAPLogout(&idptest.LogoutRequest{NameID: w.ada.name, Year: next}),
+		"junk": w.a.SendSOAP(w.URL+"/api/saml/remotelogout"+string(next), "junk"),
 	} {
 		if got.Status != http.StatusNotFound || got.Response != nil {
 			t.Errorf("%s: %d\n%s", name, got.Status, got.Body)
@@ -70,7 +70,7 @@ func TestUnpublishedYearEndsNoSession(t *testing.T) {
 	if page := w.ada.browser.Get(w.a.LogoutURL(&idptest.LogoutRequest{NameID: w.ada.name, Year: next, Unsigned: true})); page.Status != http.StatusNotFound {
 		t.Errorf("unsigned: %d", page.Status)
 	}
-	if got := w.a.RemoteLogout(&idptest.LogoutRequest{NameID: w.ada.name, Year: next, Key: idptest.OtherKey()}); got.Status != http.StatusNotFound {
+	if got := w.a.SendRemoteLogout(&idptest.LogoutRequest{NameID: w.ada.name, Year: next, Key: idptest.OtherKey()}); got.Status != http.StatusNotFound {
 		t.Errorf("another key: %d", got.Status)
 	}
 	w.wantSignedIn("ada", "bob")
@@ -82,7 +82,7 @@ func TestRegisteredPreviewAllowsLogout(t *testing.T) {
 	t.Parallel()
 	w, next := newPreviewDeployment(t)
 	w.preview(next)
-	old := &idptest.LogoutRequest{NameID: w.ada.name, Year: next, Issued: w.Clock.Now().Add(-time.Hour)}
+	old := &idptest.LogoutRequest{NameID: w.ada.name, Year: next, IssuedAt: w.Clock.Now().Add(-time.Hour)}
 	if page := w.ada.browser.Get(w.a.LogoutURL(old)); page.Status != http.StatusBadRequest || !strings.Contains(page.Text(), "issue_instant_old") {
 		t.Errorf("an old request: %d\n%s", page.Status, page.Text())
 	}
@@ -93,9 +93,9 @@ func TestRegisteredPreviewAllowsLogout(t *testing.T) {
 	w.wantSignedIn("ada", "bob")
 
 	front := &idptest.LogoutRequest{NameID: w.ada.name, Year: next}
-	checkLogoutResponse(t, w.ada.browser.CrossSitePost(w.a.LogoutAddress(front), w.a.LogoutForm(front)), w.a, front, ok, "")
+	checkLogoutResponse(t, w.ada.browser.CrossSitePost(w.a.LogoutEndpoint(front), w.a.LogoutForm(front)), w.a, front, ok, "")
 	w.wantSignedIn("bob")
-	if got := w.a.SOAPLogout(&idptest.LogoutRequest{NameID: w.bob.name, Year: next}); got.Status != http.StatusOK || got.Response == nil || got.Response.Status.StatusCode.Value != ok {
+	if got := w.a.SendSOAPLogout(&idptest.LogoutRequest{NameID: w.bob.name, Year: next}); got.Status != http.StatusOK || got.Response == nil || got.Response.Status.StatusCode.Value != ok {
 		t.Errorf("%d\n%s", got.Status, got.Body)
 	}
 	w.wantSignedIn()
@@ -131,15 +131,15 @@ func TestPreviewLinkAllowsLogoutInItsBrowser(t *testing.T) {
 		t.Fatal(page.Status)
 	}
 	r := &idptest.LogoutRequest{NameID: w.bob.name, Year: next}
-	if page := w.bob.browser.CrossSitePost(w.a.LogoutAddress(r), w.a.LogoutForm(r)); page.Status != http.StatusNotFound {
+	if page := w.bob.browser.CrossSitePost(w.a.LogoutEndpoint(r), w.a.LogoutForm(r)); page.Status != http.StatusNotFound {
 		t.Errorf("a browser without the link: %d", page.Status)
 	}
-	if got := w.a.RemoteLogout(&idptest.LogoutRequest{NameID: w.bob.name, Year: next}); got.Status != http.StatusNotFound {
+	if got := w.a.SendRemoteLogout(&idptest.LogoutRequest{NameID: w.bob.name, Year: next}); got.Status != http.StatusNotFound {
 		t.Errorf("the back channel: %d", got.Status)
 	}
 	w.wantSignedIn("ada", "bob")
 	r = &idptest.LogoutRequest{NameID: w.ada.name, Year: next}
-	checkLogoutResponse(t, w.ada.browser.CrossSitePost(w.a.LogoutAddress(r), w.a.LogoutForm(r)), w.a, r, ok, "")
+	checkLogoutResponse(t, w.ada.browser.CrossSitePost(w.a.LogoutEndpoint(r), w.a.LogoutForm(r)), w.a, r, ok, "")
 	w.wantSignedIn("bob")
 }
 
@@ -152,9 +152,9 @@ func TestVerifiedLogoutCountsAsUse(t *testing.T) {
 	w.Clock.Advance(49 * time.Hour) // after the sign-ins
 	since := w.Clock.Now().Add(-time.Hour)
 	w.Browser().Get(w.a.LogoutURL(&idptest.LogoutRequest{NameID: w.ada.name}))
-	w.b.RemoteLogout(&idptest.LogoutRequest{NameID: w.ada.otherName})
+	w.b.SendRemoteLogout(&idptest.LogoutRequest{NameID: w.ada.otherName})
 	w.Browser().Get(forged.LogoutURL(&idptest.LogoutRequest{NameID: w.ada.otherName, Key: idptest.OtherKey()}))
-	forged.RemoteLogout(&idptest.LogoutRequest{NameID: w.ada.otherName, Unsigned: true})
+	forged.SendRemoteLogout(&idptest.LogoutRequest{NameID: w.ada.otherName, Unsigned: true})
 	if err := w.Usage.Flush(t.Context()); err != nil {
 		t.Fatal(err)
 	}

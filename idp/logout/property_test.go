@@ -39,7 +39,7 @@ func draw(t *rapid.T, w *corpusDeployment) *drawn {
 	d.GuideIndex = rapid.Bool().Draw(t, "guide")
 	age := rapid.SampledFrom([]time.Duration{0, 0, 0, 4 * time.Minute, 7 * time.Minute, -3 * time.Minute}).Draw(t, "age")
 	left := rapid.SampledFrom([]time.Duration{0, 0, time.Minute, -2 * time.Minute}).Draw(t, "left")
-	d.Issued = now.Add(-age)
+	d.IssuedAt = now.Add(-age)
 	if left != 0 {
 		d.NotOnOrAfter = now.Add(left)
 	}
@@ -56,15 +56,15 @@ func draw(t *rapid.T, w *corpusDeployment) *drawn {
 }
 
 // inbound returns the signed message as it is sent.
-func (d *drawn) inbound(p *idptest.Provider) saml.Inbound {
+func (d *drawn) inbound(p *idptest.Provider) saml.HTTPRequest {
 	if d.method == http.MethodGet {
 		to, _ := url.Parse(p.LogoutURL(&d.LogoutRequest))
-		return saml.Inbound{Method: http.MethodGet, RawQuery: to.RawQuery}
+		return saml.HTTPRequest{Method: http.MethodGet, RawQuery: to.RawQuery}
 	}
-	in := saml.Inbound{Method: http.MethodPost, ContentType: "application/x-www-form-urlencoded"}
+	in := saml.HTTPRequest{Method: http.MethodPost, ContentType: "application/x-www-form-urlencoded"}
 	if d.soap {
 		in.ContentType = "text/xml"
-		in.Body = []byte(`<S:Envelope xmlns:S="http://schemas.xmlsoap.org/soap/envelope/"><S:Body>` + string(p.SignedLogout(&d.LogoutRequest)) + `</S:Body></S:Envelope>`)
+		in.Body = []byte(`<S:Envelope xmlns:S="http://schemas.xmlsoap.org/soap/envelope/"><S:Body>` + string(p.SignLogout(&d.LogoutRequest)) + `</S:Body></S:Envelope>`)
 		return in
 	}
 	in.Body = []byte(p.LogoutForm(&d.LogoutRequest).Encode())
@@ -107,7 +107,7 @@ func checkEndedSessions(t *testing.T) (ended, refused int) {
 	w := newCorpusDeployment(t, time.Date(2026, 11, 22, 12, 0, 2, 0, time.UTC))
 	rapid.Check(t, func(t *rapid.T) {
 		d := draw(t, w)
-		got := w.send(&corpus.Case{In: d.inbound(w.sp1)}, d.endpoint, d.browser)
+		got := w.send(&corpus.Case{Inbound: d.inbound(w.sp1)}, d.endpoint, d.browser)
 		who := w.listEnded()
 		w.signIn()
 		if want := d.ends(); !slices.Equal(who, want) {

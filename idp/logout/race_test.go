@@ -22,7 +22,7 @@ func TestLogoutHEADEndsNothing(t *testing.T) {
 	w.wantSignedIn("bob")
 
 	r = &idptest.LogoutRequest{NameID: w.bob.name}
-	resp, to := w.bob.browser.CrossSitePostOnly(w.a.LogoutAddress(r), w.a.LogoutForm(r))
+	resp, to := w.bob.browser.CrossSitePostOnly(w.a.LogoutEndpoint(r), w.a.LogoutForm(r))
 	resp.Body.Close()
 	if page := w.bob.browser.Head(to); page.Status != http.StatusOK {
 		t.Errorf("HEAD where a POST leads: %d", page.Status)
@@ -49,7 +49,7 @@ func TestConcurrentLogoutsSucceed(t *testing.T) {
 			case 0:
 				page = w.ada.browser.Get(w.a.LogoutURL(r))
 			case 1:
-				page = w.ada.browser.CrossSitePost(w.a.LogoutAddress(r), w.a.LogoutForm(r))
+				page = w.ada.browser.CrossSitePost(w.a.LogoutEndpoint(r), w.a.LogoutForm(r))
 			default:
 				page = w.ada.browser.Get(same)
 			}

@@ -16,9 +16,9 @@ func TestLogoutsAreAudited(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t)
 	w.ada.browser.Get(w.a.LogoutURL(&idptest.LogoutRequest{NameID: "nobody"}))
-	w.a.RemoteLogout(&idptest.LogoutRequest{NameID: "nobody"})
+	w.a.SendRemoteLogout(&idptest.LogoutRequest{NameID: "nobody"})
 	w.ada.browser.Get(w.a.LogoutURL(&idptest.LogoutRequest{NameID: w.ada.name}))
-	w.a.RemoteLogout(&idptest.LogoutRequest{NameID: w.bob.name})
+	w.a.SendRemoteLogout(&idptest.LogoutRequest{NameID: w.bob.name})
 	w.wantSignedIn()
 	records, err := audit.Records(t.Context(), w.Store, 0, 1000)
 	if err != nil {
@@ -39,8 +39,8 @@ func TestLogoutsAreAudited(t *testing.T) {
 	want := []line{
 		{"logout", "unknown_principal", "sp:" + spA, "", nil},
 		{"remote_logout", "unknown_principal", "sp:" + spA, "", nil},
-		{"logout", "ok", "sp:" + spA, w.ada.User.ID, nil},
-		{"remote_logout", "ok", "sp:" + spA, w.bob.User.ID, nil},
+		{"logout", "ok", "sp:" + spA, w.ada.Record.ID, nil},
+		{"remote_logout", "ok", "sp:" + spA, w.bob.Record.ID, nil},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("recorded (-want +got):\n%s", diff)
@@ -71,26 +71,26 @@ func TestLogoutRepetitionIsRecorded(t *testing.T) {
 	everywhere := func(r *idptest.LogoutRequest) {
 		for range 2 {
 			w.bob.browser.Get(w.a.LogoutURL(r))
-			w.bob.browser.CrossSitePost(w.a.LogoutAddress(r), w.a.LogoutForm(r))
+			w.bob.browser.CrossSitePost(w.a.LogoutEndpoint(r), w.a.LogoutForm(r))
 		}
 	}
 	r := &idptest.LogoutRequest{NameID: w.ada.name, Destination: "-"}
 	everywhere(r)
 	recorded("logout unknown_principal")
 	w.wantSignedIn("ada", "bob")
-	w.ada.browser.CrossSitePost(w.a.LogoutAddress(r), w.a.LogoutForm(r))
+	w.ada.browser.CrossSitePost(w.a.LogoutEndpoint(r), w.a.LogoutForm(r))
 	w.wantSignedIn("bob")
 	everywhere(r)
 	recorded("logout unknown_principal", "logout ok")
 
 	remote := *r
 	for range 3 {
-		w.a.RemoteLogout(&remote)
-		w.a.SOAPLogout(&remote)
+		w.a.SendRemoteLogout(&remote)
+		w.a.SendSOAPLogout(&remote)
 	}
 	recorded("logout unknown_principal", "logout ok")
 	for range 2 {
-		w.a.RemoteLogout(&idptest.LogoutRequest{NameID: w.ada.name, ID: "_1"})
+		w.a.SendRemoteLogout(&idptest.LogoutRequest{NameID: w.ada.name, ID: "_1"})
 		w.Browser().Get(w.a.LogoutURL(&idptest.LogoutRequest{NameID: w.bob.name, ID: "_2"}))
 	}
 	recorded("logout unknown_principal", "logout ok", "remote_logout ok", "logout ok")

@@ -61,13 +61,13 @@ func (c *channel) readMessage() (*saml.Message, error) {
 	var tooLong *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLong):
-		return nil, idp.Refuse(idp.RefusedRequestTooLarge, "body", "", strconv.FormatInt(tooLong.Limit, 10)).With(err)
+		return nil, idp.Refuse(idp.RefusedRequestTooLarge, "body", "", strconv.FormatInt(tooLong.Limit, 10)).WithCause(err)
 	case err != nil:
 		seen := c.r.Header.Get("Content-Type")
 		if escape, ok := errors.AsType[url.EscapeError](err); ok {
 			seen = string(escape)
 		}
-		return nil, idp.Refuse(idp.RefusedParameterInvalid, "body", seen).With(err)
+		return nil, idp.Refuse(idp.RefusedParameterInvalid, "body", seen).WithCause(err)
 	}
 	if c.soap {
 		return saml.ReadSOAP(message.Body)

@@ -57,10 +57,10 @@ func TestRemoteLogoutEndsNamedSessions(t *testing.T) {
 				t.Parallel()
 				w := newDeployment(t)
 				r := tt.request(w)
-				send := w.a.RemoteLogout
+				send := w.a.SendRemoteLogout
 				status := tt.status
 				if soap {
-					send, status = w.a.SOAPLogout, http.StatusOK
+					send, status = w.a.SendSOAPLogout, http.StatusOK
 				}
 				check := func(got *idptest.Answer) {
 					t.Helper()
@@ -103,7 +103,7 @@ func TestRemoteLogoutContentTypes(t *testing.T) {
 			t.Parallel()
 			w := newDeployment(t)
 			r := &idptest.LogoutRequest{NameID: w.ada.name, Remote: true}
-			if got := w.a.Envelope(r, contentType); got.Status != http.StatusOK || got.Response == nil || got.Response.Status.StatusCode.Value != ok {
+			if got := w.a.SendEnvelope(r, contentType); got.Status != http.StatusOK || got.Response == nil || got.Response.Status.StatusCode.Value != ok {
 				t.Errorf("%d %s:\n%s", got.Status, got.ContentType, got.Body)
 			}
 			w.wantSignedIn("bob")
@@ -115,10 +115,10 @@ func TestRemoteLogoutContentTypes(t *testing.T) {
 func TestRemoteLogoutOtherSession(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t)
-	otherVisitor := visitor{Person: w.ada.Person, browser: w.Browser()}
+	otherVisitor := visitor{User: w.ada.User, browser: w.Browser()}
 	w.signIn(&otherVisitor, w.b)
 	w.wantSignedIn("ada", "ada", "bob")
-	if got := w.a.RemoteLogout(&idptest.LogoutRequest{NameID: "x", SessionIndexes: []string{w.ada.name}}); got.Status != http.StatusOK {
+	if got := w.a.SendRemoteLogout(&idptest.LogoutRequest{NameID: "x", SessionIndexes: []string{w.ada.name}}); got.Status != http.StatusOK {
 		t.Fatalf("%d %s", got.Status, got.Body)
 	}
 	w.wantSignedIn("ada", "bob")
@@ -138,7 +138,7 @@ func TestUnverifiedRemoteLogoutIsRefused(t *testing.T) {
 		{"unsigned", "signature_missing", idptest.LogoutRequest{Unsigned: true}},
 		{"another key", "signature_mismatch", idptest.LogoutRequest{Key: idptest.OtherKey()}},
 		{"the front channel's address", "destination", idptest.LogoutRequest{Destination: w.URL + "/api/saml/logout" + string(w.Year())}},
-		{"old", "issue_instant_old", idptest.LogoutRequest{Issued: w.Clock.Now().Add(-time.Hour)}},
+		{"old", "issue_instant_old", idptest.LogoutRequest{IssuedAt: w.Clock.Now().Add(-time.Hour)}},
 		{"expired", "not_on_or_after", idptest.LogoutRequest{NotOnOrAfter: w.Clock.Now().Add(-time.Hour)}},
 	}
 	for _, tt := range tests {
@@ -146,11 +146,11 @@ func TestUnverifiedRemoteLogoutIsRefused(t *testing.T) {
 			form, soap := tt.request, tt.request
 			form.SessionIndexes, soap.SessionIndexes = []string{w.ada.name}, []string{w.ada.name}
 			form.NameID, soap.NameID = w.ada.name, w.ada.name
-			got := w.a.RemoteLogout(&form)
+			got := w.a.SendRemoteLogout(&form)
 			if got.Status != http.StatusBadRequest || !strings.HasPrefix(got.ContentType, "text/plain") || !strings.Contains(got.Body, tt.code) {
 				t.Errorf("form: %d %s\n%s", got.Status, got.ContentType, got.Body)
 			}
-			got = w.a.SOAPLogout(&soap)
+			got = w.a.SendSOAPLogout(&soap)
 			if got.Status != http.StatusOK || got.Response == nil || got.Response.Status.StatusCode.Value != requester || !strings.Contains(got.Body, tt.code) {
 				t.Errorf("SOAP: %d\n%s", got.Status, got.Body)
 			}
@@ -159,7 +159,7 @@ func TestUnverifiedRemoteLogoutIsRefused(t *testing.T) {
 	}
 	address := w.URL + "/api/saml/remotelogout" + string(w.Year())
 	for _, envelope := range []string{"", "no XML", "<a/>", `<S:Envelope xmlns:S="http://schemas.xmlsoap.org/soap/envelope/"><S:Body/></S:Envelope>`} {
-		if got := w.a.SOAP(address, envelope); got.Status != http.StatusOK || got.Response == nil || got.Response.Status.StatusCode.Value != requester {
+		if got := w.a.SendSOAP(address, envelope); got.Status != http.StatusOK || got.Response == nil || got.Response.Status.StatusCode.Value != requester {
 			t.Errorf("%q: %d\n%s", envelope, got.Status, got.Body)
 		}
 	}

@@ -39,9 +39,9 @@ func (h *Handler) loadRequest(r *http.Request, a *acceptedRequest) error {
 	}
 	if !h.Sessions.HasRequestCookie(r, req.Handle, req.SecretHash) {
 		// The page does not name the sender.
-		return idp.Refuse(idp.RefusedOtherBrowser, "request", string(handle)).With(session.ErrOtherBrowser)
+		return idp.Refuse(idp.RefusedOtherBrowser, "request", string(handle)).WithCause(session.ErrOtherBrowser)
 	}
-	web.EventOf(r).Ask(req.Locale, req.ReceivedAt)
+	web.EventOf(r).RequestLocale(req.Locale, req.ReceivedAt)
 	p, err := h.Registry.Lookup(r.Context(), req.SP)
 	if err != nil {
 		return refuseUnknown(req.SP, fmt.Errorf("look up service provider %q: %w", req.SP, err))

@@ -30,7 +30,7 @@ type (
 		step     int
 	}
 	modelUser struct {
-		*idptest.Person
+		*idptest.User
 		names []string // UUID by SP
 	}
 	modelBrowser struct {
@@ -76,7 +76,7 @@ func newModelDeployment(t *testing.T) *modelDeployment {
 		w.sps = append(w.sps, i.AddProvider(id))
 	}
 	for _, email := range []string{"ada@example.gov", "bob@example.gov"} {
-		u := &modelUser{Person: i.AddPerson(email)}
+		u := &modelUser{User: i.AddUser(email)}
 		names := map[idp.NameIDScope]idp.NameID{}
 		for _, p := range w.sps {
 			record, err := i.Registry.Lookup(t.Context(), idp.EntityID(p.EntityID))
@@ -86,14 +86,14 @@ func newModelDeployment(t *testing.T) *modelDeployment {
 			u.names = append(u.names, uuid.NewString())
 			names[record.NameIDScope] = idp.NameID(u.names[len(u.names)-1])
 		}
-		errs, err := i.Store.ImportUsers(t.Context(), []idp.ImportedUser{{User: u.User, Existing: true, NameIDs: names, Event: idp.AuditEvent{Kind: idp.AuditUserImport}}})
+		errs, err := i.Store.ImportUsers(t.Context(), []idp.ImportedUser{{User: u.Record, AlreadyExists: true, NameIDs: names, Event: idp.AuditEvent{Kind: idp.AuditUserImport}}})
 		if err != nil || errs[0] != nil {
 			t.Fatal(err, errs)
 		}
 		w.users = append(w.users, u)
 	}
 	b, u := w.remembered, w.users[0]
-	b.GiveCode(b.GivePassword(b.Get("/sign-in"), u.Person), u.Person, "remember")
+	b.GiveCode(b.GivePassword(b.Get("/sign-in"), u.User), u.User, "remember")
 	return w
 }
 
@@ -101,7 +101,7 @@ func newModelDeployment(t *testing.T) *modelDeployment {
 func (w *modelDeployment) begin(t *rapid.T) *model {
 	m := &model{modelDeployment: w, seen: map[string]int{}}
 	for _, u := range w.users {
-		if _, err := w.Store.EndSessions(t.Context(), idp.SessionEnd{User: u.User.ID}); err != nil {
+		if _, err := w.Store.EndSessions(t.Context(), idp.SessionEnd{User: u.Record.ID}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -123,10 +123,10 @@ func (m *model) signIn(t *rapid.T, b *modelBrowser, u *modelUser, sp int, r idpt
 	page := b.Get(m.sps[sp].URL(&r))
 	asked := false
 	if _, ok := page.Form().Fields["password"]; ok {
-		page, asked = b.GivePassword(page, u.Person), true
+		page, asked = b.GivePassword(page, u.User), true
 	}
 	if _, ok := page.Form().Fields["code"]; ok {
-		page = b.GiveCode(page, u.Person)
+		page = b.GiveCode(page, u.User)
 	}
 	found := indexOf.FindSubmatch(page.Response())
 	if found == nil {
@@ -172,7 +172,7 @@ func (m *model) remove(gone ...*modelSession) {
 // draw returns a random message of an SP.
 func (m *model) draw(t *rapid.T) *modelMessage {
 	x := &modelMessage{sp: rapid.IntRange(0, len(m.sps)-1).Draw(t, "SP")}
-	x.ID, x.Destination, x.Issued, x.Year = "_"+uuid.NewString(), "-", m.Clock.Now(), m.Year()
+	x.ID, x.Destination, x.IssuedAt, x.Year = "_"+uuid.NewString(), "-", m.Clock.Now(), m.Year()
 	m.fill(t, x)
 	return x
 }
@@ -326,7 +326,7 @@ func (m *model) checkAnswer(t *rapid.T, x *modelMessage, b *modelBrowser, got, d
 func (m *model) checkStored(t *rapid.T, want []*modelSession) {
 	var got, ids []string
 	for _, u := range m.users {
-		all, err := m.Store.Sessions(t.Context(), idp.SessionQuery{User: u.User.ID})
+		all, err := m.Store.Sessions(t.Context(), idp.SessionQuery{User: u.Record.ID})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -347,7 +347,7 @@ func (m *model) checkStored(t *rapid.T, want []*modelSession) {
 // deliver sends the message, which may have been sent before, and checks the result.
 func (m *model) deliver(t *rapid.T, x *modelMessage) {
 	p := m.sps[x.sp]
-	if age := m.Clock.Now().Sub(x.Issued); age > 5*time.Minute {
+	if age := m.Clock.Now().Sub(x.IssuedAt); age > 5*time.Minute {
 		return // TestUnverifiedLogoutIsRefused covers late messages
 	}
 	r := x.LogoutRequest
@@ -365,9 +365,9 @@ func (m *model) deliver(t *rapid.T, x *modelMessage) {
 	}
 	if how == "remote" || how == "SOAP" {
 		receive()
-		send := p.RemoteLogout
+		send := p.SendRemoteLogout
 		if how == "SOAP" {
-			send = p.SOAPLogout
+			send = p.SendSOAPLogout
 		}
 		got, detail := "", ""
 		answer := send(&r)
@@ -396,7 +396,7 @@ func (m *model) deliver(t *rapid.T, x *modelMessage) {
 		m.page(t, x, b, b.Get(p.LogoutURL(&r)))
 		return
 	}
-	resp, to := b.CrossSitePostOnly(p.LogoutAddress(&r), p.LogoutForm(&r))
+	resp, to := b.CrossSitePostOnly(p.LogoutEndpoint(&r), p.LogoutForm(&r))
 	resp.Body.Close()
 	if x.to != "" && x.to != to {
 		t.Fatalf("posted again it leads to %q, not to %q", to, x.to)

@@ -68,9 +68,9 @@ func measureRequest(req *idp.LogoutRequest) float64 {
 // idp.ErrBusy beyond the budget. A repeated message keeps its record, and the browser that
 // brought it now continues with that record.
 func (h *Handler) storeRequest(w http.ResponseWriter, r *http.Request, a *acceptedRequest) error {
-	tie, hash := h.Sessions.TieTo(a.request.Handle, requestLifetime)
+	tie, hash := h.Sessions.TieHandle(a.request.Handle, requestLifetime)
 	a.request.SecretHash = hash
-	keys := []budgetKey{{network: idp.NetworkOf(web.EventOf(r).Client)}}
+	keys := []budgetKey{{network: idp.FindNetwork(web.EventOf(r).Client)}}
 	_, err := h.Store.LogoutRequest(r.Context(), idp.RequestKey{SP: a.request.SP, MessageID: a.request.MessageID})
 	if errors.Is(err, idp.ErrNotFound) {
 		keys = append(keys, budgetKey{sp: a.request.SP})
@@ -87,7 +87,7 @@ func (h *Handler) storeRequest(w http.ResponseWriter, r *http.Request, a *accept
 	if first.Handle != a.request.Handle { // stored by a concurrent delivery
 		h.budgets.GiveBack(h.Clock.Now(), measureRequest(a.request), keys[1:]...)
 	}
-	http.SetCookie(w, h.Sessions.Retie(tie, first.Handle))
+	http.SetCookie(w, h.Sessions.RetieHandle(tie, first.Handle))
 	http.Redirect(w, r, ContinuePath+"?request="+url.QueryEscape(string(first.Handle)), http.StatusSeeOther)
 	return nil
 }

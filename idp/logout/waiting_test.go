@@ -38,10 +38,10 @@ func TestLogoutMeetsStepUp(t *testing.T) {
 	t.Parallel()
 	store := &held{arrived: make(chan struct{}), release: make(chan struct{})}
 	release := sync.OnceFunc(func() { close(store.release) })
-	i := idptest.New(t, idptest.Options{Between: func(s idp.OwnedStore) idp.OwnedStore { store.OwnedStore = s; return store }})
+	i := idptest.New(t, idptest.Options{WrapStore: func(s idp.OwnedStore) idp.OwnedStore { store.OwnedStore = s; return store }})
 	t.Cleanup(release)
 	a, b := i.AddProvider(spA), i.AddProvider(spB)
-	ada, browser, otherBrowser := i.AddPerson("ada@example.gov"), i.Browser(), i.Browser()
+	ada, browser, otherBrowser := i.AddUser("ada@example.gov"), i.Browser(), i.Browser()
 
 	// A remembered browser signs in with less than aal/2.
 	browser.GiveCode(browser.GivePassword(browser.Get("/sign-in"), ada), ada, "remember")
@@ -74,7 +74,7 @@ func TestLogoutMeetsStepUp(t *testing.T) {
 		t.Fatalf("no step-up: %d %s\n%s", stepped.Status, stepped.URL, stepped.Text())
 	}
 	checkLogoutResponse(t, page, a, out, ok, "")
-	if left, err := i.Store.Sessions(t.Context(), idp.SessionQuery{User: ada.User.ID}); err != nil || len(left) != 1 {
+	if left, err := i.Store.Sessions(t.Context(), idp.SessionQuery{User: ada.Record.ID}); err != nil || len(left) != 1 {
 		t.Errorf("sessions left: %d, %v; want that of the other browser", len(left), err)
 	}
 	if next := otherBrowser.Get(b.URL(&idptest.Request{})); next.Response() == nil {
@@ -108,7 +108,7 @@ func TestWaitingLogoutExpiresAfterAnHour(t *testing.T) {
 			t.Parallel()
 			w := newDeployment(t)
 			r := &idptest.LogoutRequest{NameID: w.ada.name}
-			resp, to := w.ada.browser.CrossSitePostOnly(w.a.LogoutAddress(r), w.a.LogoutForm(r))
+			resp, to := w.ada.browser.CrossSitePostOnly(w.a.LogoutEndpoint(r), w.a.LogoutForm(r))
 			resp.Body.Close()
 			tt.meanwhile(w)
 			if tt.to != "" {
@@ -135,14 +135,14 @@ func TestRemoteLogoutOfMessageThatWaits(t *testing.T) {
 	for _, soap := range []bool{false, true} {
 		w := newDeployment(t)
 		r := &idptest.LogoutRequest{NameID: w.ada.name, Destination: "-"}
-		resp, to := w.ada.browser.CrossSitePostOnly(w.a.LogoutAddress(r), w.a.LogoutForm(r))
+		resp, to := w.ada.browser.CrossSitePostOnly(w.a.LogoutEndpoint(r), w.a.LogoutForm(r))
 		resp.Body.Close()
 		w.Clock.Advance(time.Second)
-		fresh := visitor{Person: w.ada.Person, browser: w.Browser()}
+		fresh := visitor{User: w.ada.User, browser: w.Browser()}
 		w.signIn(&fresh, w.a)
-		send := w.a.RemoteLogout
+		send := w.a.SendRemoteLogout
 		if soap {
-			send = w.a.SOAPLogout
+			send = w.a.SendSOAPLogout
 		}
 		for range 2 {
 			got := send(r)

@@ -68,7 +68,7 @@ func loggedDeployment(t *testing.T, change ...func(*idp.ServiceProvider)) (*depl
 func TestLogoutReportsPartialLogout(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t)
-	alone := visitor{Person: w.ada.Person, browser: w.Browser()}
+	alone := visitor{User: w.ada.User, browser: w.Browser()}
 	_, aloneIndex := w.signIn(&alone, w.a)
 	check := func(what string, got *idptest.Answer, want string) {
 		t.Helper()
@@ -87,9 +87,9 @@ func TestLogoutReportsPartialLogout(t *testing.T) {
 		page := b.Get(w.a.LogoutURL(r))
 		return &idptest.Answer{Status: page.Status, Body: page.Text(), Response: page.LogoutResponse()}
 	}
-	other := visitor{Person: w.ada.Person, browser: w.Browser()}
+	other := visitor{User: w.ada.User, browser: w.Browser()}
 	_, index := w.signIn(&other, w.a)
-	check("one session of two, by the back channel", w.a.RemoteLogout(&idptest.LogoutRequest{NameID: w.ada.name, SessionIndexes: []string{index}}), "")
+	check("one session of two, by the back channel", w.a.SendRemoteLogout(&idptest.LogoutRequest{NameID: w.ada.name, SessionIndexes: []string{index}}), "")
 	check("used alone", front(alone.browser, &idptest.LogoutRequest{NameID: w.ada.name, SessionIndexes: []string{aloneIndex}}), "")
 	r := &idptest.LogoutRequest{NameID: w.ada.name}
 	check("used with another", front(w.ada.browser, r), partialLogout)
@@ -98,9 +98,9 @@ func TestLogoutReportsPartialLogout(t *testing.T) {
 
 	w.wantSignedIn("bob")
 	remote := &idptest.LogoutRequest{NameID: w.bob.name}
-	check("back channel", w.a.SOAPLogout(remote), "")
-	check("the same again", w.a.SOAPLogout(remote), "")
-	check("no user signed in", w.a.RemoteLogout(&idptest.LogoutRequest{NameID: w.bob.name}), "")
+	check("back channel", w.a.SendSOAPLogout(remote), "")
+	check("the same again", w.a.SendSOAPLogout(remote), "")
+	check("no user signed in", w.a.SendRemoteLogout(&idptest.LogoutRequest{NameID: w.bob.name}), "")
 	w.wantSignedIn()
 }
 
@@ -128,7 +128,7 @@ func TestLogoutReturnsRelayState(t *testing.T) {
 			if binding == "GET" {
 				page = w.ada.browser.Get(w.a.LogoutURL(r))
 			} else {
-				resp, to := w.ada.browser.CrossSitePostOnly(w.a.LogoutAddress(r), w.a.LogoutForm(r))
+				resp, to := w.ada.browser.CrossSitePostOnly(w.a.LogoutEndpoint(r), w.a.LogoutForm(r))
 				resp.Body.Close()
 				if tt.code == http.StatusOK && (resp.StatusCode != http.StatusSeeOther || !strings.HasPrefix(to, w.URL+"/account/sign-out/continue?request=")) {
 					t.Fatalf("%s: POST is answered with %d to %q", tt.name, resp.StatusCode, to)
@@ -201,7 +201,7 @@ func TestLogoutResponseToUs(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t)
 	r := &idptest.LogoutRequest{NameID: w.ada.name}
-	address := w.a.LogoutAddress(r)
+	address := w.a.LogoutEndpoint(r)
 	doc := base64.StdEncoding.EncodeToString([]byte(`<samlp:LogoutResponse xmlns:samlp="urn:oasis:names:tc:SAML:2.0:protocol" ID="_r" InResponseTo="_q" Version="2.0" ` +
 		`IssueInstant="2031-01-01T00:00:00Z" Destination="` + address + `"><saml:Issuer xmlns:saml="urn:oasis:names:tc:SAML:2.0:assertion">` + spA + `</saml:Issuer>` +
 		`<samlp:Status><samlp:StatusCode Value="` + ok + `"/></samlp:Status></samlp:LogoutResponse>`))

@@ -37,7 +37,7 @@ func Judge(first *idp.LogoutRequest, sessions []*idp.Session, s *idp.Session) id
 	}
 	sessions = filterSessions(sessions, first.User)
 	ownSession := FindCurrent(sessions, s)
-	namesEvery := first.EverySession()
+	namesEvery := first.AppliesToEverySession()
 	var endedSessions []*idp.Session
 	for _, x := range sessions {
 		if isBegunBefore(x, first) && (isDisclosed(x, first, namesEvery) || namesEvery && x == ownSession) {
@@ -63,7 +63,7 @@ func Judge(first *idp.LogoutRequest, sessions []*idp.Session, s *idp.Session) id
 // SessionIndex names the user, and the NameID is then ignored. An SP that knows the user gets
 // Success even if no session is left.
 func JudgeRemote(first *idp.LogoutRequest, sessions []*idp.Session) idp.LogoutDecision {
-	user, namesEvery := first.User, first.EverySession()
+	user, namesEvery := first.User, first.AppliesToEverySession()
 	if first.IndexUser != "" {
 		user, namesEvery = first.IndexUser, true
 	}
@@ -78,7 +78,7 @@ func JudgeRemote(first *idp.LogoutRequest, sessions []*idp.Session) idp.LogoutDe
 func newDecision(status saml.Status, endedSessions []*idp.Session) idp.LogoutDecision {
 	d := idp.LogoutDecision{Status: status.Code, StatusDetail: status.Detail}
 	for _, x := range endedSessions {
-		d.End = append(d.End, x.ID)
+		d.SessionIDs = append(d.SessionIDs, x.ID)
 	}
 	return d
 }
@@ -101,7 +101,7 @@ func FindCurrent(sessions []*idp.Session, s *idp.Session) *idp.Session {
 	}
 	i := slices.IndexFunc(sessions, func(x *idp.Session) bool { return x.ID == s.ID })
 	if i < 0 {
-		i = slices.IndexFunc(sessions, func(x *idp.Session) bool { return x.User == s.User && x.Began().Equal(s.Began()) })
+		i = slices.IndexFunc(sessions, func(x *idp.Session) bool { return x.User == s.User && x.SignedInAt().Equal(s.SignedInAt()) })
 	}
 	if i < 0 {
 		return nil
@@ -112,7 +112,7 @@ func FindCurrent(sessions []*idp.Session, s *idp.Session) *idp.Session {
 // isBegunBefore reports whether the session began before the message was first received. A
 // session of the same instant counts, because Success must not leave it out.
 func isBegunBefore(x *idp.Session, first *idp.LogoutRequest) bool {
-	return !x.Pending && !x.Began().After(first.ReceivedAt)
+	return !x.Pending && !x.SignedInAt().After(first.ReceivedAt)
 }
 
 // isDisclosed reports whether the message's SP takes part in the session, under one of the

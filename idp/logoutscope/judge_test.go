@@ -121,5 +121,5 @@ func TestJudgeChoosesSessionsToEnd(t *testing.T) {
 }
 
 func decided(status saml.Status, end ...idp.SessionID) idp.LogoutDecision {
-	return idp.LogoutDecision{Status: status.Code, StatusDetail: status.Detail, End: end}
+	return idp.LogoutDecision{Status: status.Code, StatusDetail: status.Detail, SessionIDs: end}
 }

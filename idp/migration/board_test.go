@@ -34,7 +34,7 @@ func TestUnmovedCountsLiveYears(t *testing.T) {
 		t.Helper()
 		b, err := s.Board(t.Context())
 		ok(t, err)
-		got := b.Unmoved()
+		got := b.CountUnmoved()
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("unmoved (-want +got):\n%s", diff)
 		}
@@ -62,16 +62,16 @@ func TestRemovedProviderKeepsHiddenUses(t *testing.T) {
 	w.use(s, spB, "2026")
 	for range 2 { // noted, then stored
 		b := w.show(s)
-		if y := b.Years[0]; y.SPs != 1 || y.Unmoved != 1 {
+		if y := b.Years[0]; y.SPs != 1 || y.UnmovedCount != 1 {
 			t.Errorf("with both: %+v", y)
 		}
-		if l := line(t, b, spB); l.Active || l.Move != migration.Unmoved || len(l.UnmovedFrom) != 0 || len(l.Years) != 1 {
+		if l := line(t, b, spB); l.Active || l.Move != migration.Unmoved || len(l.YearsToLeave) != 0 || len(l.Years) != 1 {
 			t.Errorf("inactive: %+v", l)
 		}
 		ok(t, s.Usage.Flush(t.Context()))
 	}
 	ok(t, w.Registry.Remove(t.Context(), spA, "test"))
-	if b := w.show(s); b.Years[0].SPs+b.Years[0].Unmoved != 0 || len(b.SPs) != 1 {
+	if b := w.show(s); b.Years[0].SPs+b.Years[0].UnmovedCount != 0 || len(b.SPs) != 1 {
 		t.Errorf("removed: %+v", b)
 	}
 	w.add(spA)
@@ -88,9 +88,9 @@ func TestMetadataFetchIsNoUse(t *testing.T) {
 	w.add(spA)
 	s := w.server()
 	for _, hint := range []idp.EntityID{spA, "", "https://stranger.example", spA} {
-		s.Usage.Fetch(idp.Fetch{Year: "2026", SP: hint, At: w.Clock.Now(), Address: "192.0.2.1", UserAgent: "curl/8"})
+		s.Usage.Fetch(idp.Fetch{Year: "2026", SP: hint, At: w.Clock.Now(), IPAddress: "192.0.2.1", UserAgent: "curl/8"})
 	}
-	want := migration.Fetches{Year: "2026", Address: "192.0.2.1", UserAgent: "curl/8", LastAt: w.Clock.Now(), Count: 1}
+	want := migration.Fetches{Year: "2026", IPAddress: "192.0.2.1", UserAgent: "curl/8", LastAt: w.Clock.Now(), Count: 1}
 	twice, stranger := want, want
 	twice.Count, stranger.Hint = 2, "https://stranger.example"
 	for range 2 { // noted, then stored

@@ -35,7 +35,7 @@ func readLine(t *testing.T, i *idptest.IdP, id string) migration.Line {
 func TestSignInsAppearOnBoard(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{Now: at(2027, 2, 10)}) // 2026 preferred, 2027 published
-	person := i.AddPerson("ada@example.gov")
+	person := i.AddUser("ada@example.gov")
 	optional := func(p *idp.ServiceProvider) { p.SignRequests = idp.SignRequestsOptional }
 	type counts map[idp.Year]int
 	tests := []struct {
@@ -91,7 +91,7 @@ func TestPreviewIsNoUse(t *testing.T) {
 	i := idptest.New(t, idptest.Options{Now: at(2027, 1, 20)}) // 2027 created
 	sp := i.AddProvider("https://sp.example", func(p *idp.ServiceProvider) { p.Preview = "2027" })
 	b := i.Browser()
-	if page := b.SignIn(b.Get(sp.URL(&idptest.Request{Year: "2027"})), i.AddPerson("ada@example.gov")); page.Response() == nil {
+	if page := b.SignIn(b.Get(sp.URL(&idptest.Request{Year: "2027"})), i.AddUser("ada@example.gov")); page.Response() == nil {
 		t.Fatalf("no sign-in: %d %s", page.Status, page.Text())
 	}
 	if l := readLine(t, i, sp.EntityID); l.Move != migration.Unseen || len(l.Years) != 0 {
@@ -120,8 +120,8 @@ func TestMetadataFetchIsOnlyHint(t *testing.T) {
 	fetch("/api/saml/metadata1999?sp=https://sp.example", "none such")
 	l := readLine(t, i, sp.EntityID)
 	want := []migration.Fetches{
-		{Address: "127.0.0.1", UserAgent: "Shibboleth-SP/3.4", LastAt: i.Clock.Now(), Count: 1},
-		{Year: "2026", Address: "127.0.0.1", UserAgent: "Shibboleth-SP/3.4", LastAt: i.Clock.Now(), Count: 1},
+		{IPAddress: "127.0.0.1", UserAgent: "Shibboleth-SP/3.4", LastAt: i.Clock.Now(), Count: 1},
+		{Year: "2026", IPAddress: "127.0.0.1", UserAgent: "Shibboleth-SP/3.4", LastAt: i.Clock.Now(), Count: 1},
 	}
 	if diff := cmp.Diff(want, l.Fetches); diff != "" || l.Move != migration.Unseen {
 		t.Errorf("%s, fetches (-want +got):\n%s", l.Move, diff)
@@ -151,7 +151,7 @@ func TestUsedYearIsKeptFromRetirement(t *testing.T) {
 		for i.Clock.Now().Before(to) {
 			i.Clock.Advance(24 * time.Hour)
 			ok(t, i.Rotation.Tick(t.Context(), 24*time.Hour))
-			_, err := i.Rotation.Automatic(t.Context())
+			_, err := i.Rotation.TakeDueSteps(t.Context())
 			ok(t, err)
 			ok(t, i.Usage.Flush(t.Context()))
 		}
@@ -160,7 +160,7 @@ func TestUsedYearIsKeptFromRetirement(t *testing.T) {
 		t.Helper()
 		b, err := i.Board.Board(t.Context())
 		ok(t, err)
-		st, err := i.Rotation.Status(t.Context(), b.Unmoved())
+		st, err := i.Rotation.Status(t.Context(), b.CountUnmoved())
 		ok(t, err)
 		for _, a := range st.Attention {
 			if a.Code == code {
@@ -185,13 +185,13 @@ func TestUsedYearIsKeptFromRetirement(t *testing.T) {
 	st, err := i.Rotation.Status(t.Context(), nil)
 	ok(t, err)
 	if !slices.ContainsFunc(st.Attention, func(a rotation.Attention) bool {
-		return a.Code == rotation.StepHeld && a.IsUse() && slices.Equal(a.Because[0].Args.SPs, []idp.EntityID{"https://sp.example"})
+		return a.Code == rotation.StepHeld && a.IsUse() && slices.Equal(a.Reasons[0].Args.SPs, []idp.EntityID{"https://sp.example"})
 	}) {
 		t.Errorf("attention: %+v", st.Attention)
 	}
 	_, err = i.Rotation.Take(t.Context(), rotation.Step{Kind: rotation.StepRetire, Year: "2026"}, "test", true)
 	var refused *rotation.RefusedError
-	if !errors.As(err, &refused) || !refused.Because.IsUse() || !slices.Equal(refused.Because.Args.SPs, []idp.EntityID{"https://sp.example"}) {
+	if !errors.As(err, &refused) || !refused.Reason.IsUse() || !slices.Equal(refused.Reason.Args.SPs, []idp.EntityID{"https://sp.example"}) {
 		t.Errorf("retire: %v", err)
 	}
 	run(at(2027, 7, 12))

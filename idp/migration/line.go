@@ -27,37 +27,37 @@ const (
 	WarnClockAhead       rotation.ReasonCode = "clock_ahead"
 )
 
-type liner struct {
+type lineBuilder struct {
 	now    time.Time
 	target idp.Year
 	state  func(idp.Year) rotation.State
 }
 
-func (l *liner) line(p *sp.Provider, known *usage.Snapshot) Line {
+func (l *lineBuilder) buildLine(p *sp.Provider, known *usage.Snapshot) Line {
 	uses := known.Uses[p.EntityID]
 	line := Line{
-		SP: p.EntityID, Name: p.Name, Active: p.Active, UnmovedFrom: []idp.Year{},
+		SP: p.EntityID, Name: p.Name, Active: p.Active, YearsToLeave: []idp.Year{},
 		Contacts: append([]string{}, p.Contacts...),
-		Years:    make([]Seen, len(uses)),
-		Certs:    l.certs(p, uses),
+		Years:    make([]YearUse, len(uses)),
+		Certs:    l.listCerts(p, uses),
 		Fetches:  append([]Fetches{}, known.Fetches[p.EntityID]...),
 	}
 	for i := range line.Fetches {
 		line.Fetches[i].Hint = ""
 	}
-	today := usage.DayOf(l.now)
+	today := usage.ComputeDay(l.now)
 	for i, u := range uses {
-		line.Years[i] = Seen{
-			Year: u.Year, FirstAt: usage.Moment(u.First), LastAt: usage.Moment(u.Last),
+		line.Years[i] = YearUse{
+			Year: u.Year, FirstAt: usage.ConvertMillis(u.FirstAt), LastAt: usage.ConvertMillis(u.LastAt),
 			Days7: u.Days.Sum(today, 7), Days30: u.Days.Sum(today, 30),
-			Signed: u.Signed, CertSHA256: u.Cert,
+			Signed: u.IsSigned, CertSHA256: u.Cert,
 		}
 	}
 	move, from := Judge(line.Years, l.state, l.target, l.now)
 	if line.Move = move; p.Active && from != nil {
-		line.UnmovedFrom = from
+		line.YearsToLeave = from
 	}
-	line.Warnings = append(append([]rotation.Reason{}, l.certWarnings(line.Certs)...), l.requestWarnings(uses)...)
+	line.Warnings = append(append([]rotation.Reason{}, l.listCertWarnings(line.Certs)...), l.listRequestWarnings(uses)...)
 	return line
 }
 
@@ -69,7 +69,7 @@ func (l *liner) line(p *sp.Provider, known *usage.Snapshot) Line {
 // A live year is left when it was not used for 14 days and a newer live one was. A year
 // that is over is left when it was not used for 14 days and a live one was used since.
 // Until then sign-ins fail, even if a live year was used earlier.
-func Judge(years []Seen, state func(idp.Year) rotation.State, target idp.Year, now time.Time) (move Move, from []idp.Year) {
+func Judge(years []YearUse, state func(idp.Year) rotation.State, target idp.Year, now time.Time) (move Move, from []idp.Year) {
 	var worked time.Time // the last use of a live year
 	var newest idp.Year  // the newest live year that was used
 	used, arrived, stuck := false, false, false
@@ -106,8 +106,8 @@ func Judge(years []Seen, state func(idp.Year) rotation.State, target idp.Year, n
 	return Moved, nil
 }
 
-// certs returns the registered request certificates with their last use.
-func (l *liner) certs(p *sp.Provider, uses []*usage.Tally) []RequestCert {
+// listCerts returns the registered request certificates with their last use.
+func (l *lineBuilder) listCerts(p *sp.Provider, uses []*usage.Tally) []RequestCert {
 	out := []RequestCert{}
 	for _, c := range p.RequestCerts {
 		rc := RequestCert{SHA256: p.CertSHA256(c), EndAt: c.NotAfter.UTC(), Ended: !l.now.Before(c.NotAfter)}
@@ -115,15 +115,15 @@ func (l *liner) certs(p *sp.Provider, uses []*usage.Tally) []RequestCert {
 		for _, u := range uses {
 			last = max(last, u.Certs[rc.SHA256])
 		}
-		rc.LastAt = usage.Moment(last)
+		rc.LastAt = usage.ConvertMillis(last)
 		out = append(out, rc)
 	}
 	slices.SortStableFunc(out, func(a, b RequestCert) int { return a.EndAt.Compare(b.EndAt) })
 	return out
 }
 
-// certWarnings warns about request certificates that have expired or soon will.
-func (l *liner) certWarnings(all []RequestCert) (warnings []rotation.Reason) {
+// listCertWarnings warns about request certificates that have expired or soon will.
+func (l *lineBuilder) listCertWarnings(all []RequestCert) (warnings []rotation.Reason) {
 	for _, c := range all {
 		code := WarnRequestCertEnds
 		switch {
@@ -132,41 +132,41 @@ func (l *liner) certWarnings(all []RequestCert) (warnings []rotation.Reason) {
 		case c.EndAt.Sub(l.now) > endingTime:
 			continue
 		}
-		warnings = append(warnings, rotation.Reason{Code: code, Args: rotation.Args{SHA256: c.SHA256[:min(16, len(c.SHA256))], Date: c.EndAt}})
+		warnings = append(warnings, rotation.Reason{Code: code, Args: rotation.Args{SHA256: c.SHA256[:min(16, len(c.SHA256))], At: c.EndAt}})
 	}
 	return warnings
 }
 
-// requestWarnings returns the warnings about requests of the last 30 days, to any year.
-func (l *liner) requestWarnings(uses []*usage.Tally) (warnings []rotation.Reason) {
+// listRequestWarnings returns the warnings about requests of the last 30 days, to any year.
+func (l *lineBuilder) listRequestWarnings(uses []*usage.Tally) (warnings []rotation.Reason) {
 	var all usage.Tally
 	for _, u := range uses {
-		all.Unsigned = max(all.Unsigned, u.Unsigned)
-		all.Relay = all.Relay.Worse(u.Relay)
-		all.Clock = all.Clock.Least(u.Clock)
+		all.UnsignedAt = max(all.UnsignedAt, u.UnsignedAt)
+		all.Relay = all.Relay.PickLarger(u.Relay)
+		all.Clock = all.Clock.PickSmaller(u.Clock)
 	}
 	warn := func(code rotation.ReasonCode, date time.Time, count int) {
-		warnings = append(warnings, rotation.Reason{Code: code, Args: rotation.Args{Date: date, Count: count}})
+		warnings = append(warnings, rotation.Reason{Code: code, Args: rotation.Args{At: date, Count: count}})
 	}
-	if l.isRecent(all.Unsigned) {
-		warn(WarnUnsigned, usage.Moment(all.Unsigned), 0)
+	if l.isRecent(all.UnsignedAt) {
+		warn(WarnUnsigned, usage.ConvertMillis(all.UnsignedAt), 0)
 	}
-	if l.isRecent(all.Relay.Last) {
-		warn(WarnRelayStateLong, usage.Moment(all.Relay.At), all.Relay.Bytes)
+	if l.isRecent(all.Relay.LastAt) {
+		warn(WarnRelayStateLong, usage.ConvertMillis(all.Relay.At), all.Relay.Bytes)
 	}
 	off := time.Duration(all.Clock.Millis) * time.Millisecond
-	if off.Abs() > clockBound && usage.DayOf(l.now)-all.Clock.Day < usage.KeepDays {
+	if off.Abs() > clockBound && usage.ComputeDay(l.now)-all.Clock.Day < usage.KeepDays {
 		code := WarnClockBehind
 		if off < 0 {
 			code = WarnClockAhead
 		}
-		warn(code, usage.Moment(all.Clock.Day*(24*time.Hour).Milliseconds()), int(off.Abs().Round(time.Second)/time.Second))
+		warn(code, usage.ConvertMillis(all.Clock.Day*(24*time.Hour).Milliseconds()), int(off.Abs().Round(time.Second)/time.Second))
 	}
 	return warnings
 }
 
-func (l *liner) isRecent(millis int64) bool {
-	return isWithin(usage.OddTime, l.now, usage.Moment(millis))
+func (l *lineBuilder) isRecent(millis int64) bool {
+	return isWithin(usage.OddityLifetime, l.now, usage.ConvertMillis(millis))
 }
 
 // RequestCertsEndAt returns when the last registered request certificate of an active
@@ -192,7 +192,7 @@ func (l *Line) HasRequestCertEnded() bool {
 func (b *Board) Attention() (all []rotation.Attention) {
 	for i := range b.SPs {
 		if l := &b.SPs[i]; l.HasRequestCertEnded() {
-			args := rotation.Args{SPs: []idp.EntityID{l.SP}, Date: l.RequestCertsEndAt()}
+			args := rotation.Args{SPs: []idp.EntityID{l.SP}, At: l.RequestCertsEndAt()}
 			all = append(all, rotation.Attention{Code: rotation.RequestCertEnded, Args: args}.Suggest())
 		}
 	}

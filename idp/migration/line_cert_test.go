@@ -58,7 +58,7 @@ func TestRequestCertEndsWithLastOne(t *testing.T) {
 			}
 			var want []rotation.Attention
 			if tt.ended {
-				want = []rotation.Attention{rotation.Attention{Code: rotation.RequestCertEnded, Args: rotation.Args{SPs: []idp.EntityID{"urn:a"}, Date: tt.endAt}}.Suggest()}
+				want = []rotation.Attention{rotation.Attention{Code: rotation.RequestCertEnded, Args: rotation.Args{SPs: []idp.EntityID{"urn:a"}, At: tt.endAt}}.Suggest()}
 			}
 			if diff := cmp.Diff(want, b.Attention()); diff != "" {
 				t.Errorf("attention (-want +got):\n%s", diff)

@@ -57,7 +57,7 @@ func TestMoveFollowsRecentUses(t *testing.T) {
 			if l.Move != tt.want {
 				t.Errorf("move is %s, want %s", l.Move, tt.want)
 			}
-			if diff := cmp.Diff(append([]idp.Year{}, tt.unmoved...), l.UnmovedFrom); diff != "" {
+			if diff := cmp.Diff(append([]idp.Year{}, tt.unmoved...), l.YearsToLeave); diff != "" {
 				t.Errorf("unmoved from (-want +got):\n%s", diff)
 			}
 			for _, y := range b.Years {
@@ -129,9 +129,9 @@ func TestMoveIsRelativeToTargetYear(t *testing.T) {
 				}
 				return all[y]
 			}
-			var seen []migration.Seen
+			var seen []migration.YearUse
 			for _, u := range tt.used {
-				seen = append(seen, migration.Seen{Year: u.year, LastAt: now.AddDate(0, 0, -u.days)})
+				seen = append(seen, migration.YearUse{Year: u.year, LastAt: now.AddDate(0, 0, -u.days)})
 			}
 			move, from := migration.Judge(seen, state, tt.target, now)
 			if diff := cmp.Diff(tt.from, from); diff != "" || move != tt.want {
@@ -157,7 +157,7 @@ func TestMovedToARevokedYear(t *testing.T) {
 	}
 	w.step(rotation.StepRevoke, "2027")
 	l := line(t, w.show(s), spA)
-	if diff := cmp.Diff([]idp.Year{"2027"}, l.UnmovedFrom); diff != "" || l.Move != migration.Unmoved {
+	if diff := cmp.Diff([]idp.Year{"2027"}, l.YearsToLeave); diff != "" || l.Move != migration.Unmoved {
 		t.Errorf("after: %s %s", l.Move, diff)
 	}
 	for _, tt := range []struct {
@@ -167,7 +167,7 @@ func TestMovedToARevokedYear(t *testing.T) {
 		w.Clock.Set(at(2026, 3, 1).AddDate(0, 0, tt.days))
 		w.use(s, spA, "2026")
 		if l := line(t, w.show(s), spA); l.Move != tt.want {
-			t.Errorf("back on 2026, %d days after: %s %s", tt.days, l.Move, l.UnmovedFrom)
+			t.Errorf("back on 2026, %d days after: %s %s", tt.days, l.Move, l.YearsToLeave)
 		}
 	}
 	w.add(spB)
@@ -205,8 +205,8 @@ func TestBoardShowsDatesAndUses(t *testing.T) {
 			RetireAt: time.Date(2027, 7, 1, 0, 0, 0, 0, time.UTC), SPs: 1,
 		}},
 		SPs: []migration.Line{{
-			SP: spA, Name: "Alpha", Active: true, Move: migration.Moved, UnmovedFrom: []idp.Year{}, Contacts: []string{"ops@a.example"},
-			Years: []migration.Seen{{
+			SP: spA, Name: "Alpha", Active: true, Move: migration.Moved, YearsToLeave: []idp.Year{}, Contacts: []string{"ops@a.example"},
+			Years: []migration.YearUse{{
 				Year: "2026", FirstAt: now.AddDate(0, 0, -40), LastAt: now.AddDate(0, 0, -6),
 				Days7: 1, Days30: 2, Signed: true, CertSHA256: cert.sha256,
 			}},
@@ -215,9 +215,9 @@ func TestBoardShowsDatesAndUses(t *testing.T) {
 				{SHA256: cert.sha256, EndAt: at(2027, 6, 1), LastAt: now.AddDate(0, 0, -6)},
 			},
 			Fetches:  []migration.Fetches{},
-			Warnings: []rotation.Reason{{Code: migration.WarnRequestCertEnded, Args: rotation.Args{SHA256: old.sha256[:16], Date: at(2026, 6, 1)}}},
+			Warnings: []rotation.Reason{{Code: migration.WarnRequestCertEnded, Args: rotation.Args{SHA256: old.sha256[:16], At: at(2026, 6, 1)}}},
 		}, {
-			SP: spB, Name: "Beta", Active: true, Move: migration.Unseen, UnmovedFrom: []idp.Year{}, Contacts: []string{}, Years: []migration.Seen{},
+			SP: spB, Name: "Beta", Active: true, Move: migration.Unseen, YearsToLeave: []idp.Year{}, Contacts: []string{}, Years: []migration.YearUse{},
 			Certs:   []migration.RequestCert{{SHA256: requestCert(at(2036, 1, 1)).sha256, EndAt: at(2036, 1, 1)}},
 			Fetches: []migration.Fetches{}, Warnings: []rotation.Reason{},
 		}},
@@ -267,11 +267,11 @@ func TestBoardWarnsOfClockAndRelayState(t *testing.T) {
 	}
 	issued := func(d time.Duration) idp.Use { return signed(func(u *idp.Use) { u.IssuedAt = now.Add(d) }) }
 	relay := func(n int, ago int) idp.Use {
-		return signed(func(u *idp.Use) { u.RelayState, u.At, u.IssuedAt = n, now.AddDate(0, 0, -ago), time.Time{} })
+		return signed(func(u *idp.Use) { u.RelayStateLength, u.At, u.IssuedAt = n, now.AddDate(0, 0, -ago), time.Time{} })
 	}
 	ending := requestCert(now.AddDate(0, 0, 60))
 	warn := func(code rotation.ReasonCode, date time.Time, count int) rotation.Reason {
-		return rotation.Reason{Code: code, Args: rotation.Args{Date: date, Count: count}}
+		return rotation.Reason{Code: code, Args: rotation.Args{At: date, Count: count}}
 	}
 	tests := []struct {
 		name string
@@ -301,7 +301,7 @@ func TestBoardWarnsOfClockAndRelayState(t *testing.T) {
 			want: []rotation.Reason{warn(migration.WarnUnsigned, at(2026, 6, 30), 0)}},
 		{name: "unsigned long ago", uses: []idp.Use{
 			signed(func(u *idp.Use) { u.CertSHA256, u.At, u.IssuedAt = "", now.AddDate(0, 0, -31), time.Time{} }), issued(0)}},
-		{name: "certificate ends in 60 days", cert: ending, want: []rotation.Reason{{Code: migration.WarnRequestCertEnds, Args: rotation.Args{SHA256: ending.sha256[:16], Date: at(2026, 8, 29)}}}},
+		{name: "certificate ends in 60 days", cert: ending, want: []rotation.Reason{{Code: migration.WarnRequestCertEnds, Args: rotation.Args{SHA256: ending.sha256[:16], At: at(2026, 8, 29)}}}},
 		{name: "certificate ends in 61 days", cert: requestCert(now.AddDate(0, 0, 61))},
 	}
 	for _, tt := range tests {

@@ -22,7 +22,7 @@ const (
 	Moved Move = "moved"
 	// Both: it used the target, and a year to leave within 14 days.
 	Both Move = "both"
-	// Unmoved: it used other years only, or last used one that is over now.
+	// CountUnmoved: it used other years only, or last used one that is over now.
 	Unmoved Move = "unmoved"
 	Unseen  Move = "unseen"
 )
@@ -54,7 +54,7 @@ type Year struct {
 	// SPs counts the active service providers that used the year within 30 days. Unmoved
 	// counts the lines that list it in UnmovedFrom, and is 0 for the target.
 	SPs     int `json:"sps"`
-	Unmoved int `json:"unmoved"`
+	UnmovedCount int `json:"unmoved"`
 }
 
 // Line is one service provider.
@@ -63,12 +63,12 @@ type Line struct {
 	Name   string       `json:"name"`
 	Active bool         `json:"active"`
 	Move   Move         `json:"move"`
-	// UnmovedFrom are the years that an active service provider must still leave, oldest
+	// ListUnmoved are the years that an active service provider must still leave, oldest
 	// first. Empty if it has moved or was never seen.
-	UnmovedFrom []idp.Year `json:"unmoved_from"`
+	YearsToLeave []idp.Year `json:"unmoved_from"`
 	Contacts    []string   `json:"contacts"`
 	// Years has an entry for each year used, oldest first.
-	Years []Seen `json:"years"`
+	Years []YearUse `json:"years"`
 	// Certs are its request certificates, sorted by expiry.
 	Certs []RequestCert `json:"request_certificates"`
 	// Fetches are loads of metadata with its entity ID as a hint, which proves nothing.
@@ -78,8 +78,8 @@ type Line struct {
 	Warnings []rotation.Reason `json:"warnings"`
 }
 
-// Seen is the use of one year by one service provider.
-type Seen struct {
+// YearUse is the use of one year by one service provider.
+type YearUse struct {
 	Year    idp.Year  `json:"year"`
 	FirstAt time.Time `json:"first_at"`
 	LastAt  time.Time `json:"last_at"`
@@ -113,10 +113,10 @@ const (
 // MustLeave reports whether the users of a year must move to the target.
 func (b *Board) MustLeave(y Year) bool { return rotation.MustLeave(y.Year, y.State, b.Target) }
 
-// UnmovedFrom lists the active service providers that must still leave a year, sorted.
-func (b *Board) UnmovedFrom(y idp.Year) (ids []idp.EntityID) {
+// ListUnmoved lists the active service providers that must still leave a year, sorted.
+func (b *Board) ListUnmoved(y idp.Year) (ids []idp.EntityID) {
 	for i := range b.SPs {
-		if slices.Contains(b.SPs[i].UnmovedFrom, y) {
+		if slices.Contains(b.SPs[i].YearsToLeave, y) {
 			ids = append(ids, b.SPs[i].SP)
 		}
 	}
@@ -145,33 +145,33 @@ func (s *Service) Board(ctx context.Context) (*Board, error) {
 	if target, ok := s.Years.Target(now); ok {
 		b.Target = target.Year()
 	}
-	l := liner{now: now, target: b.Target, state: func(y idp.Year) rotation.State {
+	l := lineBuilder{now: now, target: b.Target, state: func(y idp.Year) rotation.State {
 		e, _ := s.Years.Lookup(y, now)
 		return e.State
 	}}
 	for _, p := range providers {
-		b.SPs = append(b.SPs, l.line(p, known))
+		b.SPs = append(b.SPs, l.buildLine(p, known))
 		delete(known.Fetches, p.EntityID)
 	}
 	sortLines(b.SPs)
-	b.Years = s.columns(b.SPs, now)
+	b.Years = s.listColumns(b.SPs, now)
 	b.Fetches = append([]Fetches{}, known.ListOtherFetches()...)
 	return b, nil
 }
 
-// Unmoved returns Year.Unmoved of every live year.
-func (b *Board) Unmoved() rotation.Counts {
+// CountUnmoved returns Year.Unmoved of every live year.
+func (b *Board) CountUnmoved() rotation.Counts {
 	counts := make(rotation.Counts)
 	for _, y := range b.Years {
 		if y.State.IsLive() {
-			counts[y.Year] = y.Unmoved
+			counts[y.Year] = y.UnmovedCount
 		}
 	}
 	return counts
 }
 
-// columns returns the years to show and counts their users.
-func (s *Service) columns(lines []Line, now time.Time) []Year {
+// listColumns returns the years to show and counts their users.
+func (s *Service) listColumns(lines []Line, now time.Time) []Year {
 	users, unmoved := map[idp.Year]int{}, map[idp.Year]int{}
 	for _, e := range s.Years.Live(now) {
 		users[e.Year()] = 0
@@ -186,14 +186,14 @@ func (s *Service) columns(lines []Line, now time.Time) []Year {
 				users[seen.Year]++
 			}
 		}
-		for _, y := range l.UnmovedFrom {
+		for _, y := range l.YearsToLeave {
 			unmoved[y]++
 		}
 	}
 	years := make([]Year, 0, len(users))
 	for _, y := range slices.Sorted(maps.Keys(users)) {
-		c := Year{Year: y, State: rotation.Planned, SPs: users[y], Unmoved: unmoved[y]}
-		if y.Valid() { // the store can contain another text
+		c := Year{Year: y, State: rotation.Planned, SPs: users[y], UnmovedCount: unmoved[y]}
+		if y.IsValid() { // the store can contain another text
 			c.RetireAt = s.Years.Dates(y).RetireAt
 		}
 		if e, made := s.Years.Lookup(y, now); made {
@@ -207,14 +207,14 @@ func (s *Service) columns(lines []Line, now time.Time) []Year {
 	return years
 }
 
-var order = []Move{Unmoved, Both, Moved, Unseen}
+var moveOrder = []Move{Unmoved, Both, Moved, Unseen}
 
 func sortLines(lines []Line) {
 	rank := func(l Line) int {
 		if !l.Active {
-			return slices.Index(order, l.Move) + len(order)
+			return slices.Index(moveOrder, l.Move) + len(moveOrder)
 		}
-		return slices.Index(order, l.Move)
+		return slices.Index(moveOrder, l.Move)
 	}
 	slices.SortFunc(lines, func(a, b Line) int {
 		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a.Name, b.Name), cmp.Compare(a.SP, b.SP))

@@ -185,7 +185,7 @@ func TestNoticesOfHeldStep(t *testing.T) {
 		s := w.server()
 		step := rotation.Step{Kind: rotation.StepRollback, Year: "2026", Reason: "test"}
 		if until != "" {
-			step.Until = date(until)
+			step.HoldEndAt = date(until)
 		}
 		for _, step := range []rotation.Step{{Kind: rotation.StepPrefer, Year: "2027"}, step} {
 			_, err := w.Rotation.Take(t.Context(), step, "cli:uid=0(root)", false)
@@ -285,7 +285,7 @@ func TestFailuresAreLoggedByReason(t *testing.T) {
 	s := w.server()
 	logged := logOf(s)
 	for _, why = range []string{"the vault is sealed", "the vault is sealed", "the vault is on fire"} {
-		_, _ = w.Rotation.Automatic(t.Context())
+		_, _ = w.Rotation.TakeDueSteps(t.Context())
 		w.tick(s)
 	}
 	n := 0

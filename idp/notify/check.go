@@ -22,7 +22,7 @@ func (m *Mailer) Check(ctx context.Context) error {
 	defer hangUp()
 	c, err := m.dial(ctx)
 	if err != nil {
-		return mailError(err)
+		return stripServerText(err)
 	}
 	_ = c.Close()
 	return nil
@@ -58,9 +58,9 @@ func (h *Webhook) Check(ctx context.Context) error {
 // configured. The errors are those of each mail, and that of the call.
 func (s *Service) SendTest(ctx context.Context) (mails []error, hook error) {
 	n := Notice{ID: "test/" + rand.Text(), At: s.Clock.Now().UTC(), Kind: Test}
-	d := operatorData{Notice: n, sender: s.senderIn(s.lang())}
+	d := operatorData{Notice: n, sender: s.newSender(s.defaultLang())}
 	var err error
-	if n.Subject, n.Text, err = render(s.lang(), "operator_test.txt", d); err != nil {
+	if n.Subject, n.Text, err = render(s.defaultLang(), "operator_test.txt", d); err != nil {
 		return []error{fmt.Errorf("write the test notice: %w", err)}, err
 	}
 	if s.Mail != nil && len(s.Notify) > 0 {

@@ -9,17 +9,17 @@ import (
 	"vernal/templates"
 )
 
-// reader has the contacts of a service provider with one language.
-type reader struct {
+// contactGroup has the contacts of a service provider with one language.
+type contactGroup struct {
 	lang      templates.Lang
-	addresses []string
+	emails []string
 }
 
-// readers groups the email addresses among the contacts by language, without duplicates. A contact
+// groupContacts groups the email addresses among the contacts by language, without duplicates. A contact
 // can begin with its language, es:team@agency.example. The default is the installation's language,
 // which comes first. The result has at least one reader, even without an email address.
-func (s *Service) readers(all []string) []reader {
-	byLang := []reader{{lang: s.lang(), addresses: []string{}}}
+func (s *Service) groupContacts(all []string) []contactGroup {
+	byLang := []contactGroup{{lang: s.defaultLang(), emails: []string{}}}
 	var seen []string
 	for _, c := range all {
 		lang, address := splitContact(c)
@@ -27,24 +27,24 @@ func (s *Service) readers(all []string) []reader {
 			continue
 		}
 		seen = append(seen, address)
-		lang = cmp.Or(lang, s.lang())
-		i := slices.IndexFunc(byLang, func(r reader) bool { return r.lang == lang })
+		lang = cmp.Or(lang, s.defaultLang())
+		i := slices.IndexFunc(byLang, func(r contactGroup) bool { return r.lang == lang })
 		if i < 0 {
-			i, byLang = len(byLang), append(byLang, reader{lang: lang})
+			i, byLang = len(byLang), append(byLang, contactGroup{lang: lang})
 		}
-		byLang[i].addresses = append(byLang[i].addresses, address)
+		byLang[i].emails = append(byLang[i].emails, address)
 	}
-	if len(byLang) > 1 && len(byLang[0].addresses) == 0 {
+	if len(byLang) > 1 && len(byLang[0].emails) == 0 {
 		byLang = byLang[1:]
 	}
 	return byLang
 }
 
-// contacts returns the email addresses among a registration's contacts, without duplicates.
-func (s *Service) contacts(all []string) []string {
+// listEmails returns the email addresses among a registration's contacts, without duplicates.
+func (s *Service) listEmails(all []string) []string {
 	found := []string{}
-	for _, r := range s.readers(all) {
-		found = append(found, r.addresses...)
+	for _, r := range s.groupContacts(all) {
+		found = append(found, r.emails...)
 	}
 	return found
 }

@@ -45,7 +45,7 @@ func TestFailedStepIsNotifiedAtOnce(t *testing.T) {
 	s := w.server()
 	w.tick(s)
 	try := func() {
-		_, _ = w.Rotation.Automatic(t.Context())
+		_, _ = w.Rotation.TakeDueSteps(t.Context())
 		w.tick(s)
 	}
 	for range 2 {
@@ -94,7 +94,7 @@ func TestNoticesSurviveReceiverOutage(t *testing.T) {
 	s.Mail.Server = "127.0.0.1:1"
 	w.hook.answer(http.StatusInternalServerError)
 	w.Clock.Set(date("2027-01-15"))
-	_, err := w.Rotation.Automatic(t.Context())
+	_, err := w.Rotation.TakeDueSteps(t.Context())
 	ok(t, err)
 	for range 48 * 12 {
 		w.tick(s)
@@ -134,7 +134,7 @@ func TestUndeliveredNoticeIsGivenUp(t *testing.T) {
 	w.tick(s)
 	w.hook.answer(http.StatusInternalServerError)
 	w.Clock.Set(date("2027-01-15"))
-	_, err := w.Rotation.Automatic(t.Context())
+	_, err := w.Rotation.TakeDueSteps(t.Context())
 	ok(t, err)
 	for range 10 * 24 {
 		w.tick(s)

@@ -117,7 +117,7 @@ func (w *deployment) day(servers ...*notify.Service) {
 	}
 	ok(w.t, w.Board.Usage.Flush(w.t.Context()))
 	ok(w.t, w.Rotation.Tick(w.t.Context(), 24*time.Hour))
-	_, err := w.Rotation.Automatic(w.t.Context())
+	_, err := w.Rotation.TakeDueSteps(w.t.Context())
 	ok(w.t, err)
 	w.tick(servers...)
 }

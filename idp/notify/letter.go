@@ -18,9 +18,9 @@ import (
 )
 
 const (
-	// endingSoon is how long before the end of its last request certificate a service
+	// endingTime is how long before the end of its last request certificate a service
 	// provider gets a letter.
-	endingSoon = 60 * day
+	endingTime = 60 * day
 
 	day = 24 * time.Hour
 )
@@ -29,10 +29,10 @@ const (
 type Letter struct {
 	SP   idp.EntityID `json:"entity_id"`
 	Name string       `json:"name"`
-	// From are the years to leave, oldest first, and To is the year to move to. Both are
+	// FromYears are the years to leave, oldest first, and To is the year to move to. Both are
 	// empty if the letter is only about request certificates.
-	From []idp.Year `json:"from"`
-	To   idp.Year   `json:"to,omitzero"`
+	FromYears []idp.Year `json:"from"`
+	ToYear   idp.Year   `json:"to,omitzero"`
 	// LastAt is the last use of one of From.
 	LastAt time.Time `json:"last_at,omitzero"`
 	// DueAt is the deadline, or zero for at once.
@@ -50,22 +50,22 @@ type Letter struct {
 
 // Letters returns the letters to every active service provider that must act, in the order
 // of the migration board, one for each language of its contacts. With a year, they go only
-// to its users.
+// target its users.
 func (s *Service) Letters(ctx context.Context, y idp.Year) ([]Letter, error) {
 	b, err := s.Board.Board(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("read the board: %w", err)
 	}
-	w := &writer{Service: s, at: b.At, to: b.Target}
+	w := &writer{Service: s, boardAt: b.At, target: b.Target}
 	letters := []Letter{}
 	for _, line := range b.SPs {
-		l, ok := w.letter(line, y)
+		l, ok := w.newLetter(line, y)
 		if !ok {
 			continue
 		}
-		for _, r := range s.readers(line.Contacts) {
-			l.Lang, l.Contacts = r.lang, r.addresses
-			if l.Subject, l.Text, err = w.words(l); err != nil {
+		for _, r := range s.groupContacts(line.Contacts) {
+			l.Lang, l.Contacts = r.lang, r.emails
+			if l.Subject, l.Text, err = w.writeTexts(l); err != nil {
 				return nil, err
 			}
 			letters = append(letters, l)
@@ -77,80 +77,80 @@ func (s *Service) Letters(ctx context.Context, y idp.Year) ([]Letter, error) {
 // writer writes letters from one state of the migration board.
 type writer struct {
 	*Service
-	at time.Time
-	to idp.Year
-	// revoked is a year that counts as revoked already, or "".
-	revoked idp.Year
+	boardAt time.Time
+	target idp.Year
+	// revokedYear is a year that counts as revoked already, or "".
+	revokedYear idp.Year
 }
 
-// state returns the state of one of our years.
-func (w *writer) state(y idp.Year) rotation.State {
-	e, _ := w.Years.Lookup(y, w.at)
+// findState returns the state of one of our years.
+func (w *writer) findState(y idp.Year) rotation.State {
+	e, _ := w.Years.Lookup(y, w.boardAt)
 	switch {
-	case w.revoked == "":
-	case y == w.revoked:
+	case w.revokedYear == "":
+	case y == w.revokedYear:
 		return rotation.Revoked
-	case y == w.to: // perhaps not published yet
+	case y == w.target: // perhaps not published yet
 		return rotation.Published
 	}
 	return e.State
 }
 
-// cert returns our certificate of a year, or nil.
-func (w *writer) cert(y idp.Year) *x509.Certificate {
-	if e, ok := w.Years.Lookup(y, w.at); ok {
+// findCert returns our certificate of a year, or nil.
+func (w *writer) findCert(y idp.Year) *x509.Certificate {
+	if e, ok := w.Years.Lookup(y, w.boardAt); ok {
 		return e.Key.Cert
 	}
 	return nil
 }
 
-func (w *writer) certEndAt(y idp.Year) (at time.Time) {
-	if c := w.cert(y); c != nil {
+func (w *writer) findCertEnd(y idp.Year) (at time.Time) {
+	if c := w.findCert(y); c != nil {
 		at = c.NotAfter.UTC()
 	}
 	return at
 }
 
-// letter returns the content of the letter to one service provider, without its wording. It
+// newLetter returns the content of the letter to one service provider, without its wording. It
 // returns false if the service provider has nothing to do.
-func (w *writer) letter(line migration.Line, only idp.Year) (Letter, bool) {
-	l := Letter{SP: line.SP, Name: line.Name, From: []idp.Year{}, RequestCerts: []migration.RequestCert{}}
+func (w *writer) newLetter(line migration.Line, only idp.Year) (Letter, bool) {
+	l := Letter{SP: line.SP, Name: line.Name, FromYears: []idp.Year{}, RequestCerts: []migration.RequestCert{}}
 	if !line.Active {
 		return l, false
 	}
-	if w.to != "" && len(line.UnmovedFrom) > 0 {
-		l.From, l.To = line.UnmovedFrom, w.to
+	if w.target != "" && len(line.YearsToLeave) > 0 {
+		l.FromYears, l.ToYear = line.YearsToLeave, w.target
 	}
 	for _, seen := range line.Years {
-		if slices.Contains(l.From, seen.Year) && seen.LastAt.After(l.LastAt) {
+		if slices.Contains(l.FromYears, seen.Year) && seen.LastAt.After(l.LastAt) {
 			l.LastAt = seen.LastAt
 		}
 	}
-	if ends := line.RequestCertsEndAt(); !ends.IsZero() && !ends.After(w.at.Add(endingSoon)) {
+	if ends := line.RequestCertsEndAt(); !ends.IsZero() && !ends.After(w.boardAt.Add(endingTime)) {
 		l.RequestCerts = slices.Clone(line.Certs)
 	}
-	if only != "" && !slices.Contains(l.From, only) || len(l.From) == 0 && len(l.RequestCerts) == 0 {
+	if only != "" && !slices.Contains(l.FromYears, only) || len(l.FromYears) == 0 && len(l.RequestCerts) == 0 {
 		return l, false
 	}
-	l.DueAt = w.dueAt(l)
+	l.DueAt = w.findDueDate(l)
 	return l, true
 }
 
-// dueAt returns the first date on which sign-ins or requests fail, or zero if they fail already.
-func (w *writer) dueAt(l Letter) (due time.Time) {
-	for _, from := range l.From {
-		at := w.certEndAt(from)
-		if !at.After(w.at) {
+// findDueDate returns the first date on which sign-ins or requests fail, or zero if they fail already.
+func (w *writer) findDueDate(l Letter) (due time.Time) {
+	for _, from := range l.FromYears {
+		at := w.findCertEnd(from)
+		if !at.After(w.boardAt) {
 			at = w.Years.Dates(from).RetireAt
 		}
-		if w.state(from).IsOver() || !at.After(w.at) {
+		if w.findState(from).IsOver() || !at.After(w.boardAt) {
 			return time.Time{}
 		}
 		if due.IsZero() || at.Before(due) {
 			due = at
 		}
 	}
-	if last := len(l.RequestCerts) - 1; len(l.From) == 0 && !l.RequestCerts[last].Ended {
+	if last := len(l.RequestCerts) - 1; len(l.FromYears) == 0 && !l.RequestCerts[last].Ended {
 		due = l.RequestCerts[last].EndAt
 	}
 	return due
@@ -162,53 +162,53 @@ type letterData struct {
 	sender
 	ID       string // of the service provider; Name is "" in a letter to all service providers
 	EntityID string
-	// Closed and Grace say that the oldest of From is closed, or its certificate ended.
-	Closed, Grace       bool
+	// IsClosed and Grace say that the oldest of From is closed, or its certificate ended.
+	IsClosed, IsGrace       bool
 	CertEndAt, RetireAt time.Time
 	Changes             []change
-	Hinted              string // the metadata URL with the SP's hint
+	HintedURL              string // the metadata URL with the SP's hint
 	PEM, SHA256         string
-	CertUntil           time.Time
+	NewCertEndAt           time.Time
 	LastCert            migration.RequestCert // the one that ends last
 }
 
 // change is one line of the list of changes.
 type change struct {
-	What string // auth, logout, remotelogout, metadata or certificate
+	Kind string // auth, logout, remotelogout, metadata or certificate
 	Old  []string
 	New  string
 }
 
-// words returns a letter's subject and text.
-func (w *writer) words(l Letter) (subject, text string, err error) {
-	d := letterData{Letter: l, sender: w.senderIn(l.Lang), ID: cleanText(string(l.SP)), EntityID: string(w.IdP.EntityID())}
+// writeTexts returns a letter's subject and text.
+func (w *writer) writeTexts(l Letter) (subject, text string, err error) {
+	d := letterData{Letter: l, sender: w.newSender(l.Lang), ID: cleanText(string(l.SP)), EntityID: string(w.IdP.EntityID())}
 	d.Name = cmp.Or(cleanText(l.Name), d.ID)
 	d.RequestCerts = slices.Clone(l.RequestCerts)
 	for i, c := range d.RequestCerts {
-		d.RequestCerts[i].SHA256 = colons(c.SHA256)
+		d.RequestCerts[i].SHA256 = formatFingerprint(c.SHA256)
 		d.LastCert = d.RequestCerts[i]
 	}
-	if len(l.From) == 0 {
+	if len(l.FromYears) == 0 {
 		return render(l.Lang, "requestcert.txt", d)
 	}
-	first := l.From[0]
-	d.CertEndAt, d.RetireAt = w.certEndAt(first), w.Years.Dates(first).RetireAt
-	d.Closed, d.Grace = w.state(first).IsOver(), !d.CertEndAt.After(w.at)
-	if l.To != "" {
-		d.Changes = w.changes(l.From, l.To)
-		d.Hinted = w.IdP.MetadataURL(l.To) + "?sp=" + url.QueryEscape(string(l.SP))
+	first := l.FromYears[0]
+	d.CertEndAt, d.RetireAt = w.findCertEnd(first), w.Years.Dates(first).RetireAt
+	d.IsClosed, d.IsGrace = w.findState(first).IsOver(), !d.CertEndAt.After(w.boardAt)
+	if l.ToYear != "" {
+		d.Changes = w.listChanges(l.FromYears, l.ToYear)
+		d.HintedURL = w.IdP.MetadataURL(l.ToYear) + "?sp=" + url.QueryEscape(string(l.SP))
 	}
-	if c := w.cert(w.to); c != nil {
-		d.PEM, d.SHA256, d.CertUntil = strings.TrimSpace(certs.EncodePEM(c)), colons(certs.CertSHA256(c)), c.NotAfter.UTC()
+	if c := w.findCert(w.target); c != nil {
+		d.PEM, d.SHA256, d.NewCertEndAt = strings.TrimSpace(certs.EncodePEM(c)), formatFingerprint(certs.CertSHA256(c)), c.NotAfter.UTC()
 	}
-	if slices.ContainsFunc(l.From, func(y idp.Year) bool { return w.state(y) == rotation.Revoked }) {
+	if slices.ContainsFunc(l.FromYears, func(y idp.Year) bool { return w.findState(y) == rotation.Revoked }) {
 		return render(l.Lang, "revoked.txt", d)
 	}
 	return render(l.Lang, "move.txt", d)
 }
 
-// changes returns the changes of URLs from some years to another.
-func (w *writer) changes(from []idp.Year, to idp.Year) (all []change) {
+// listChanges returns the changes of URLs from some years to another.
+func (w *writer) listChanges(from []idp.Year, to idp.Year) (all []change) {
 	for _, k := range []struct {
 		what string
 		url  func(idp.Year) string
@@ -216,7 +216,7 @@ func (w *writer) changes(from []idp.Year, to idp.Year) (all []change) {
 		{"auth", w.IdP.AuthnURL}, {"logout", w.IdP.LogoutURL}, {"remotelogout", w.IdP.RemoteLogoutURL},
 		{"metadata", w.IdP.MetadataURL}, {"certificate", w.IdP.CertificateURL},
 	} {
-		c := change{What: k.what, New: k.url(to)}
+		c := change{Kind: k.what, New: k.url(to)}
 		for _, y := range from {
 			c.Old = append(c.Old, k.url(y))
 		}

@@ -72,7 +72,7 @@ func TestLettersGoToUnmovedProviders(t *testing.T) {
 				if !l.DueAt.IsZero() {
 					due = l.DueAt.Format(time.DateOnly)
 				}
-				got = string(l.From[0]) + ">" + string(l.To) + " " + due + " " + strings.TrimPrefix(l.Subject, "Example sign-in: ")
+				got = string(l.FromYears[0]) + ">" + string(l.ToYear) + " " + due + " " + strings.TrimPrefix(l.Subject, "Example sign-in: ")
 				wantLetter(t, w, l)
 			}
 			if got != tt.want {
@@ -86,7 +86,7 @@ func TestLettersGoToUnmovedProviders(t *testing.T) {
 // certificate and its fingerprint, and lines of a length that mail likes.
 func wantLetter(t *testing.T, w *deployment, l notify.Letter) {
 	t.Helper()
-	to := string(l.To)
+	to := string(l.ToYear)
 	for _, want := range []string{
 		baseURL + "/api/saml/auth2026\n", "new  " + baseURL + "/api/saml/auth" + to + "\n",
 		"new  " + baseURL + "/api/saml/logout" + to + "\n", "new  " + baseURL + "/api/saml/remotelogout" + to + "\n",
@@ -107,7 +107,7 @@ func wantLetter(t *testing.T, w *deployment, l notify.Letter) {
 	}
 	cert, err := x509.ParseCertificate(block.Bytes)
 	ok(t, err)
-	entry, _ := w.Years.Lookup(l.To, w.Clock.Now())
+	entry, _ := w.Years.Lookup(l.ToYear, w.Clock.Now())
 	if !cert.Equal(entry.Key.Cert) {
 		t.Error("it is not the certificate of " + to)
 	}
@@ -132,7 +132,7 @@ func TestLetterWarnsOfEndingRequestCert(t *testing.T) {
 	got := map[idp.EntityID]string{}
 	for _, l := range w.letters("") {
 		got[l.SP] = l.Subject
-		if strings.Contains(l.Text, "BEGIN CERTIFICATE") || len(l.From) != 0 {
+		if strings.Contains(l.Text, "BEGIN CERTIFICATE") || len(l.FromYears) != 0 {
 			t.Errorf("%s is notified to move", l.SP)
 		}
 	}
@@ -197,16 +197,16 @@ func TestLettersGoToMailContactsOnly(t *testing.T) {
 	w.use("urn:b", "2026")
 	s := w.server()
 	letters := w.letters("")
-	want := []notify.Sent{
-		{SP: "urn:a", To: []string{"ann@a.example", "bob@a.example", "gone@a.example"}, Failed: []notify.Undelivered{}},
-		{SP: "urn:b", To: []string{}, Failed: []notify.Undelivered{}},
+	want := []notify.LetterResult{
+		{SP: "urn:a", To: []string{"ann@a.example", "bob@a.example", "gone@a.example"}, Failed: []notify.FailedMail{}},
+		{SP: "urn:b", To: []string{}, Failed: []notify.FailedMail{}},
 	}
 	got, err := s.Send(t.Context(), letters, "cli", true)
 	ok(t, err)
 	if diff := cmp.Diff(want, got); diff != "" || len(w.mail.Mails()) != 0 {
 		t.Errorf("dry run: %d mails (-want +got):\n%s", len(w.mail.Mails()), diff)
 	}
-	want[0].To, want[0].Failed = want[0].To[:2], []notify.Undelivered{{To: "gone@a.example", Why: "the mail server refused it (550)"}}
+	want[0].To, want[0].Failed = want[0].To[:2], []notify.FailedMail{{To: "gone@a.example", Reason: "the mail server refused it (550)"}}
 	got, err = s.Send(t.Context(), letters, "cli", false)
 	ok(t, err)
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -287,7 +287,7 @@ func TestRevokedNewestYearLeadsBack(t *testing.T) {
 		t.Fatalf("%s is preferred", o.After.Preferred)
 	}
 	l := w.letters("2027")
-	if len(l) != 1 || l[0].To != "2026" || !strings.HasPrefix(l[0].Subject, "URGENT") {
+	if len(l) != 1 || l[0].ToYear != "2026" || !strings.HasPrefix(l[0].Subject, "URGENT") {
 		t.Fatalf("letters %+v", l)
 	}
 	for _, tt := range []struct{ days, want int }{{1, 1}, {15, 0}} { // it uses both until 14 days have passed

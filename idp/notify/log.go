@@ -19,16 +19,16 @@ func (s *Service) logAttention(ctx context.Context, all []rotation.Attention, no
 		if a.Code == rotation.RequestCertEnded {
 			thing += fmt.Sprint(a.Args.SPs)
 		}
-		if s.round.logged[thing] {
+		if s.round.loggedKeys[thing] {
 			continue
 		}
-		s.round.logged[thing] = true
+		s.round.loggedKeys[thing] = true
 		attrs := []slog.Attr{slog.String("code", string(a.Code)), slog.String("year", string(a.Year)), slog.String("args", a.Args.JSON())}
-		if len(a.Because) > 0 {
-			attrs = append(attrs, slog.Any("because", a.Because))
+		if len(a.Reasons) > 0 {
+			attrs = append(attrs, slog.Any("because", a.Reasons))
 		}
 		if a.Code == rotation.StepHeld {
-			attrs = append(attrs, slog.Int("days_held", int(now.Sub(a.Args.Date)/day)+1))
+			attrs = append(attrs, slog.Int("days_held", int(now.Sub(a.Args.At)/day)+1))
 		}
 		s.Log.LogAttrs(ctx, slog.LevelWarn, "rotation needs attention", append(attrs, slog.String("text", phrases.Attention(a)))...)
 	}

@@ -34,8 +34,8 @@ const (
 const (
 	// mailTimeout is how long the server may take for one step of a mail.
 	mailTimeout = 10 * time.Second
-	// perConnection is how many mails go over one connection.
-	perConnection = 100
+	// maxPerConnection is how many mails go over one connection.
+	maxPerConnection = 100
 )
 
 // Mailer sends mail through the configured server. Its methods may be called concurrently.
@@ -69,26 +69,26 @@ type Mail struct {
 // Send hands over the mails, perConnection at a time. It returns an error for each mail that
 // was not accepted and nil for the others. No error contains an email address.
 func (m *Mailer) Send(ctx context.Context, mails []Mail) (errs []error) {
-	for part := range slices.Chunk(mails, perConnection) {
-		errs = append(errs, m.sendPart(ctx, part)...)
+	for part := range slices.Chunk(mails, maxPerConnection) {
+		errs = append(errs, m.sendBatch(ctx, part)...)
 	}
 	return errs
 }
 
-// sendPart is Send on one connection, which ends with ctx at the latest.
-func (m *Mailer) sendPart(ctx context.Context, mails []Mail) []error {
+// sendBatch is Send on one connection, which ends with ctx at the latest.
+func (m *Mailer) sendBatch(ctx context.Context, mails []Mail) []error {
 	errs := make([]error, len(mails))
 	ctx, hangUp := context.WithCancel(ctx)
 	defer hangUp()
 	c, broken := m.dial(ctx)
 	if broken != nil {
-		broken = fmt.Errorf("reach the mail server: %w", mailError(broken))
+		broken = fmt.Errorf("reach the mail server: %w", stripServerText(broken))
 	}
 	for i, mail := range mails {
 		if errs[i] = broken; broken != nil {
 			continue
 		}
-		msg, err := m.message(mail)
+		msg, err := m.buildMessage(mail)
 		if err != nil {
 			errs[i] = err
 			continue
@@ -96,7 +96,7 @@ func (m *Mailer) sendPart(ctx context.Context, mails []Mail) []error {
 		if err = c.Send(msg); err == nil || msg.IsDelivered() {
 			continue
 		}
-		errs[i] = mailError(err)
+		errs[i] = stripServerText(err)
 		if _, refused := errors.AsType[*refusedError](errs[i]); !refused {
 			broken = errs[i] // the connection can no longer be used
 		}
@@ -150,9 +150,9 @@ func (m *Mailer) dial(ctx context.Context) (*gomail.Client, error) {
 	return c, c.DialWithContext(ctx)
 }
 
-// message builds the mail. Only bare email addresses are accepted, and header values have
+// buildMessage builds the mail. Only bare email addresses are accepted, and header values have
 // one line, so that no text can inject a header.
-func (m *Mailer) message(mail Mail) (*gomail.Msg, error) {
+func (m *Mailer) buildMessage(mail Mail) (*gomail.Msg, error) {
 	msg := gomail.NewMsg(gomail.WithNoDefaultUserAgent())
 	err := errors.Join(msg.FromFormat(cleanText(m.FromName), m.From), msg.To(mail.To))
 	if isMailAddress(m.ReplyTo) {
@@ -182,8 +182,8 @@ func (e *refusedError) Error() string {
 	return fmt.Sprintf("the mail server refused it (%d)", e.code)
 }
 
-// mailError strips the server's text from an error.
-func mailError(err error) error {
+// stripServerText strips the server's text from an error.
+func stripServerText(err error) error {
 	send, unsent := errors.AsType[*gomail.SendError](err)
 	if unsent && send.ErrorCode() != 0 {
 		return &refusedError{send.ErrorCode()}

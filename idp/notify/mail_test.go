@@ -79,7 +79,7 @@ func TestMailIsSentOverTLS(t *testing.T) {
 			switch got := box.Mails(); {
 			case tt.want == "" && err != nil:
 				t.Errorf("not sent: %v", err)
-			case tt.want == "" && (len(got) != 1 || !got[0].Secured):
+			case tt.want == "" && (len(got) != 1 || !got[0].IsTLS):
 				t.Errorf("got %+v", got)
 			case tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want) || len(got) != 0):
 				t.Errorf("error %v, want %q; %d mails", err, tt.want, len(got))

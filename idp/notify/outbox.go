@@ -29,10 +29,10 @@ const (
 )
 
 const (
-	// keepFor is how long a record prevents a repetition. It is longer than any reminder period.
-	keepFor = 400 * day
-	// perRound bounds the deliveries of one round.
-	perRound = 50
+	// keepTime is how long a record prevents a repetition. It is longer than any reminder period.
+	keepTime = 400 * day
+	// maxPerRound bounds the deliveries of one round.
+	maxPerRound = 50
 	// webhookTarget names the webhook among deliveries. Mail targets are hashed.
 	webhookTarget = "webhook"
 )
@@ -49,8 +49,8 @@ var backoff = [...]time.Duration{
 type record struct {
 	// Notice is nil after all deliveries are done.
 	Notice *Notice `json:"notice,omitempty"`
-	// Open are the deliveries that are not done, by target.
-	Open map[string]delivery `json:"open,omitempty"`
+	// Deliveries are the deliveries that are not done, by target.
+	Deliveries map[string]delivery `json:"open,omitempty"`
 }
 
 // delivery is the progress of a notice to one target.
@@ -66,45 +66,45 @@ func (d delivery) isDue(now time.Time) bool {
 	return !d.NextAt.After(now) || d.NextAt.Sub(now) > backoff[len(backoff)-1]
 }
 
-// mailTarget hashes an email address, so that the store does not disclose it.
-func mailTarget(address string) string {
+// hashEmail hashes an email address, so that the store does not disclose it.
+func hashEmail(address string) string {
 	sum := sha256.Sum256([]byte("vernal notice\x00" + strings.ToLower(address)))
 	return "mail:" + hex.EncodeToString(sum[:8])
 }
 
-// targets returns the email address of each target, "" for the webhook.
-func (s *Service) targets() map[string]string {
+// listTargets returns the email address of each target, "" for the webhook.
+func (s *Service) listTargets() map[string]string {
 	t := map[string]string{}
 	if s.Webhook != nil {
 		t[webhookTarget] = ""
 	}
 	if s.Mail != nil {
 		for _, address := range s.Notify {
-			t[mailTarget(address)] = address
+			t[hashEmail(address)] = address
 		}
 	}
 	return t
 }
 
-func (s *Service) notices() idp.Records[record] {
+func (s *Service) openNotices() idp.Records[record] {
 	return idp.Records[record]{Store: s.Store, Kind: noticeKind, Clock: s.Clock}
 }
 
-func (s *Service) marks() idp.Records[uint64] {
+func (s *Service) openMarks() idp.Records[uint64] {
 	return idp.Records[uint64]{Store: s.Store, Kind: markKind, Clock: s.Clock}
 }
 
 // post records the notice unless it is recorded already.
 func (s *Service) post(ctx context.Context, n Notice) error {
-	err := s.notices().Update(ctx, []string{n.ID}, func(r *idp.Record[record]) error {
+	err := s.openNotices().Update(ctx, []string{n.ID}, func(r *idp.Record[record]) error {
 		if r.Value != nil {
 			return nil
 		}
-		r.Value = &record{Notice: &n, Open: map[string]delivery{}}
-		for t := range s.targets() {
-			r.Value.Open[t] = delivery{}
+		r.Value = &record{Notice: &n, Deliveries: map[string]delivery{}}
+		for t := range s.listTargets() {
+			r.Value.Deliveries[t] = delivery{}
 		}
-		discardIfSent(r)
+		discardSent(r)
 		return nil
 	})
 	if err != nil {
@@ -113,15 +113,15 @@ func (s *Service) post(ctx context.Context, n Notice) error {
 	return nil
 }
 
-// isPosted reports whether one of the notices is recorded.
-func (s *Service) isPosted(ctx context.Context, ids ...string) (bool, error) {
-	posted, err := s.notices().Find(ctx, ids...)
+// isRecorded reports whether one of the notices is recorded.
+func (s *Service) isRecorded(ctx context.Context, ids ...string) (bool, error) {
+	posted, err := s.openNotices().Find(ctx, ids...)
 	return len(posted) > 0, err
 }
 
 // readMark returns the position that a search has reached, or false before the first saveMark.
 func (s *Service) readMark(ctx context.Context, key string) (mark uint64, found bool, err error) {
-	stored, err := s.marks().Get(ctx, key)
+	stored, err := s.openMarks().Get(ctx, key)
 	switch {
 	case errors.Is(err, idp.ErrNotFound):
 		return 0, false, nil
@@ -133,7 +133,7 @@ func (s *Service) readMark(ctx context.Context, key string) (mark uint64, found 
 
 // saveMark moves a mark forward, and never back, because another server may be ahead.
 func (s *Service) saveMark(ctx context.Context, key string, mark uint64) error {
-	return s.marks().Update(ctx, []string{key}, func(r *idp.Record[uint64]) error {
+	return s.openMarks().Update(ctx, []string{key}, func(r *idp.Record[uint64]) error {
 		if r.Value == nil || *r.Value < mark {
 			r.Value = &mark
 		}
@@ -141,8 +141,8 @@ func (s *Service) saveMark(ctx context.Context, key string, mark uint64) error {
 	})
 }
 
-// parcel is a claimed delivery.
-type parcel struct {
+// claimedDelivery is a claimed delivery.
+type claimedDelivery struct {
 	notice Notice
 	target string
 	tries  int
@@ -150,16 +150,16 @@ type parcel struct {
 
 // deliver sends the deliveries that are due.
 func (s *Service) deliver(ctx context.Context, now time.Time) error {
-	notices, err := s.notices().List(ctx)
+	notices, err := s.openNotices().List(ctx)
 	if err != nil {
 		return fmt.Errorf("read the notices: %w", err)
 	}
 	var keys []string
 	for _, n := range notices {
-		if slices.ContainsFunc(slices.Collect(maps.Values(n.Value.Open)), func(d delivery) bool { return d.isDue(now) }) {
+		if slices.ContainsFunc(slices.Collect(maps.Values(n.Value.Deliveries)), func(d delivery) bool { return d.isDue(now) }) {
 			keys = append(keys, n.Key)
 		}
-		if len(keys) == perRound {
+		if len(keys) == maxPerRound {
 			break
 		}
 	}
@@ -173,24 +173,24 @@ func (s *Service) deliver(ctx context.Context, now time.Time) error {
 	return s.send(ctx, parcels)
 }
 
-// discardIfSent keeps only the key of a notice that has no more deliveries.
-func discardIfSent(r *idp.Record[record]) {
-	if n := r.Value.Notice; n != nil && len(r.Value.Open) == 0 {
-		*r.Value, r.ExpiresAt = record{}, n.At.Add(keepFor)
+// discardSent keeps only the key of a notice that has no more deliveries.
+func discardSent(r *idp.Record[record]) {
+	if n := r.Value.Notice; n != nil && len(r.Value.Deliveries) == 0 {
+		*r.Value, r.ExpiresAt = record{}, n.At.Add(keepTime)
 	}
 }
 
 // claim takes the deliveries that are due, so that no other server sends them. It gives up
 // those with too many tries or without a recipient.
-func (s *Service) claim(ctx context.Context, keys []string, now time.Time) ([]parcel, error) {
-	targets := s.targets()
-	claimed := map[string][]parcel{}
-	err := s.notices().Update(ctx, keys, func(r *idp.Record[record]) error {
+func (s *Service) claim(ctx context.Context, keys []string, now time.Time) ([]claimedDelivery, error) {
+	targets := s.listTargets()
+	claimed := map[string][]claimedDelivery{}
+	err := s.openNotices().Update(ctx, keys, func(r *idp.Record[record]) error {
 		claimed[r.Key] = nil // it may be called again
 		if r.Value == nil {
 			return nil
 		}
-		open := r.Value.Open
+		open := r.Value.Deliveries
 		for target, d := range open {
 			_, known := targets[target]
 			switch {
@@ -203,32 +203,32 @@ func (s *Service) claim(ctx context.Context, keys []string, now time.Time) ([]pa
 				wait := backoff[min(d.Tries, len(backoff)-1)]
 				d = delivery{Tries: d.Tries + 1, NextAt: now.Add(wait)}
 				open[target] = d
-				claimed[r.Key] = append(claimed[r.Key], parcel{*r.Value.Notice, target, d.Tries})
+				claimed[r.Key] = append(claimed[r.Key], claimedDelivery{*r.Value.Notice, target, d.Tries})
 			}
 		}
-		discardIfSent(r)
+		discardSent(r)
 		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("claim notices: %w", err)
 	}
-	var all []parcel
+	var all []claimedDelivery
 	for _, key := range keys {
 		all = append(all, claimed[key]...)
 	}
-	slices.SortStableFunc(all, func(a, b parcel) int { return a.notice.At.Compare(b.notice.At) })
+	slices.SortStableFunc(all, func(a, b claimedDelivery) int { return a.notice.At.Compare(b.notice.At) })
 	return all, nil
 }
 
 // send sends the parcels, the mails together, and settles them.
-func (s *Service) send(ctx context.Context, parcels []parcel) error {
-	targets := s.targets()
+func (s *Service) send(ctx context.Context, parcels []claimedDelivery) error {
+	targets := s.listTargets()
 	var mails []Mail
-	var mailed []parcel
+	var mailed []claimedDelivery
 	var errs []error
 	for _, p := range parcels {
 		if p.target == webhookTarget {
-			errs = append(errs, s.settle(ctx, p, s.Webhook.Send(ctx, &p.notice)))
+			errs = append(errs, s.recordResult(ctx, p, s.Webhook.Send(ctx, &p.notice)))
 			continue
 		}
 		mails = append(mails, Mail{ID: p.notice.ID, To: targets[p.target], Subject: p.notice.Subject, Text: p.notice.Text})
@@ -236,14 +236,14 @@ func (s *Service) send(ctx context.Context, parcels []parcel) error {
 	}
 	if len(mails) > 0 { // Mail is nil without a mail server
 		for i, err := range s.Mail.Send(ctx, mails) {
-			errs = append(errs, s.settle(ctx, mailed[i], err))
+			errs = append(errs, s.recordResult(ctx, mailed[i], err))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// settle records the result of a delivery. A failed one is due again by its claim.
-func (s *Service) settle(ctx context.Context, p parcel, failed error) error {
+// recordResult records the result of a delivery. A failed one is due again by its claim.
+func (s *Service) recordResult(ctx context.Context, p claimedDelivery, failed error) error {
 	attrs := []slog.Attr{slog.String("notice", p.notice.ID), slog.String("to", p.target), slog.Int("try", p.tries)}
 	if failed != nil {
 		attrs = append(attrs, slog.String("error", failed.Error()))
@@ -254,10 +254,10 @@ func (s *Service) settle(ctx context.Context, p parcel, failed error) error {
 		s.Log.LogAttrs(ctx, slog.LevelError, "notice not sent, given up", attrs...)
 	}
 	// Record the delivery even if the server is about to stop.
-	err := s.notices().Update(context.WithoutCancel(ctx), []string{p.notice.ID}, func(r *idp.Record[record]) error {
+	err := s.openNotices().Update(context.WithoutCancel(ctx), []string{p.notice.ID}, func(r *idp.Record[record]) error {
 		if r.Value != nil {
-			delete(r.Value.Open, p.target)
-			discardIfSent(r)
+			delete(r.Value.Deliveries, p.target)
+			discardSent(r)
 		}
 		return nil
 	})

@@ -37,17 +37,17 @@ func (s *Service) Revocation(ctx context.Context, y, to idp.Year) (*Revocation, 
 	if err != nil {
 		return nil, fmt.Errorf("read the board: %w", err)
 	}
-	w := &writer{Service: s, at: b.At, to: to, revoked: y} // in a dry run it is not revoked yet
+	w := &writer{Service: s, boardAt: b.At, target: to, revokedYear: y} // in a dry run it is not revoked yet
 	r := &Revocation{MustAct: []User{}}
 	for _, line := range b.SPs {
-		_, from := migration.Judge(line.Years, w.state, to, b.At)
+		_, from := migration.Judge(line.Years, w.findState, to, b.At)
 		for _, seen := range line.Years {
 			if line.Active && seen.Year == y && slices.Contains(from, y) {
-				r.MustAct = append(r.MustAct, User{SP: line.SP, Name: line.Name, LastAt: seen.LastAt, Contacts: s.contacts(line.Contacts)})
+				r.MustAct = append(r.MustAct, User{SP: line.SP, Name: line.Name, LastAt: seen.LastAt, Contacts: s.listEmails(line.Contacts)})
 			}
 		}
 	}
 	slices.SortStableFunc(r.MustAct, func(a, b User) int { return cmp.Or(b.LastAt.Compare(a.LastAt), cmp.Compare(a.SP, b.SP)) })
-	r.Subject, r.Text, err = w.words(Letter{Lang: s.lang(), From: []idp.Year{y}, To: to})
+	r.Subject, r.Text, err = w.writeTexts(Letter{Lang: s.defaultLang(), FromYears: []idp.Year{y}, ToYear: to})
 	return r, err
 }

@@ -18,10 +18,10 @@ const (
 // round is the state that a server keeps in memory between rounds. Losing it only costs look-ups.
 type round struct {
 	day      string          // of logged
-	datesAt  time.Time       // when dates were looked at
-	logged   map[string]bool // attention that was logged
-	trail    uint64          // how far the audit trail was read
-	hasBegun bool            // trail is set
+	datesReadAt  time.Time       // when dates were looked at
+	loggedKeys   map[string]bool // attention that was logged
+	trailSeq    uint64          // how far the audit trail was read
+	hasBegun bool            // trailSeq is set
 }
 
 // Run logs each reason for attention, and finds and sends notices, every minute until ctx ends.
@@ -58,18 +58,18 @@ func (s *Service) Tick(ctx context.Context) error {
 	defer cancel()
 	now := s.Clock.Now().UTC()
 	if today := now.Format(time.DateOnly); s.round.day != today {
-		s.round.day, s.round.datesAt = today, time.Time{}
-		s.round.logged = map[string]bool{}
+		s.round.day, s.round.datesReadAt = today, time.Time{}
+		s.round.loggedKeys = map[string]bool{}
 	}
 	var errs []error
 	if !s.isOff() {
 		errs = append(errs, s.readTrail(ctx, now))
 	}
 	errs = append(errs, s.readAttention(ctx, now))
-	if now.Sub(s.round.datesAt).Abs() >= datesEvery {
+	if now.Sub(s.round.datesReadAt).Abs() >= datesEvery {
 		err := s.readBoard(ctx, now)
 		if err == nil {
-			s.round.datesAt = now
+			s.round.datesReadAt = now
 		}
 		errs = append(errs, err)
 	}

@@ -20,23 +20,23 @@ func TestEveryTextIsTranslated(t *testing.T) {
 	english := []string{" the ", " and ", " of ", " is ", "August", "days", "Sign-in", "Metadata\n", "service provider"}
 	ended, ends := migration.RequestCert{SHA256: "AA", EndAt: at, Ended: true}, migration.RequestCert{SHA256: "BB", EndAt: at}
 	letters := []letterData{
-		{Letter: Letter{Name: "Record", From: []idp.Year{"2025", "2026"}, To: "2027", LastAt: at, DueAt: at, RequestCerts: []migration.RequestCert{ended, ends}},
+		{Letter: Letter{Name: "Record", FromYears: []idp.Year{"2025", "2026"}, ToYear: "2027", LastAt: at, DueAt: at, RequestCerts: []migration.RequestCert{ended, ends}},
 			ID: "urn:a", CertEndAt: at, RetireAt: at.AddDate(0, 3, 0), sender: sender{Support: "help@example.gov", Organization: "Agency"}, LastCert: ends,
-			PEM: "-----BEGIN CERTIFICATE-----\nAA\n-----END CERTIFICATE-----", Hinted: "https://x",
+			PEM: "-----BEGIN CERTIFICATE-----\nAA\n-----END CERTIFICATE-----", HintedURL: "https://x",
 			Changes: []change{{"auth", []string{"a"}, "b"}, {"logout", nil, "b"}, {"remotelogout", nil, "b"}, {"metadata", nil, "b"}, {"certificate", nil, "b"}}},
-		{Letter: Letter{From: []idp.Year{"2026"}, DueAt: at, RequestCerts: []migration.RequestCert{ends}}, Grace: true, CertEndAt: at, RetireAt: at},
-		{Letter: Letter{From: []idp.Year{"2026"}, RequestCerts: []migration.RequestCert{ended}}, Closed: true, LastCert: ended},
-		{Letter: Letter{Name: "Record", From: []idp.Year{"2026"}, RequestCerts: []migration.RequestCert{ended}}, CertEndAt: at},
+		{Letter: Letter{FromYears: []idp.Year{"2026"}, DueAt: at, RequestCerts: []migration.RequestCert{ends}}, IsGrace: true, CertEndAt: at, RetireAt: at},
+		{Letter: Letter{FromYears: []idp.Year{"2026"}, RequestCerts: []migration.RequestCert{ended}}, IsClosed: true, LastCert: ended},
+		{Letter: Letter{Name: "Record", FromYears: []idp.Year{"2026"}, RequestCerts: []migration.RequestCert{ended}}, CertEndAt: at},
 	}
 	operators := []operatorData{
-		{Notice: Notice{Year: "2026", DueAt: at}, Days: 1, Hand: true, Newer: true, Listed: []string{"urn:a"}, Count: 1, More: 2,
-			Certs: []requestCert{{SP: "urn:a", EndAt: at, Ended: true}, {SP: "urn:b", EndAt: at, Days: 7}}, MoreCerts: 3},
-		{Notice: Notice{Year: "2026", DueAt: at}, Days: 30, Listed: []string{"urn:a"}, Count: 2},
+		{Notice: Notice{Year: "2026", DueAt: at}, Days: 1, IsByHand: true, MustLeave: true, Names: []string{"urn:a"}, Count: 1, MoreCount: 2,
+			Certs: []requestCert{{SP: "urn:a", EndAt: at, Ended: true}, {SP: "urn:b", EndAt: at, Days: 7}}, MoreCertCount: 3},
+		{Notice: Notice{Year: "2026", DueAt: at}, Days: 30, Names: []string{"urn:a"}, Count: 2},
 		{},
 	}
 	for _, step := range []rotation.StepKind{"create", "publish", "prefer", "retire", "destroy"} {
 		n := Notice{Year: "2026", Step: step, DueAt: at}
-		operators = append(operators, operatorData{Notice: n}, operatorData{Notice: n, Days: 14, Open: true, Listed: []string{"urn:a"}, Count: 1})
+		operators = append(operators, operatorData{Notice: n}, operatorData{Notice: n, Days: 14, IsConditional: true, Names: []string{"urn:a"}, Count: 1})
 	}
 	for _, code := range []rotation.AttentionCode{rotation.StepFailed, rotation.StepHeld, rotation.StepOverdue, rotation.KeyUnusable, rotation.ClockUntrusted, rotation.RestoreHeld,
 		rotation.BackupFailed, rotation.BackupOld} {
@@ -61,7 +61,7 @@ func TestEveryTextIsTranslated(t *testing.T) {
 			if strings.HasPrefix(name, "operator_") {
 				all = nil
 				for _, d := range operators {
-					d.Us, d.BaseURL, d.ID, d.Why, d.Waits, d.Reason = "Example", "https://x", "x/1", "wieso", "worauf", "warum"
+					d.Us, d.BaseURL, d.ID, d.Cause, d.Waits, d.Reason = "Example", "https://x", "x/1", "wieso", "worauf", "warum"
 					all = append(all, d)
 				}
 			}

@@ -28,9 +28,9 @@ func (s *Service) readTrail(ctx context.Context, now time.Time) error {
 	if err := s.beginTrail(context.WithoutCancel(ctx)); err != nil {
 		return err
 	}
-	start := s.round.trail
+	start := s.round.trailSeq
 	for range trailPages {
-		records, err := audit.Records(ctx, s.Store, s.round.trail, trailPage)
+		records, err := audit.Records(ctx, s.Store, s.round.trailSeq, trailPage)
 		if err != nil {
 			return fmt.Errorf("read the audit trail: %w", err)
 		}
@@ -38,16 +38,16 @@ func (s *Service) readTrail(ctx context.Context, now time.Time) error {
 			if err := s.notifyStep(ctx, r, now); err != nil {
 				return err
 			}
-			s.round.trail = r.Seq
+			s.round.trailSeq = r.Seq
 		}
 		if len(records) < trailPage {
 			break
 		}
 	}
-	if s.round.trail == start {
+	if s.round.trailSeq == start {
 		return nil
 	}
-	return s.saveMark(ctx, trailMark, s.round.trail)
+	return s.saveMark(ctx, trailMark, s.round.trailSeq)
 }
 
 // beginTrail finds the position to begin at: the position that the last server saved or, the first
@@ -69,7 +69,7 @@ func (s *Service) beginTrail(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("find the end of the audit trail: %w", err)
 	}
-	s.round.trail, s.round.hasBegun = end, true
+	s.round.trailSeq, s.round.hasBegun = end, true
 	return nil
 }
 
@@ -79,7 +79,7 @@ func (s *Service) findTrailEnd(ctx context.Context) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	if !page.Authentic && page.Counted > 0 {
+	if !page.IsHeadAuthentic && page.RecordCount > 0 {
 		return 0, errors.New("its head is not authentic")
 	}
 	return page.Head.Seq, nil
@@ -95,7 +95,7 @@ func (s *Service) notifyStep(ctx context.Context, r idp.AuditRecord, now time.Ti
 	}
 	d := operatorData{
 		Notice: Notice{ID: fmt.Sprintf("audit/%d", r.Seq), At: now, Kind: StepTaken, Year: r.Year, Step: step, DueAt: r.At},
-		Why:    cleanText(s.phrases().Reason(rotation.ReadReason(r.Detail))), Reason: cleanText(r.Detail["reason"]),
+		Cause:    cleanText(s.loadPhrases().Reason(rotation.ReadReason(r.Detail))), Reason: cleanText(r.Detail["reason"]),
 	}
 	if !revoked {
 		return s.notify(ctx, d, nil)
@@ -105,5 +105,5 @@ func (s *Service) notifyStep(ctx context.Context, r idp.AuditRecord, now time.Ti
 		return fmt.Errorf("read the migration board: %w", err)
 	}
 	d.Kind = Revoked
-	return s.notify(ctx, d, b.UnmovedFrom(r.Year))
+	return s.notify(ctx, d, b.ListUnmoved(r.Year))
 }

@@ -13,16 +13,16 @@ import (
 // width is the maximum line length.
 const width = 72
 
-// lang returns the language of contacts that name none: the installation's first.
-func (s *Service) lang() templates.Lang {
+// defaultLang returns the language of contacts that name none: the installation's first.
+func (s *Service) defaultLang() templates.Lang {
 	if len(s.Langs) > 0 && s.Langs[0].IsKnown() {
 		return s.Langs[0]
 	}
 	return "en"
 }
 
-// phrases render the rotation's codes in the operators' language.
-func (s *Service) phrases() *templates.Phrases { return templates.PhrasesIn(s.lang()) }
+// loadPhrases render the rotation's codes in the operators' language.
+func (s *Service) loadPhrases() *templates.Phrases { return templates.PhrasesIn(s.defaultLang()) }
 
 // sender is the part of every mail that names its sender.
 type sender struct {
@@ -31,8 +31,8 @@ type sender struct {
 	Support      string // how to reach support, "" if no way is known
 }
 
-func (s *Service) senderIn(lang templates.Lang) sender {
-	b := s.Branding.In(lang)
+func (s *Service) newSender(lang templates.Lang) sender {
+	b := s.Branding.Branding(lang)
 	from := sender{Us: cleanText(cmp.Or(b.Name, s.Name)), BaseURL: s.IdP.BaseURL, Organization: cleanText(b.Organization)}
 	if from.Organization == from.Us {
 		from.Organization = ""
@@ -100,8 +100,8 @@ func cleanText(s string) string {
 	return s
 }
 
-// colons formats a hex fingerprint as openssl does.
-func colons(hex string) string {
+// formatFingerprint formats a hex fingerprint as openssl does.
+func formatFingerprint(hex string) string {
 	var pairs []string
 	for pair := range slices.Chunk([]byte(strings.ToUpper(hex)), 2) {
 		pairs = append(pairs, string(pair))

@@ -150,7 +150,7 @@ func (r *reader) add(der []byte) error {
 
 // read reads bytes of any kind. layer counts the base64 layers around them.
 func (r *reader) read(data []byte, layer int) error {
-	kind := filetext.KindOf(data)
+	kind := filetext.DetectKind(data)
 	if kind == filetext.DER {
 		return r.readDER(data)
 	}
@@ -199,7 +199,7 @@ func (r *reader) readText(text string, kind filetext.Kind, layer int) error {
 		}
 	}
 	if err == nil && layer < maxLayers {
-		switch filetext.KindOf(der) {
+		switch filetext.DetectKind(der) {
 		case filetext.DER, filetext.PEM:
 			return r.read(der, layer+1)
 		case filetext.Text: // base64 of base64
@@ -267,7 +267,7 @@ func (r *reader) readBlock(label, body string, layer int) error {
 			return newError(NotBase64, "between its lines -----BEGIN %s----- and -----END %s----- is a character that is not base64: copy the certificate again", label, label)
 		case len(der) == 0:
 			return newError(IsEmpty, "it has no data between its lines -----BEGIN %s----- and -----END %s-----: copy the certificate again", label, label)
-		case filetext.KindOf(der) == filetext.PEM && layer < maxLayers:
+		case filetext.DetectKind(der) == filetext.PEM && layer < maxLayers:
 			return r.read(der, layer+1)
 		}
 		return r.readCertificate(der)

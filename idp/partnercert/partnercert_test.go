@@ -30,8 +30,8 @@ import (
 var (
 	rsaKey = sync.OnceValue(func() crypto.Signer { return must(rsa.GenerateKey(rand.Reader, 2048)) })
 	ecKey  = sync.OnceValue(func() crypto.Signer { return must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader)) })
-	begin  = time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
-	end    = time.Date(2032, 1, 1, 0, 0, 0, 0, time.UTC)
+	beginLine  = time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
+	endLine    = time.Date(2032, 1, 1, 0, 0, 0, 0, time.UTC)
 )
 
 func must[T any](v T, err error) T {
@@ -45,7 +45,7 @@ func must[T any](v T, err error) T {
 func newCert(t testing.TB, key crypto.Signer, change func(*x509.Certificate)) []byte {
 	t.Helper()
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(0x1234567), Subject: pkix.Name{CommonName: "sp.example"}, NotBefore: begin, NotAfter: end,
+		SerialNumber: big.NewInt(0x1234567), Subject: pkix.Name{CommonName: "sp.example"}, NotBefore: beginLine, NotAfter: endLine,
 	}
 	if change != nil {
 		change(template)
@@ -311,7 +311,7 @@ func TestParseReadsCertificatesGoRefuses(t *testing.T) {
 			if !rsaKey().Public().(*rsa.PublicKey).Equal(c.PublicKey) || c.PublicKeyAlgorithm != x509.RSA {
 				t.Errorf("another key: %v", c.PublicKey)
 			}
-			if !c.NotBefore.Equal(begin) || !c.NotAfter.Equal(end) || !bytes.Equal(c.Raw, tt.der) || c.SerialNumber == nil {
+			if !c.NotBefore.Equal(beginLine) || !c.NotAfter.Equal(endLine) || !bytes.Equal(c.Raw, tt.der) || c.SerialNumber == nil {
 				t.Errorf("dates %v to %v, serial number %v", c.NotBefore, c.NotAfter, c.SerialNumber)
 			}
 			if tt.name == "negative serial number" && c.SerialNumber.Sign() >= 0 {
@@ -333,15 +333,15 @@ func TestParseReadsNonstandardDates(t *testing.T) {
 		name, until string
 		want        time.Time // zero: refused
 	}{
-		{"UTCTime", was, end},
+		{"UTCTime", was, endLine},
 		{"UTCTime of the last century", "\x17\x0d990101000000Z", time.Date(1999, 1, 1, 0, 0, 0, 0, time.UTC)},
 		{"UTCTime at its end", "\x17\x0d491231235959Z", time.Date(2049, 12, 31, 23, 59, 59, 0, time.UTC)},
 		{"UTCTime at its beginning", "\x17\x0d500101000000Z", time.Date(1950, 1, 1, 0, 0, 0, 0, time.UTC)},
-		{"UTCTime without a zone", "\x17\x0c320101000000", end},
-		{"UTCTime without seconds", "\x17\x0b3201010000Z", end},
-		{"UTCTime with an offset", "\x17\x11320101020000+0200", end},
-		{"GeneralizedTime", "\x18\x0f20320101000000Z", end},
-		{"GeneralizedTime with a fraction", "\x18\x1320320101000000.000Z", end},
+		{"UTCTime without a zone", "\x17\x0c320101000000", endLine},
+		{"UTCTime without seconds", "\x17\x0b3201010000Z", endLine},
+		{"UTCTime with an offset", "\x17\x11320101020000+0200", endLine},
+		{"GeneralizedTime", "\x18\x0f20320101000000Z", endLine},
+		{"GeneralizedTime with a fraction", "\x18\x1320320101000000.000Z", endLine},
 		{"a month that is none", "\x17\x0d321301000000Z", time.Time{}},
 		{"another type", "\x0c\x0d320101000000Z", time.Time{}},
 		{"no end", "", time.Time{}},

@@ -21,12 +21,12 @@ const maxClockGap = 60 * time.Second
 // readByLibrary gives every Response to crewjam/saml, which decrypts and
 // verifies it with the metadata alone.
 func (w *Walk) readByLibrary(context.Context) (string, error) {
-	if w.isUnmet(errNoAnswers) {
+	if w.isMissing(errNoAnswers) {
 		return "", errNoAnswers
 	}
 	for i := range w.answers {
 		a, err := &w.answers[i], error(nil)
-		a.assertion, err = w.sample().ParseXMLResponse(a.response, []string{a.request.ID}, acs)
+		a.assertion, err = w.newSP().ParseXMLResponse(a.response, []string{a.request.ID}, acs)
 		if invalid, ok := errors.AsType[*crewjam.InvalidResponseError](err); ok {
 			err = invalid.PrivateErr
 		}
@@ -74,7 +74,7 @@ func (w *Walk) checkAssertions(context.Context) (string, error) {
 
 func (w *Walk) checkAssertion(a answer) error {
 	s := a.assertion
-	if s.Issuer.Value != w.address("/api/saml") {
+	if s.Issuer.Value != w.buildURL("/api/saml") {
 		return fmt.Errorf("the Issuer is %q", s.Issuer.Value)
 	}
 	if s.Subject == nil || s.Subject.NameID == nil || s.Subject.NameID.Value == "" || s.Subject.NameID.Format != saml.NameIDFormatPersistent {
@@ -106,27 +106,27 @@ func (w *Walk) replay(ctx context.Context) (string, error) {
 	if i < 0 {
 		return "", errNoAnswers
 	}
-	p, err := w.get(ctx, http.StatusBadRequest, w.answers[i].url, w.Terms.cookie())
+	p, err := w.get(ctx, http.StatusBadRequest, w.answers[i].url, w.Terms.newCookie())
 	return "the same request again is refused", checkRefused(p, err, "a request that was answered before")
 }
 
 // sendOtherYear sends a request to this year's URL with the Destination of another year.
 func (w *Walk) sendOtherYear(ctx context.Context) (string, error) {
-	r, err := w.request("2001", saml.BindingURIRedirect)
+	r, err := w.newRequest("2001", saml.BindingURIRedirect)
 	if err != nil {
 		return "", err
 	}
-	url, err := w.redirectURL(r)
+	url, err := w.buildRedirectURL(r)
 	if err != nil {
 		return "", err
 	}
-	p, err := w.get(ctx, http.StatusBadRequest, url, w.Terms.cookie())
+	p, err := w.get(ctx, http.StatusBadRequest, url, w.Terms.newCookie())
 	return "a request whose Destination is another year's is refused", checkRefused(p, err, "a Destination of another year")
 }
 
 // checkRefused returns an error unless the page is a 400 without a Response.
 func checkRefused(p page, err error, what string) error {
-	if field(formResponse, p.body) != "" {
+	if findField(formResponse, p.body) != "" {
 		return fmt.Errorf("%s was answered with a Response", what)
 	}
 	return err

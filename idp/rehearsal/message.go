@@ -41,8 +41,8 @@ func NewKey(name string, now, end time.Time) (*rsa.PrivateKey, *x509.Certificate
 	return key, cert, err
 }
 
-// sample returns the SP in crewjam/saml, a third-party library.
-func (w *Walk) sample() *crewjam.ServiceProvider {
+// newSP returns the SP in crewjam/saml, a third-party library.
+func (w *Walk) newSP() *crewjam.ServiceProvider {
 	return &crewjam.ServiceProvider{
 		EntityID: string(idp.RehearsalSP), Key: w.Key, Certificate: w.Cert, AcsURL: acs, IDPMetadata: w.metadata,
 		SignatureMethod: xmldsig.AlgorithmRSASHA256, AuthnNameIDFormat: crewjam.PersistentNameIDFormat,
@@ -50,31 +50,31 @@ func (w *Walk) sample() *crewjam.ServiceProvider {
 	}
 }
 
-// request is an AuthnRequest of the rehearsal's SP.
+// newRequest is an AuthnRequest of the rehearsal's SP.
 type request struct {
 	*crewjam.AuthnRequest
-	relay string
+	relayState string
 }
 
-// request makes an AuthnRequest for a binding, signed as the binding requires.
-func (w *Walk) request(destination idp.Year, binding string) (request, error) {
-	r, err := w.sample().MakeAuthenticationRequest(w.address("/api/saml/auth"+string(destination)), binding, saml.BindingURIPOST)
+// newRequest makes an AuthnRequest for a binding, signed as the binding requires.
+func (w *Walk) newRequest(destination idp.Year, binding string) (request, error) {
+	r, err := w.newSP().MakeAuthenticationRequest(w.buildURL("/api/saml/auth"+string(destination)), binding, saml.BindingURIPOST)
 	return request{r, "rehearsal " + rand.Text()}, err
 }
 
-// redirectURL returns the message by HTTP-Redirect to the rehearsed year, regardless of its
+// buildRedirectURL returns the message by HTTP-Redirect to the rehearsed year, regardless of its
 // Destination.
-func (w *Walk) redirectURL(r request) (string, error) {
-	to, err := r.Redirect(r.relay, w.sample())
+func (w *Walk) buildRedirectURL(r request) (string, error) {
+	to, err := r.Redirect(r.relayState, w.newSP())
 	if err != nil {
 		return "", err
 	}
-	return w.authURL() + "?" + to.RawQuery, nil
+	return w.buildAuthURL() + "?" + to.RawQuery, nil
 }
 
-// form returns the message by HTTP-POST.
-func (r request) form() url.Values {
-	return url.Values{"SAMLRequest": {field(formRequest, r.Post(r.relay))}, "RelayState": {r.relay}}
+// encodeForm returns the message by HTTP-POST.
+func (r request) encodeForm() url.Values {
+	return url.Values{"SAMLRequest": {findField(formRequest, r.Post(r.relayState))}, "RelayState": {r.relayState}}
 }
 
 // Patterns for our own pages, whose form is known. Foreign pages match nothing.
@@ -86,8 +86,8 @@ var (
 	errorID      = regexp.MustCompile(`<code>([0-9A-HJKMNP-TV-Z]{16})</code>`)
 )
 
-// field returns the unescaped first match of the pattern on a page.
-func field(pattern *regexp.Regexp, page []byte) string {
+// findField returns the unescaped first match of the pattern on a page.
+func findField(pattern *regexp.Regexp, page []byte) string {
 	m := pattern.FindSubmatch(page)
 	if m == nil {
 		return ""
@@ -95,18 +95,18 @@ func field(pattern *regexp.Regexp, page []byte) string {
 	return html.UnescapeString(string(m[1]))
 }
 
-// response returns the Response that a page posts.
-func (r request) response(page []byte) ([]byte, error) {
-	xml, err := base64.StdEncoding.DecodeString(strings.TrimSpace(field(formResponse, page)))
+// parseResponse returns the Response that a page posts.
+func (r request) parseResponse(page []byte) ([]byte, error) {
+	xml, err := base64.StdEncoding.DecodeString(strings.TrimSpace(findField(formResponse, page)))
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("the SAMLResponse on the page is not base64: %w", err)
 	case len(xml) == 0:
 		return nil, errors.New("the page has no SAMLResponse")
-	case field(formAction, page) != acsURL:
-		return nil, fmt.Errorf("the Response is posted to %q, not to the ACS", field(formAction, page))
-	case field(formRelay, page) != r.relay:
-		return nil, fmt.Errorf("RelayState came back as %q, not %q", field(formRelay, page), r.relay)
+	case findField(formAction, page) != acsURL:
+		return nil, fmt.Errorf("the Response is posted to %q, not to the ACS", findField(formAction, page))
+	case findField(formRelay, page) != r.relayState:
+		return nil, fmt.Errorf("RelayState came back as %q, not %q", findField(formRelay, page), r.relayState)
 	}
 	return xml, nil
 }

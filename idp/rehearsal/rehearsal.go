@@ -56,7 +56,7 @@ type Terms struct {
 	EndAt time.Time `json:"end_at"`
 }
 
-func (t *Terms) cookie() *http.Cookie {
+func (t *Terms) newCookie() *http.Cookie {
 	return &http.Cookie{Name: t.CookieName, Value: t.CookieValue}
 }
 

@@ -35,11 +35,11 @@ type Service struct {
 	Clock    idp.Clock
 
 	mu      sync.Mutex
-	running *running // the latest, guarded by mu
+	run *rehearsalRun // the latest, guarded by mu
 }
 
-// running is a rehearsal that has begun and not ended.
-type running struct {
+// rehearsalRun is a rehearsal that has begun and not ended.
+type rehearsalRun struct {
 	terms   *Terms
 	session idp.SessionID // "" before it was made
 }
@@ -57,30 +57,30 @@ func (s *Service) Begin(ctx context.Context, y idp.Year, cert *x509.Certificate,
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.running != nil && now.Before(s.running.terms.EndAt) {
+	if s.run != nil && now.Before(s.run.terms.EndAt) {
 		return nil, &RefusedError{Text: fmt.Sprintf("another rehearsal is under way; if it was cut off, it ends automatically at %s",
-			s.running.terms.EndAt.Format(time.RFC3339))}
+			s.run.terms.EndAt.Format(time.RFC3339))}
 	}
-	if err := s.clear(ctx); err != nil {
+	if err := s.clearCredentials(ctx); err != nil {
 		return nil, err
 	}
 	until := now.Add(Lifetime)
-	r := &running{terms: &Terms{
+	r := &rehearsalRun{terms: &Terms{
 		ID: rand.Text(), Year: y, State: string(entry.State), BaseURL: s.BaseURL,
 		CertSHA256: certs.CertSHA256(entry.Key.Cert), ClockTrusted: true, At: now, EndAt: until,
 	}}
-	s.running = r
-	if err := s.make(ctx, r, entry, cert, actor); err != nil {
-		return nil, errors.Join(err, s.clear(context.WithoutCancel(ctx)))
+	s.run = r
+	if err := s.makeCredentials(ctx, r, entry, cert, actor); err != nil {
+		return nil, errors.Join(err, s.clearCredentials(context.WithoutCancel(ctx)))
 	}
 	return r.terms, nil
 }
 
-// make makes the SP, the link and the session. The session and its audit record are stored
+// makeCredentials makes the SP, the link and the session. The session and its audit record are stored
 // together, so no request is answered without a record.
-func (s *Service) make(ctx context.Context, r *running, entry keyring.Entry, cert *x509.Certificate, actor string) error {
+func (s *Service) makeCredentials(ctx context.Context, r *rehearsalRun, entry keyring.Entry, cert *x509.Certificate, actor string) error {
 	t := r.terms
-	if err := s.Registry.Rehearse(provider(t.Year, cert), t.EndAt); err != nil {
+	if err := s.Registry.Rehearse(newProvider(t.Year, cert), t.EndAt); err != nil {
 		return err
 	}
 	if entry.State == rotation.Created {
@@ -102,9 +102,9 @@ func (s *Service) make(ctx context.Context, r *running, entry keyring.Entry, cer
 	return nil
 }
 
-// provider returns the SP. It requires all protection that can fail: encryption, and a signature on
+// newProvider returns the SP. It requires all protection that can fail: encryption, and a signature on
 // the Response in addition to the assertion's.
-func provider(y idp.Year, cert *x509.Certificate) *idp.ServiceProvider {
+func newProvider(y idp.Year, cert *x509.Certificate) *idp.ServiceProvider {
 	p := sp.Defaults()
 	p.EntityID, p.Name, p.NameIDScope = idp.RehearsalSP, "Rehearsal", "sp:"+idp.NameIDScope(idp.RehearsalSP)
 	p.ACSURLs, p.Certs, p.Attributes, p.Preview = []string{acsURL}, []string{certs.EncodePEM(cert)}, nil, y
@@ -124,7 +124,7 @@ func (s *Service) findYear(y idp.Year, now time.Time) (keyring.Entry, error) {
 		return entry, &RefusedError{Text: fmt.Sprintf("%s cannot sign: %s", y, templates.TerminalPhrases().Reason(entry.Fault.Reason(y)))}
 	case entry.Key.Cert == nil:
 		return entry, &RefusedError{Text: fmt.Sprintf("the key of %s waits for its certificate", y),
-			Suggestions: []idp.Suggestion{idp.Suggest(idp.DoRotationImport, string(y)).With(idp.OptionCert, "")}}
+			Suggestions: []idp.Suggestion{idp.Suggest(idp.DoRotationImport, string(y)).WithOption(idp.OptionCert, "")}}
 	case entry.Key.Signer == nil:
 		return entry, &RefusedError{Text: fmt.Sprintf("%s has no private key here: it cannot sign", y)}
 	}
@@ -136,7 +136,7 @@ func (s *Service) findYear(y idp.Year, now time.Time) (keyring.Entry, error) {
 func (s *Service) End(ctx context.Context, id string, failed []string, actor string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r := s.running
+	r := s.run
 	if r == nil || r.terms.ID != id {
 		return fmt.Errorf("rehearsal: %w", idp.ErrNotFound)
 	}
@@ -145,12 +145,12 @@ func (s *Service) End(ctx context.Context, id string, failed []string, actor str
 	if len(failed) > 0 {
 		event.Outcome, event.Detail = "failed", map[string]string{"steps": strings.Join(failed, " ")}
 	}
-	return s.clear(ctx, event)
+	return s.clearCredentials(ctx, event)
 }
 
-// clear revokes the credentials of all rehearsals, including those of an interrupted earlier run of
+// clearCredentials revokes the credentials of all rehearsals, including those of an interrupted earlier run of
 // the server. s.mu must be held.
-func (s *Service) clear(ctx context.Context, events ...idp.AuditEvent) error {
+func (s *Service) clearCredentials(ctx context.Context, events ...idp.AuditEvent) error {
 	s.Registry.EndRehearsal()
 	links, err := s.Links.List(ctx, sharelink.Preview)
 	for i := range links {
@@ -158,13 +158,13 @@ func (s *Service) clear(ctx context.Context, events ...idp.AuditEvent) error {
 			err = errors.Join(err, s.Links.Remove(ctx, links[i].ID, serverActor))
 		}
 	}
-	if s.running != nil && s.running.session != "" {
-		_, ended := s.Sessions.Store.EndSessions(ctx, idp.SessionEnd{IDs: []idp.SessionID{s.running.session}}, events...)
+	if s.run != nil && s.run.session != "" {
+		_, ended := s.Sessions.Store.EndSessions(ctx, idp.SessionEnd{IDs: []idp.SessionID{s.run.session}}, events...)
 		err = errors.Join(err, ended)
 	}
 	if err != nil {
 		return fmt.Errorf("end rehearsal: %w", err)
 	}
-	s.running = nil
+	s.run = nil
 	return nil
 }

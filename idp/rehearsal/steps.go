@@ -27,9 +27,9 @@ import (
 type step struct {
 	name string
 	try  func(*Walk, context.Context) (string, error)
-	// needs is the error of this step if no earlier step found its prerequisite, or "" if it
+	// prerequisite is the error of this step if no earlier step found its prerequisite, or "" if it
 	// has none.
-	needs notTriedError
+	prerequisite notTriedError
 }
 
 // notTriedError says why a step was not tried.
@@ -44,9 +44,9 @@ const (
 	errNoAssertion notTriedError = "not tried, as the library could not read the assertion"
 )
 
-// isUnmet reports whether no earlier step found the prerequisite of a step.
-func (w *Walk) isUnmet(needs notTriedError) bool {
-	return needs == errUnreached && w.unreached || needs == errNoMetadata && w.metadata == nil || needs == errNoAnswers && len(w.answers) == 0
+// isMissing reports whether no earlier step found the prerequisite of a step.
+func (w *Walk) isMissing(needs notTriedError) bool {
+	return needs == errUnreached && w.isUnreached || needs == errNoMetadata && w.metadata == nil || needs == errNoAnswers && len(w.answers) == 0
 }
 
 // steps are in the order in which an SP meets them. Later steps use the findings of earlier ones.
@@ -56,8 +56,8 @@ var steps = []step{
 	{"metadata_signature", (*Walk).verifyMetadata, errNoMetadata},
 	{"certificate", (*Walk).compareCertificate, errNoMetadata},
 	{"certificate_dates", (*Walk).checkDates, errNoMetadata},
-	{"redirect", (*Walk).byRedirect, errUnreached},
-	{"post", (*Walk).byPost, errUnreached},
+	{"redirect", (*Walk).sendByRedirect, errUnreached},
+	{"post", (*Walk).sendByPost, errUnreached},
 	{"library", (*Walk).readByLibrary, errNoMetadata},
 	{"encryption", (*Walk).checkEncryption, errNoAnswers},
 	{"assertion", (*Walk).checkAssertions, errNoAnswers},
@@ -74,14 +74,14 @@ func isStep(name string) bool {
 func (w *Walk) Run(ctx context.Context) []Result {
 	results := make([]Result, 0, len(steps))
 	for _, s := range steps {
-		results = append(results, w.take(ctx, s))
+		results = append(results, w.takeStep(ctx, s))
 	}
 	return results
 }
 
-func (w *Walk) take(ctx context.Context, s step) Result {
-	text, err := "", error(s.needs)
-	if !w.isUnmet(s.needs) {
+func (w *Walk) takeStep(ctx context.Context, s step) Result {
+	text, err := "", error(s.prerequisite)
+	if !w.isMissing(s.prerequisite) {
 		text, err = s.try(w, ctx)
 	}
 	if err == nil {
@@ -100,15 +100,15 @@ func (w *Walk) take(ctx context.Context, s step) Result {
 // reach requests a page that every installation has. A proxy may block that page, so any answer is
 // enough to try the other steps.
 func (w *Walk) reach(ctx context.Context) (string, error) {
-	p, err := w.get(ctx, http.StatusOK, w.address("/healthz"))
-	w.unreached = p.status == 0
+	p, err := w.get(ctx, http.StatusOK, w.buildURL("/healthz"))
+	w.isUnreached = p.status == 0
 	return w.Terms.BaseURL + " answers", err
 }
 
 // loadMetadata loads the year's metadata. The "sp" hint asks the server not to notify
 // anyone of this load.
 func (w *Walk) loadMetadata(ctx context.Context) (string, error) {
-	address := w.address("/api/saml/metadata" + string(w.Terms.Year) + "?sp=" + string(idp.RehearsalSP))
+	address := w.buildURL("/api/saml/metadata" + string(w.Terms.Year) + "?sp=" + string(idp.RehearsalSP))
 	text := "loaded from its public URL"
 	if w.Terms.Token != "" {
 		address += "&preview=" + w.Terms.Token
@@ -126,13 +126,13 @@ func (w *Walk) loadMetadata(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	w.document, w.metadata, w.signing = p.body, md, cert
+	w.document, w.metadata, w.signingCert = p.body, md, cert
 	return text, nil
 }
 
 // checkDescriptor checks a year's metadata and returns its one signing certificate.
 func (w *Walk) checkDescriptor(md *crewjam.EntityDescriptor) (*x509.Certificate, error) {
-	if want := w.address("/api/saml"); md.EntityID != want {
+	if want := w.buildURL("/api/saml"); md.EntityID != want {
 		return nil, fmt.Errorf("the entity ID is %q, not %q", md.EntityID, want)
 	}
 	if len(md.IDPSSODescriptors) != 1 {
@@ -140,8 +140,8 @@ func (w *Walk) checkDescriptor(md *crewjam.EntityDescriptor) (*x509.Certificate,
 	}
 	d := md.IDPSSODescriptors[0]
 	for _, binding := range []string{saml.BindingURIRedirect, saml.BindingURIPOST} {
-		if !slices.ContainsFunc(d.SingleSignOnServices, func(e crewjam.Endpoint) bool { return e.Binding == binding && e.Location == w.authURL() }) {
-			return nil, fmt.Errorf("no SingleSignOnService at %s with %s", w.authURL(), binding)
+		if !slices.ContainsFunc(d.SingleSignOnServices, func(e crewjam.Endpoint) bool { return e.Binding == binding && e.Location == w.buildAuthURL() }) {
+			return nil, fmt.Errorf("no SingleSignOnService at %s with %s", w.buildAuthURL(), binding)
 		}
 	}
 	signing := []string{}
@@ -166,22 +166,22 @@ func (w *Walk) checkDescriptor(md *crewjam.EntityDescriptor) (*x509.Certificate,
 	return cert, nil
 }
 
-func (w *Walk) authURL() string { return w.address("/api/saml/auth" + string(w.Terms.Year)) }
+func (w *Walk) buildAuthURL() string { return w.buildURL("/api/saml/auth" + string(w.Terms.Year)) }
 
 func (w *Walk) verifyMetadata(context.Context) (string, error) {
 	root, err := xmltree.Parse(w.document, xmltree.MetadataLimits())
 	if err != nil {
 		return "", err
 	}
-	_, err = xmldsig.VerifyMetadata(root, []*x509.Certificate{w.signing})
+	_, err = xmldsig.VerifyMetadata(root, []*x509.Certificate{w.signingCert})
 	return "its signature verifies with the certificate in it", err
 }
 
 func (w *Walk) compareCertificate(ctx context.Context) (string, error) {
-	if got := certs.CertSHA256(w.signing); got != w.Terms.CertSHA256 {
+	if got := certs.CertSHA256(w.signingCert); got != w.Terms.CertSHA256 {
 		return "", fmt.Errorf("the metadata has the certificate %s, the data folder %s", got, w.Terms.CertSHA256)
 	}
-	address := w.address("/api/saml/certificate" + string(w.Terms.Year) + ".pem")
+	address := w.buildURL("/api/saml/certificate" + string(w.Terms.Year) + ".pem")
 	if w.Terms.Token != "" {
 		address += "?preview=" + w.Terms.Token
 	}
@@ -190,14 +190,14 @@ func (w *Walk) compareCertificate(ctx context.Context) (string, error) {
 		return "", err
 	}
 	block, _ := pem.Decode(p.body)
-	if block == nil || !bytes.Equal(block.Bytes, w.signing.Raw) {
+	if block == nil || !bytes.Equal(block.Bytes, w.signingCert.Raw) {
 		return "", fmt.Errorf("certificate%s.pem is not the certificate in the metadata", w.Terms.Year)
 	}
 	return "SHA-256 " + w.Terms.CertSHA256 + ", as in the data folder", nil
 }
 
 func (w *Walk) checkDates(context.Context) (string, error) {
-	now, from, to := w.Clock.Now(), w.signing.NotBefore.UTC(), w.signing.NotAfter.UTC()
+	now, from, to := w.Clock.Now(), w.signingCert.NotBefore.UTC(), w.signingCert.NotAfter.UTC()
 	switch {
 	case now.Before(from):
 		return "", fmt.Errorf("the certificate is not valid before %s", from.Format(time.RFC3339))
@@ -207,27 +207,27 @@ func (w *Walk) checkDates(context.Context) (string, error) {
 	return fmt.Sprintf("valid from %s to %s", from.Format(time.DateOnly), to.Format(time.DateOnly)), nil
 }
 
-func (w *Walk) byRedirect(ctx context.Context) (string, error) {
-	r, err := w.request(w.Terms.Year, saml.BindingURIRedirect)
+func (w *Walk) sendByRedirect(ctx context.Context) (string, error) {
+	r, err := w.newRequest(w.Terms.Year, saml.BindingURIRedirect)
 	if err != nil {
 		return "", err
 	}
-	url, err := w.redirectURL(r)
+	url, err := w.buildRedirectURL(r)
 	if err != nil {
 		return "", err
 	}
-	p, err := w.get(ctx, http.StatusOK, url, w.Terms.cookie())
+	p, err := w.get(ctx, http.StatusOK, url, w.Terms.newCookie())
 	return w.recordAnswer(answer{binding: "HTTP-Redirect", request: r, url: url}, p, err)
 }
 
-// byPost acts as a browser that leaves out cookies when another site posts: the Response
+// sendByPost acts as a browser that leaves out cookies when another site posts: the Response
 // comes with the GET that follows.
-func (w *Walk) byPost(ctx context.Context) (string, error) {
-	r, err := w.request(w.Terms.Year, saml.BindingURIPOST)
+func (w *Walk) sendByPost(ctx context.Context) (string, error) {
+	r, err := w.newRequest(w.Terms.Year, saml.BindingURIPOST)
 	if err != nil {
 		return "", err
 	}
-	p, err := w.post(ctx, http.StatusSeeOther, w.authURL(), r.form())
+	p, err := w.post(ctx, http.StatusSeeOther, w.buildAuthURL(), r.encodeForm())
 	if err != nil {
 		return "", err
 	}
@@ -239,14 +239,14 @@ func (w *Walk) byPost(ctx context.Context) (string, error) {
 		return "", errors.New("the 303 leads to another host")
 	}
 	cookies := (&http.Response{Header: p.header}).Cookies() // the request's own
-	p, err = w.get(ctx, http.StatusOK, to, append(cookies, w.Terms.cookie())...)
+	p, err = w.get(ctx, http.StatusOK, to, append(cookies, w.Terms.newCookie())...)
 	return w.recordAnswer(answer{binding: "HTTP-POST", request: r}, p, err)
 }
 
 // recordAnswer records the Response on the page.
 func (w *Walk) recordAnswer(a answer, p page, err error) (string, error) {
 	if err == nil {
-		a.response, err = a.request.response(p.body)
+		a.response, err = a.request.parseResponse(p.body)
 	}
 	if err != nil {
 		return "", err

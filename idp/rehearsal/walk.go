@@ -37,10 +37,10 @@ type Walk struct {
 	// The results of earlier steps.
 	document []byte
 	metadata *crewjam.EntityDescriptor
-	signing  *x509.Certificate
+	signingCert  *x509.Certificate
 	answers  []answer
-	// unreached means that no server answers over HTTP.
-	unreached bool
+	// isUnreached means that no server answers over HTTP.
+	isUnreached bool
 }
 
 // answer is a Response and the request that it answers.
@@ -85,11 +85,11 @@ func Count(results []Result, o Outcome) (n int) {
 	return n
 }
 
-// Way is how a Walk connects. The zero value connects to base_url.
-type Way struct {
-	// Address, HOST:PORT, replaces the host of every URL for the connection. TLS and the
+// Connection is how a Walk connects. The zero value connects to base_url.
+type Connection struct {
+	// HostPort, HOST:PORT, replaces the host of every URL for the connection. TLS and the
 	// Host header keep the name in the URL.
-	Address string
+	HostPort string
 	// Plain means that Address speaks plain http, like the server itself behind a proxy
 	// that ends TLS. It is never detected automatically, because any listener without TLS
 	// would then get the session cookie.
@@ -108,7 +108,7 @@ func (t plainTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // NewClient makes a client for Walk that does not follow redirects.
-func NewClient(way Way) *http.Client {
+func NewClient(way Connection) *http.Client {
 	dialer := &net.Dialer{Timeout: answerTime}
 	transport := &http.Transport{
 		Proxy: http.ProxyFromEnvironment, TLSHandshakeTimeout: answerTime, DisableKeepAlives: true,
@@ -118,12 +118,12 @@ func NewClient(way Way) *http.Client {
 		Transport: transport, Timeout: answerTime,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	if way.Address == "" {
+	if way.HostPort == "" {
 		return client
 	}
 	transport.Proxy = nil
 	transport.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
-		return dialer.DialContext(ctx, network, way.Address)
+		return dialer.DialContext(ctx, network, way.HostPort)
 	}
 	if way.Plain {
 		client.Transport = plainTransport{transport}
@@ -186,11 +186,11 @@ func (w *Walk) send(req *http.Request, status int) (page, error) {
 		return p, nil
 	}
 	text := fmt.Sprintf("the answer is %d %s, not %d", p.status, http.StatusText(p.status), status)
-	if id := field(errorID, body); id != "" {
+	if id := findField(errorID, body); id != "" {
 		text += "; the server's log says why at error_id=" + id
 	}
 	return p, errors.New(text)
 }
 
-// address returns a URL of the server.
-func (w *Walk) address(path string) string { return w.Terms.BaseURL + path }
+// buildURL returns a URL of the server.
+func (w *Walk) buildURL(path string) string { return w.Terms.BaseURL + path }

@@ -38,7 +38,7 @@ func newDeploymentAt(t *testing.T, baseURL string) *deployment {
 	i := idptest.New(t, idptest.Options{Years: []idp.Year{year}, BaseURL: baseURL})
 	return &deployment{t: t, IdP: i, next: year, service: &rehearsal.Service{
 		Sessions: &session.Manager{
-			Store: i.Store, Clock: i.Clock.Now, Idle: time.Hour, Absolute: time.Hour, Secure: strings.HasPrefix(baseURL, "https:"),
+			Store: i.Store, Clock: i.Clock.Now, IdleTimeout: time.Hour, AbsoluteTimeout: time.Hour, Secure: strings.HasPrefix(baseURL, "https:"),
 		},
 		Registry: i.Registry, Links: i.Links, Years: i.Years, BaseURL: i.URL, Clock: i.Clock.Now,
 	}}
@@ -63,7 +63,7 @@ func (w *deployment) begin(y idp.Year) *rehearsal.Walk {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return &rehearsal.Walk{Terms: terms, Key: key, Cert: cert, Client: rehearsal.NewClient(rehearsal.Way{}), Clock: w.Clock.Now}
+	return &rehearsal.Walk{Terms: terms, Key: key, Cert: cert, Client: rehearsal.NewClient(rehearsal.Connection{}), Clock: w.Clock.Now}
 }
 
 // failed returns the steps that failed.
@@ -252,7 +252,7 @@ func TestRehearsalTermsOpenNothingElse(t *testing.T) {
 	}
 
 	// The rehearsal's service provider does not see a signed-in user, under either name.
-	person, browser := w.AddPerson("ada@example.gov"), w.Browser()
+	person, browser := w.AddUser("ada@example.gov"), w.Browser()
 	browser.SignIn(browser.Get(a.URL(&idptest.Request{})), person)
 	for _, c := range browser.Cookies() {
 		if c.Name != "vernal-session" {

@@ -62,12 +62,12 @@ func TestWalkBehindTLS(t *testing.T) {
 	plainAddress, proxyAddress := plain.Listener.Addr().String(), proxy.Listener.Addr().String()
 	for _, tt := range []struct {
 		name string
-		way  rehearsal.Way
+		way  rehearsal.Connection
 		want map[string]rehearsal.Outcome
 	}{
-		{"through the proxy", rehearsal.Way{Address: proxyAddress}, map[string]rehearsal.Outcome{}},
-		{"to the server, which speaks plain http", rehearsal.Way{Address: plainAddress, Plain: true}, map[string]rehearsal.Outcome{}},
-		{"to the server with TLS", rehearsal.Way{Address: plainAddress}, unreached()},
+		{"through the proxy", rehearsal.Connection{HostPort: proxyAddress}, map[string]rehearsal.Outcome{}},
+		{"to the server, which speaks plain http", rehearsal.Connection{HostPort: plainAddress, Plain: true}, map[string]rehearsal.Outcome{}},
+		{"to the server with TLS", rehearsal.Connection{HostPort: plainAddress}, unreached()},
 	} {
 		t.Run(tt.name, func(t *testing.T) { // one after the other: one rehearsal at a time
 			walk := w.begin(w.next)
@@ -97,7 +97,7 @@ func TestPlainWayKeepsTheHost(t *testing.T) {
 	srv := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { hosts = append(hosts, r.Host) }))
 	t.Cleanup(srv.Close)
 	address := srv.Listener.Addr().String()
-	for _, way := range []rehearsal.Way{{Address: address}, {Address: address, Plain: true}} {
+	for _, way := range []rehearsal.Connection{{HostPort: address}, {HostPort: address, Plain: true}} {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://login.example.gov/healthz", nil)
 		if err != nil {
 			t.Fatal(err)
@@ -128,7 +128,7 @@ func TestBlockedHealthzFailsOneStep(t *testing.T) {
 	}))
 	t.Cleanup(front.Close)
 	walk := w.begin(w.next)
-	walk.Client = rehearsal.NewClient(rehearsal.Way{Address: front.Listener.Addr().String(), Plain: true})
+	walk.Client = rehearsal.NewClient(rehearsal.Connection{HostPort: front.Listener.Addr().String(), Plain: true})
 	if diff := cmp.Diff(map[string]rehearsal.Outcome{"reach": rehearsal.OutcomeFailed}, outcomes(walk.Run(t.Context()))); diff != "" {
 		t.Error(diff)
 	}
@@ -149,7 +149,7 @@ func TestMissingMetadataSkipsDependentSteps(t *testing.T) {
 	}))
 	t.Cleanup(front.Close)
 	walk := w.begin(w.next)
-	walk.Client = rehearsal.NewClient(rehearsal.Way{Address: front.Listener.Addr().String(), Plain: true})
+	walk.Client = rehearsal.NewClient(rehearsal.Connection{HostPort: front.Listener.Addr().String(), Plain: true})
 	want := map[string]rehearsal.Outcome{"metadata": rehearsal.OutcomeFailed}
 	for _, name := range strings.Fields("metadata_signature certificate certificate_dates library encryption assertion") {
 		want[name] = rehearsal.OutcomeNotTried

@@ -59,7 +59,7 @@ func changeKeysRepeatedly(dir string) error {
 		fmt.Println(st.Phase)
 		if st.Phase == seal.PhaseBoth {
 			to := m
-			if st.To == other.ID() {
+			if st.ToID == other.ID() {
 				to = other
 			}
 			h.configured(to)

@@ -121,7 +121,7 @@ func (s *Service) Begin(ctx context.Context, newMaster *seal.Master, renewAll bo
 		switch {
 		case state.Configured == newMaster.ID() && state.Phase == "":
 			return ErrSameKey
-		case (state.Phase == seal.PhaseBegin || state.Phase == seal.PhaseBoth) && state.To == newMaster.ID() && (state.RenewAll || !renewAll):
+		case (state.Phase == seal.PhaseBegin || state.Phase == seal.PhaseBoth) && state.ToID == newMaster.ID() && (state.RenewAll || !renewAll):
 			return nil
 		}
 		err := s.Store.BeginMaster(ctx, newMaster, renewAll, newEvent(idp.AuditMasterKeyBegin, actor, "to", newMaster.ID()))
@@ -155,13 +155,13 @@ func (s *Service) Finish(ctx context.Context, renewAll bool, actor string) error
 		switch {
 		case state.Phase == seal.PhaseBegin:
 			return seal.ErrChangeUnderWay
-		case state.Phase == seal.PhaseFinish && state.Keep == state.To && (state.RenewAll || !renewAll):
+		case state.Phase == seal.PhaseFinish && state.KeepID == state.ToID && (state.RenewAll || !renewAll):
 			return nil
-		case state.Phase == seal.PhaseFinish && state.Keep == state.To:
+		case state.Phase == seal.PhaseFinish && state.KeepID == state.ToID:
 		case state.Phase != seal.PhaseBoth:
 			return seal.ErrNoChange
 		}
-		return s.finishChange(ctx, state.To, ErrOldKey, renewAll, idp.AuditMasterKeyFinish, actor)
+		return s.finishChange(ctx, state.ToID, ErrOldKey, renewAll, idp.AuditMasterKeyFinish, actor)
 	})
 }
 
@@ -170,12 +170,12 @@ func (s *Service) Finish(ctx context.Context, renewAll bool, actor string) error
 func (s *Service) Cancel(ctx context.Context, actor string) error {
 	return s.change(ctx, func(state State) error {
 		switch {
-		case state.Phase == seal.PhaseFinish && state.Keep == state.From:
+		case state.Phase == seal.PhaseFinish && state.KeepID == state.FromID:
 			return nil
 		case state.Phase != seal.PhaseBegin && state.Phase != seal.PhaseBoth:
 			return seal.ErrNoChange
 		}
-		return s.finishChange(ctx, state.From, ErrNewKey, false, idp.AuditMasterKeyCancel, actor)
+		return s.finishChange(ctx, state.FromID, ErrNewKey, false, idp.AuditMasterKeyCancel, actor)
 	})
 }
 
@@ -199,7 +199,7 @@ func (s *Service) finishChange(ctx context.Context, keepID string, otherErr erro
 // seal.ErrChangeUnderWay while the master key is changed.
 func (s *Service) RenewAll(ctx context.Context, actor string) error {
 	return s.change(ctx, func(state State) error {
-		if state.Renewing {
+		if state.IsRenewing {
 			return nil
 		}
 		if err := s.Store.BeginRenewal(ctx, newEvent(idp.AuditKeysRenew, actor, "", "")); err != nil {

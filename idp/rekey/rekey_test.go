@@ -309,7 +309,7 @@ func TestRenewedKeysInvalidateOldRecords(t *testing.T) {
 	h.configured(after)
 	ok(t, h.Finish(ctx, true, "x"))
 	st := h.settle(t)
-	if st.Phase != "" || st.Renewing || st.Generation != 2 || h.trail.renewed == 0 {
+	if st.Phase != "" || st.IsRenewing || st.Generation != 2 || h.trail.renewed == 0 {
 		t.Errorf("after Finish with all: %+v, checkpoint renewed %d times", st, h.trail.renewed)
 	}
 	if h.store.Ring().VerifyMAC("c", nil, mac) {
@@ -430,7 +430,7 @@ func TestKilledAtEveryWrite(t *testing.T) {
 		ok(t, stateErr)
 		done := err == nil && st.Failed == ""
 		ok(t, h.store.Close())
-		phases[fmt.Sprint(st.Phase, st.Renewing)] = true
+		phases[fmt.Sprint(st.Phase, st.IsRenewing)] = true
 
 		// The next start finds either key in force, and goes on with it.
 		var opened []*seal.Master
@@ -450,7 +450,7 @@ func TestKilledAtEveryWrite(t *testing.T) {
 		ok(t, err)
 		h.Resume()
 		st = h.settle(t)
-		if st.Renewing || st.Phase == seal.PhaseBegin || st.Phase == seal.PhaseFinish {
+		if st.IsRenewing || st.Phase == seal.PhaseBegin || st.Phase == seal.PhaseFinish {
 			t.Errorf("write %d: after Resume: %+v", n, st)
 		}
 		ok(t, h.complete(ctx))
@@ -514,7 +514,7 @@ func TestRenewalKeepsTamperedRecordsRefused(t *testing.T) {
 	h.settle(t)
 	h.configured(after)
 	ok(t, h.Finish(ctx, true, "x"))
-	if st := h.settle(t); st.Phase != "" || st.Renewing || st.Generation != 2 {
+	if st := h.settle(t); st.Phase != "" || st.IsRenewing || st.Generation != 2 {
 		t.Errorf("%+v", st)
 	}
 	_, provider := h.store.Provider(ctx, "https://sp.example")
@@ -661,7 +661,7 @@ func TestRenewalIsNotForgotten(t *testing.T) {
 		}
 		st, stateErr := h.State(ctx)
 		ok(t, stateErr)
-		asked := st.RenewAll || st.Renewing || st.Generation > 1
+		asked := st.RenewAll || st.IsRenewing || st.Generation > 1
 		h.close(t)
 		h, err = openHouse(h.dir, after)
 		if errors.Is(err, bolt.ErrMaster) {

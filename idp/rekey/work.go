@@ -73,11 +73,11 @@ func (s *Service) work(ctx context.Context) error {
 		switch {
 		case state.Phase == seal.PhaseBegin:
 			if err = s.wrapAll(ctx); err == nil {
-				err = s.Store.CompleteMaster(ctx, newEvent(idp.AuditMasterKeyBoth, serverActor, "to", state.To))
+				err = s.Store.CompleteMaster(ctx, newEvent(idp.AuditMasterKeyBoth, serverActor, "to", state.ToID))
 			}
 		case state.Phase == seal.PhaseFinish:
 			err = s.endMaster(ctx, state)
-		case state.Renewing:
+		case state.IsRenewing:
 			err = s.renewRecords(ctx)
 		default:
 			return nil
@@ -92,7 +92,7 @@ func (s *Service) endMaster(ctx context.Context, state seal.KeyState) error {
 	if err := s.wrapAll(ctx); err != nil {
 		return err
 	}
-	event := newEvent(idp.AuditMasterKeyEnd, serverActor, "keep", state.Keep)
+	event := newEvent(idp.AuditMasterKeyEnd, serverActor, "keep", state.KeepID)
 	if state.RenewAll {
 		event.Detail["then"] = "keys.renew"
 	}

@@ -136,8 +136,8 @@ func (s *Service) applyUser(ctx context.Context, id idp.UserID, changes *userCha
 	if changes.hasLostFactors {
 		report.FactorsRemoved = append(report.FactorsRemoved, id)
 	}
-	changes.hasLostProof = changes.hasLostProof || changes.hasLostFacialMatch && u.Proofed != nil && u.Proofed.Level == idp.IALFacialMatch
-	if changes.hasLostProof && u.Proofed != nil {
+	changes.hasLostProof = changes.hasLostProof || changes.hasLostFacialMatch && u.Proofing != nil && u.Proofing.Level == idp.IALFacialMatch
+	if changes.hasLostProof && u.Proofing != nil {
 		if _, err := s.Accounts.Verify(ctx, email, nil, false, actor); err != nil {
 			return err
 		}

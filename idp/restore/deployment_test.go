@@ -25,14 +25,14 @@ const actor = "cli:uid=1000(ops)"
 type deployment struct {
 	*idptest.IdP
 	t   *testing.T
-	ann *idptest.Person
+	ann *idptest.User
 	sp  *idptest.Provider
 }
 
 func newDeployment(t *testing.T) *deployment {
 	t.Helper()
 	d := &deployment{IdP: idptest.New(t, idptest.Options{}), t: t}
-	d.ann = d.AddPerson("ann@example.gov")
+	d.ann = d.AddUser("ann@example.gov")
 	d.sp = d.AddProvider("https://sp.example")
 	return d
 }

@@ -45,8 +45,8 @@ func TestRestoreIsRecorded(t *testing.T) {
 	}
 	st, err := d.Rotation.Status(t.Context(), nil)
 	d.ok(err)
-	if !st.Restored.Holds() || st.Attention[0].Code != rotation.RestoreHeld {
-		t.Errorf("restored: %+v, attention %+v", st.Restored, st.Attention)
+	if !st.Restoration.Holds() || st.Attention[0].Code != rotation.RestoreHeld {
+		t.Errorf("restored: %+v, attention %+v", st.Restoration, st.Attention)
 	}
 	for _, name := range []string{restore.MarkerName, restore.SinceName} {
 		if _, err := os.Lstat(filepath.Join(d.Folder, name)); !errors.Is(err, os.ErrNotExist) {
@@ -58,8 +58,8 @@ func TestRestoreIsRecorded(t *testing.T) {
 	}
 	_, err = d.Rotation.Take(t.Context(), rotation.Step{Kind: rotation.StepResume}, "test", false)
 	d.ok(err)
-	if st, err = d.Rotation.Status(t.Context(), nil); err != nil || st.Restored.Holds() {
-		t.Errorf("after resume: %+v, %v", st.Restored, err)
+	if st, err = d.Rotation.Status(t.Context(), nil); err != nil || st.Restoration.Holds() {
+		t.Errorf("after resume: %+v, %v", st.Restoration, err)
 	}
 	d.verify()
 }
@@ -141,13 +141,13 @@ func TestRestoreRefusesOtherStore(t *testing.T) {
 	t.Parallel()
 	d := newDeployment(t)
 	older := d.backup()
-	d.AddPerson("bob@example.gov")
+	d.AddUser("bob@example.gov")
 	newer := d.backup()
 	// Another store goes on from the older one, to a record with the same number.
 	d.place(older, nil)
 	d.ok(os.Remove(filepath.Join(d.Folder, restore.MarkerName)))
 	d.Start()
-	d.AddPerson("cid@example.gov")
+	d.AddUser("cid@example.gov")
 	other := d.backup()
 	if other.head().Seq != newer.head().Seq {
 		t.Fatalf("the other store ends at %d, want %d", other.head().Seq, newer.head().Seq)
@@ -183,8 +183,8 @@ func TestSinceIsRefused(t *testing.T) {
 	t.Parallel()
 	d := newDeployment(t)
 	f := d.backup()
-	d.AddPerson("bob@example.gov")
-	d.AddPerson("cid@example.gov")
+	d.AddUser("bob@example.gov")
+	d.AddUser("cid@example.gov")
 	d.ok(d.Accounts.Delete(t.Context(), d.ann.Email, "test"))
 	head, all := f.head().Seq, d.export(0)
 	lines := bytes.SplitAfter(all, []byte("\n"))

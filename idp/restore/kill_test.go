@@ -36,9 +36,9 @@ func (k *killer) write() error {
 	return nil
 }
 
-func (k *killer) Restore(ctx context.Context, r idp.Restore, events ...idp.AuditEvent) (idp.Ended, error) {
+func (k *killer) Restore(ctx context.Context, r idp.Restore, events ...idp.AuditEvent) (idp.EndedRecords, error) {
 	if err := k.write(); err != nil {
-		return idp.Ended{}, err
+		return idp.EndedRecords{}, err
 	}
 	return k.Store.Restore(ctx, r, events...)
 }
@@ -109,7 +109,7 @@ func TestKilledAtEachWrite(t *testing.T) {
 	d := newDeployment(t)
 	ctx := t.Context()
 	d.signIn(d.Browser())
-	locked, factors, changed := d.AddPerson("locked@example.gov"), d.AddPerson("factors@example.gov"), d.AddPerson("changed@example.gov")
+	locked, factors, changed := d.AddUser("locked@example.gov"), d.AddUser("factors@example.gov"), d.AddUser("changed@example.gov")
 	removed, inactive := d.AddProvider("https://removed.example"), d.AddProvider("https://inactive.example")
 	f := d.backup()
 	_, err := d.Accounts.Lock(ctx, locked.Email, "why", "test")
@@ -148,7 +148,7 @@ func TestKilledAtEachWrite(t *testing.T) {
 		for _, y := range st.Years {
 			o.Years[y.Year] = y.State
 		}
-		o.Held = st.Restored.Holds()
+		o.Held = st.Restoration.Holds()
 		for _, rec := range d.records(f.head().Seq) {
 			if rec.Kind == idp.AuditRotationAdopt { // of a create that was interrupted
 				rec.Kind = idp.AuditRotationCreate

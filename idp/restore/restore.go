@@ -68,7 +68,7 @@ type Report struct {
 	FileSHA256 string `json:"file_sha256"`
 	Actor      string `json:"actor"`
 	// Ended counts the sessions, requests and documents that ended.
-	Ended idp.Ended `json:"ended"`
+	Ended idp.EndedRecords `json:"ended"`
 	// SinceReport reports the changes in the exported trail; nil without one.
 	Since *SinceReport `json:"since,omitempty"`
 }
@@ -173,7 +173,7 @@ func (s *Service) checkStore(ctx context.Context, manifest *backup.Manifest) err
 		return err
 	}
 	end := audit.Place{Seq: page.Head.Seq, Hash: page.Head.Hash}
-	if identity.ID != manifest.Installation || !page.Authentic || end.Seq != manifest.Head.Seq ||
+	if identity.ID != manifest.Installation || !page.IsHeadAuthentic || end.Seq != manifest.Head.Seq ||
 		end.HashOrFirst() != manifest.Head.HashOrFirst() || len(page.Lines) > 0 {
 		return refuse(CodeOtherStore, MarkerName)
 	}
@@ -223,7 +223,7 @@ func (s *Service) endSessions(ctx context.Context, progress *state) error {
 		Change: func(kind string, d *idp.Document) error {
 			return changeDocument(kind, d, progress.Report.BackupAt, now)
 		},
-		Add: func(e idp.Ended) (map[string]idp.Document, error) {
+		Add: func(e idp.EndedRecords) (map[string]idp.Document, error) {
 			next.Report.RestoredAt, next.Report.Ended = now, e
 			detail["sessions"], detail["login_requests"] = strconv.Itoa(e.Sessions), strconv.Itoa(e.LoginRequests)
 			detail["logout_requests"] = strconv.Itoa(e.LogoutRequests)

@@ -28,7 +28,7 @@ func (d *deployment) signIn(b *idptest.Browser) *idptest.Page {
 // code returns the user's code that is due after a time.
 func (d *deployment) code(after time.Duration) string {
 	d.t.Helper()
-	code, err := account.CodeAt(d.ann.User.TOTPs[0], d.Clock.Now().Add(after))
+	code, err := account.ComputeCode(d.ann.Record.TOTPs[0], d.Clock.Now().Add(after))
 	d.ok(err)
 	return code
 }
@@ -169,7 +169,7 @@ func TestRestoreForgetsDevices(t *testing.T) {
 		t.Fatal("the device is not remembered")
 	}
 	f := d.backup()
-	_, err := d.Accounts.ForgetDevices(t.Context(), d.ann.User.ID, "", idp.AuditEvent{Actor: actor, Outcome: "ok"})
+	_, err := d.Accounts.ForgetDevices(t.Context(), d.ann.Record.ID, "", idp.AuditEvent{Actor: actor, Outcome: "ok"})
 	d.ok(err)
 	after := remember()
 	d.restore(f, nil)
@@ -189,7 +189,7 @@ func TestRestoreEndsLinks(t *testing.T) {
 	t.Parallel()
 	d := newDeployment(t)
 	tokens := map[sharelink.Kind]string{}
-	for _, l := range []sharelink.Link{{Kind: sharelink.Wall}, {Kind: sharelink.Calendar}, {Kind: sharelink.Preview, Year: "2031", SP: idp.EntityID(d.sp.EntityID)}} {
+	for _, l := range []sharelink.Link{{Kind: sharelink.Wallboard}, {Kind: sharelink.Calendar}, {Kind: sharelink.Preview, Year: "2031", SP: idp.EntityID(d.sp.EntityID)}} {
 		_, token, err := d.Links.Create(t.Context(), l, "test")
 		d.ok(err)
 		tokens[l.Kind] = token
@@ -221,7 +221,7 @@ func TestRestoreRefusesReplay(t *testing.T) {
 
 	// A session that begins after the restore must not be ended by an old message.
 	victim := d.Browser()
-	fresh := &idptest.Request{Issued: d.Clock.Now().Add(time.Second)}
+	fresh := &idptest.Request{IssuedAt: d.Clock.Now().Add(time.Second)}
 	d.nameID(victim, fresh, d.sp.URL(fresh))
 	if page := victim.Get(login); page.Status != http.StatusBadRequest || !strings.Contains(page.Text(), string(idp.RefusedBeforeRestore)) {
 		t.Errorf("a replayed AuthnRequest: %d\n%s", page.Status, page.Text())
@@ -327,7 +327,7 @@ func TestRestoreRevivesNoDeletedUser(t *testing.T) {
 	d.ok(d.Accounts.Delete(t.Context(), d.ann.Email, "test"))
 	since := d.export(0)
 	r := d.restore(f, since)
-	if len(r.Since.Deleted) != 1 || r.Since.Deleted[0] != d.ann.User.ID {
+	if len(r.Since.Deleted) != 1 || r.Since.Deleted[0] != d.ann.Record.ID {
 		t.Errorf("deleted: %v", r.Since.Deleted)
 	}
 	d.Clock.Advance(time.Minute)
@@ -338,7 +338,7 @@ func TestRestoreRevivesNoDeletedUser(t *testing.T) {
 	if _, code := b.Post(form.Action, form.Fields).Form().Fields["code"]; code {
 		t.Error("the deleted user signs in")
 	}
-	if _, err := d.Store.User(t.Context(), d.ann.User.ID); !errors.Is(err, idp.ErrNotFound) {
+	if _, err := d.Store.User(t.Context(), d.ann.Record.ID); !errors.Is(err, idp.ErrNotFound) {
 		t.Errorf("the deleted user: %v", err)
 	}
 }

@@ -19,12 +19,12 @@ func TestSinceRepeatsEnds(t *testing.T) {
 	t.Parallel()
 	d := newDeployment(t)
 	ctx := t.Context()
-	people := map[string]*idptest.Person{"ann": d.ann}
+	people := map[string]*idptest.User{"ann": d.ann}
 	for _, name := range []string{"locked", "unlocked", "password", "both", "factors", "proofed", "deleted", "waslocked", "recovered", "reproofed", "lowered"} {
-		people[name] = d.AddPerson(name + "@example.gov")
+		people[name] = d.AddUser(name + "@example.gov")
 	}
 	email := func(name string) string { return people[name].Email }
-	id := func(name string) idp.UserID { return people[name].User.ID }
+	id := func(name string) idp.UserID { return people[name].Record.ID }
 	profile := &idp.Profile{Level: idp.IALVerified, FirstName: "Pat", LastName: "Doe"}
 	for _, name := range []string{"proofed", "reproofed"} {
 		_, err := d.Accounts.Verify(ctx, email(name), profile, false, "test")
@@ -39,7 +39,7 @@ func TestSinceRepeatsEnds(t *testing.T) {
 		d.ok(err)
 	}
 	removed, inactive := d.AddProvider("https://removed.example"), d.AddProvider("https://inactive.example")
-	otherCert := certPEM(d.OtherCert())
+	otherCert := certPEM(d.NewOtherCert())
 	twoCerts := d.AddProvider("https://certs.example", func(p *idp.ServiceProvider) { p.Certs = append(p.Certs, otherCert) })
 	changed := d.AddProvider("https://changed.example")
 	renamed := d.AddProvider("https://renamed.example")
@@ -72,7 +72,7 @@ func TestSinceRepeatsEnds(t *testing.T) {
 	_, err = d.Accounts.Verify(ctx, email("reproofed"), &idp.Profile{Level: idp.IALVerified, FirstName: "Sam", LastName: "Roe"}, false, "test")
 	d.ok(err)
 	d.ok(d.Accounts.Delete(ctx, email("deleted"), "test"))
-	late := d.AddPerson("late@example.gov") // not in the backup
+	late := d.AddUser("late@example.gov") // not in the backup
 	d.ok(d.Accounts.Delete(ctx, late.Email, "test"))
 	d.ok(d.Registry.Remove(ctx, idp.EntityID(removed.EntityID), "test"))
 	inactive.Edit(func(p *idp.ServiceProvider) { p.Active = false })
@@ -112,7 +112,7 @@ func TestSinceRepeatsEnds(t *testing.T) {
 			got[name] = u.LockReason
 		case len(u.TOTPs) == 0:
 			got[name] = "no factor"
-		case u.Proofed != nil:
+		case u.Proofing != nil:
 			got[name] = "proofed"
 		default:
 			got[name] = "ok"

@@ -18,7 +18,7 @@ func TestAsleepIsNoQuietTime(t *testing.T) {
 		w.used = []idp.Year{"2026", "2027"}
 		w.run("2027-07-05")
 		w.now = w.now.Add(asleep)
-		w.h = w.h.Tick(w.now, asleep).Asleep(asleep)
+		w.h = w.h.Tick(w.now, asleep).ExcludeSleep(asleep)
 		if !w.h.Clock.IsTrusted() {
 			t.Errorf("asleep for %s: the clock is not trusted: %+v", asleep, w.h.Clock)
 		}
@@ -29,7 +29,7 @@ func TestAsleepIsNoQuietTime(t *testing.T) {
 		}
 	}
 	jumped := History{}.Tick(at("2027-05-01"), 0).Tick(at("2027-08-01"), 0)
-	if h := jumped.Tick(at("2027-08-20"), 19*day).Asleep(19 * day); h.Clock.untrustedTime() > QuietTime || jumped.Clock.IsTrusted() {
+	if h := jumped.Tick(at("2027-08-20"), 19*day).ExcludeSleep(19 * day); h.Clock.countUntrustedTime() > QuietTime || jumped.Clock.IsTrusted() {
 		t.Errorf("after a jump and sleep: %+v", h.Clock)
 	}
 }
@@ -43,14 +43,14 @@ func TestClockSuggestionKeepsRollback(t *testing.T) {
 	for _, a := range w.p.Attention(w.h, w.now, nil) {
 		for _, s := range a.Suggestions {
 			if s.Do == idp.DoRotationResume {
-				t.Errorf("%s suggests to resume: %+v", a.Code, a.Because)
+				t.Errorf("%s suggests to resume: %+v", a.Code, a.Reasons)
 			}
 			if s.Do == idp.DoRotationConfirmClock {
 				found++
 			}
 		}
-		if a.Code == StepHeld && !slices.ContainsFunc(a.Because, func(r Reason) bool { return r.Code == WaitsHold }) {
-			t.Errorf("the rollback is not among what the step waits for: %+v", a.Because)
+		if a.Code == StepHeld && !slices.ContainsFunc(a.Reasons, func(r Reason) bool { return r.Code == WaitsHold }) {
+			t.Errorf("the rollback is not among what the step waits for: %+v", a.Reasons)
 		}
 	}
 	if found == 0 {

@@ -39,36 +39,36 @@ func TestCheckStep(t *testing.T) {
 		{"import for the key that waits", hand("csr 2027"), "import 2027", Reason{}},
 		{"create over the key that waits", hand("csr 2027"), "create 2027", newReason(RefusedAwaitsCertificate, Args{})},
 		{"import over a certificate", nil, "import 2026", newReason(RefusedHasCertificate, Args{})},
-		{"import a certificate that has ended", nil, "import 2027 2026-11-22", newReason(WaitsCertEnded, Args{Date: at("2026-11-22")})},
+		{"import a certificate that has ended", nil, "import 2027 2026-11-22", newReason(WaitsCertEnded, Args{At: at("2026-11-22")})},
 		{"import for a year that was passed by", then(hand("csr 2026b"), run("2027-03-02")), "import 2026b", newReason(RefusedOlderThanPreferred, Args{Year: "2027"})},
 		{"publish what was never made", nil, "publish 2027", newReason(RefusedNeverMade, Args{})},
 		{"publish ahead of its date", hand("create 2027"), "publish 2027", Reason{}},
 		{"publish twice", hand("create 2027", "publish 2027"), "publish 2027", newReason(RefusedAlready, Args{State: Published})},
 		{"publish the preferred year", nil, "publish 2026", newReason(RefusedAlready, Args{State: Preferred})},
 		{"publish without a certificate", hand("csr 2027"), "publish 2027", newReason(WaitsCertificate, Args{})},
-		{"publish after its certificate's end", then(hand("import 2027 2026-12-01"), run("2026-12-01")), "publish 2027", newReason(WaitsCertEnded, Args{Date: at("2026-12-01")})},
+		{"publish after its certificate's end", then(hand("import 2027 2026-12-01"), run("2026-12-01")), "publish 2027", newReason(WaitsCertEnded, Args{At: at("2026-12-01")})},
 		{"publish a year that was passed by", then(hand("create 2026b"), run("2027-03-02")), "publish 2026b", newReason(RefusedPassedBy, Args{Year: "2027"})},
 		{"prefer ahead of its date", hand("create 2027", "publish 2027"), "prefer 2027", Reason{}},
 		{"prefer before publishing", hand("create 2027"), "prefer 2027", newReason(RefusedNotPublished, Args{})},
 		{"prefer twice", nil, "prefer 2026", newReason(RefusedAlready, Args{State: Preferred})},
 		{"prefer an older year", run("2027-03-02"), "prefer 2026", newReason(RefusedPreferredIsNewer, Args{Year: "2027"})},
-		{"prefer after its certificate's end", then(hand("import 2027 2027-01-10", "publish 2027"), run("2027-01-10")), "prefer 2027", newReason(WaitsCertEnded, Args{Date: at("2027-01-10")})},
+		{"prefer after its certificate's end", then(hand("import 2027 2027-01-10", "publish 2027"), run("2027-01-10")), "prefer 2027", newReason(WaitsCertEnded, Args{At: at("2027-01-10")})},
 		{"retire the preferred year", nil, "retire 2026", newReason(RefusedPreferred, Args{})},
 		{"retire the preferred year with force", nil, "retire 2026 force", newReason(RefusedPreferred, Args{})},
 		{"retire a newer year", hand("create 2027", "publish 2027"), "retire 2027", newReason(RefusedNewerThanPreferred, Args{Year: "2026"})},
-		{"retire 119 days after the successor was published", run("2027-05-31"), "retire 2026", newReason(WaitsSuccessorTooNew, Args{Date: at("2027-02-01"), Days: 120, Until: at("2027-06-01")})},
-		{"retire 119 days after, with force", run("2027-05-31"), "retire 2026 force", newReason(WaitsSuccessorTooNew, Args{Date: at("2027-02-01"), Days: 120, Until: at("2027-06-01")})},
+		{"retire 119 days after the successor was published", run("2027-05-31"), "retire 2026", newReason(WaitsSuccessorTooNew, Args{At: at("2027-02-01"), Days: 120, EndAt: at("2027-06-01")})},
+		{"retire 119 days after, with force", run("2027-05-31"), "retire 2026 force", newReason(WaitsSuccessorTooNew, Args{At: at("2027-02-01"), Days: 120, EndAt: at("2027-06-01")})},
 		{"retire 120 days after, ahead of its date", run("2027-06-01"), "retire 2026", Reason{}},
 		{"retire twice", run("2027-07-02"), "retire 2026", newReason(RefusedOver, Args{State: Retired})},
 		{"prefer a retired year", run("2027-07-02"), "prefer 2026", newReason(RefusedOver, Args{State: Retired})},
 		{"roll back to a retired year", run("2027-07-02"), "rollback 2026", newReason(RefusedOver, Args{State: Retired})},
 		{"destroy the key of a live year", nil, "destroy 2026", newReason(RefusedNotOver, Args{State: Preferred})},
 		{"destroy a key at once", run("2027-07-02"), "destroy 2026", Reason{}},
-		{"destroy a key twice", run("2027-08-02"), "destroy 2026", newReason(RefusedKeyDestroyed, Args{Date: at("2027-07-31")})},
+		{"destroy a key twice", run("2027-08-02"), "destroy 2026", newReason(RefusedKeyDestroyed, Args{At: at("2027-07-31")})},
 		{"roll back", run("2027-03-15"), "rollback 2026", Reason{}},
 		{"roll back in the certificate's last second", run("2027-03-31T23:59:59Z"), "rollback 2026", Reason{}},
-		{"roll back after the certificate's end", run("2027-04-01"), "rollback 2026", newReason(WaitsCertEnded, Args{Date: at("2027-04-01")})},
-		{"roll back with a hold that is over", run("2027-03-15"), "rollback 2026 2027-03-15", newReason(RefusedHoldEnded, Args{Date: at("2027-03-15")})},
+		{"roll back after the certificate's end", run("2027-04-01"), "rollback 2026", newReason(WaitsCertEnded, Args{At: at("2027-04-01")})},
+		{"roll back with a hold that is over", run("2027-03-15"), "rollback 2026 2027-03-15", newReason(RefusedHoldEnded, Args{At: at("2027-03-15")})},
 		{"roll back to what is preferred", nil, "rollback 2026", newReason(RefusedNotExpiring, Args{State: Preferred})},
 		{"roll back to a newer year", run("2027-02-10"), "rollback 2027", newReason(RefusedNotExpiring, Args{State: Published})},
 		{"resume without a hold", nil, "resume", newReason(RefusedNothingHeld, Args{})},
@@ -125,7 +125,7 @@ func TestRollbackHoldsLaterSteps(t *testing.T) {
 	t.Parallel()
 	start := func(t *testing.T) *deployment {
 		w := firstStart(t, "2026-11-22").run("2027-03-15")
-		if y, ok := w.h.RollbackTo(); !ok || y != "2026" {
+		if y, ok := w.h.FindRollbackYear(); !ok || y != "2026" {
 			t.Fatalf("RollbackTo = %q, %v", y, ok)
 		}
 		w.log = nil

@@ -40,10 +40,10 @@ func TestDatesFollowPolicy(t *testing.T) {
 func TestLeapDayMovesToNextDay(t *testing.T) {
 	t.Parallel()
 	leap := Date{Month: time.February, Day: 29}
-	if got := leap.In(2028); got != at("2028-02-29") {
+	if got := leap.Resolve(2028); got != at("2028-02-29") {
 		t.Errorf("29 February 2028 = %v", got)
 	}
-	if got := leap.In(2027); got != at("2027-03-01") {
+	if got := leap.Resolve(2027); got != at("2027-03-01") {
 		t.Errorf("29 February 2027 = %v, want the day after the last one", got)
 	}
 }

@@ -11,7 +11,7 @@ import (
 type RefusedError struct {
 	Kind    StepKind
 	Year    idp.Year
-	Because Reason
+	Reason Reason
 	// Suggestions say how to fix it.
 	Suggestions []idp.Suggestion
 }
@@ -22,9 +22,9 @@ func (e *RefusedError) Suggested() []idp.Suggestion { return e.Suggestions }
 // Error returns a text for logs. Package templates renders Because for users.
 func (e *RefusedError) Error() string {
 	if e.Year == "" {
-		return fmt.Sprintf("%s refused: %s", e.Kind, e.Because)
+		return fmt.Sprintf("%s refused: %s", e.Kind, e.Reason)
 	}
-	return fmt.Sprintf("%s %s refused: %s", e.Kind, e.Year, e.Because)
+	return fmt.Sprintf("%s %s refused: %s", e.Kind, e.Year, e.Reason)
 }
 
 // Take checks the step and returns the history after it. A store calls it inside its
@@ -43,8 +43,8 @@ func (p Policy) Take(s Step, h History, now time.Time) (History, error) {
 func (p Policy) CheckStep(s Step, h History, now time.Time) error {
 	// Notice a jump of the clock before the decision.
 	h, now = h.Tick(now, 0), now.UTC()
-	for _, r := range p.rules(s, h, now) {
-		if r.holds {
+	for _, r := range p.listRules(s, h, now) {
+		if r.applies {
 			return h.Refuse(s.Kind, s.Year, newReason(r.code, r.args), now)
 		}
 	}
@@ -53,25 +53,25 @@ func (p Policy) CheckStep(s Step, h History, now time.Time) error {
 
 // rule refuses a step if it holds.
 type rule struct {
-	holds bool
+	applies bool
 	code  ReasonCode
 	args  Args
 }
 
-// rules returns the rules that can refuse the step, in order. The first that applies gives
+// listRules returns the rules that can refuse the step, in order. The first that applies gives
 // the reason.
-func (p Policy) rules(s Step, h History, now time.Time) []rule {
+func (p Policy) listRules(s Step, h History, now time.Time) []rule {
 	r, made := h.Record(s.Year)
 	state := h.State(s.Year, now)
 	closed := rule{r.KeyFault != "", ReasonCode(r.KeyFault), Args{Year: r.Year}}
-	certEnded := rule{r.hasCertEnded(now), WaitsCertEnded, Args{Date: r.CertEndAt}}
+	certEnded := rule{r.hasCertEnded(now), WaitsCertEnded, Args{At: r.CertEndAt}}
 	noReason := rule{s.Reason == "", RefusedReasonMissing, Args{}}
-	valid := rule{!s.Year.Valid(), RefusedNotAYear, Args{Value: string(s.Year)}}
+	valid := rule{!s.Year.IsValid(), RefusedNotAYear, Args{Value: string(s.Year)}}
 	known := []rule{valid, {!made, RefusedNeverMade, Args{}}}
 	running := append(known, rule{state.IsOver(), RefusedOver, Args{State: state}})
 	switch s.Kind {
 	case StepResume:
-		return []rule{{h.Hold.Since.IsZero() && h.Clock.IsTrusted() && !h.Restored.Holds(), RefusedNothingHeld, Args{}}}
+		return []rule{{h.Hold.BeganAt.IsZero() && h.Clock.IsTrusted() && !h.Restoration.Holds(), RefusedNothingHeld, Args{}}}
 	case StepConfirm:
 		return []rule{{h.Clock.IsTrusted(), RefusedClockTrusted, Args{}}}
 	case StepCreate, StepCSR, StepImport:
@@ -81,14 +81,14 @@ func (p Policy) rules(s Step, h History, now time.Time) []rule {
 			valid,
 			{state.IsOver(), RefusedOver, Args{State: state}},
 			{made && r.KeyFault == "" && r.IsOther(s.CertificateSHA256, s.PublicKeySHA256), RefusedOtherKey, Args{}},
-			{closed.holds && !r.isWaitingFor(s), closed.code, closed.args},
+			{closed.applies && !r.isWaitingFor(s), closed.code, closed.args},
 			{made && !create && !r.CertEndAt.IsZero(), RefusedHasCertificate, Args{}},
 			{made && create && r.CertEndAt.IsZero(), RefusedAwaitsCertificate, Args{}},
 			{made && s.Kind != StepImport, RefusedExists, Args{}},
 			{s.Year < h.Preferred, RefusedOlderThanPreferred, Args{Year: h.Preferred}},
 			{create && p.KeySource == SourceImport, RefusedExternalKeys, Args{}},
 			{ends && s.CertEndAt.IsZero(), RefusedNoCertificate, Args{}},
-			{ends && !s.CertEndAt.After(now), WaitsCertEnded, Args{Date: s.CertEndAt}},
+			{ends && !s.CertEndAt.After(now), WaitsCertEnded, Args{At: s.CertEndAt}},
 		}
 	case StepPublish:
 		return append(running,
@@ -109,9 +109,9 @@ func (p Policy) rules(s Step, h History, now time.Time) []rule {
 			closed,
 			certEnded,
 			rule{state != Expiring, RefusedNotExpiring, Args{State: state}},
-			rule{!s.Until.IsZero() && !s.Until.After(now), RefusedHoldEnded, Args{Date: s.Until}})
+			rule{!s.HoldEndAt.IsZero() && !s.HoldEndAt.After(now), RefusedHoldEnded, Args{At: s.HoldEndAt}})
 	case StepRetire:
-		noReason.holds = noReason.holds && s.Force
+		noReason.applies = noReason.applies && s.Force
 		rules := append(running,
 			rule{r.Year == h.Preferred, RefusedPreferred, Args{}},
 			rule{r.Year > h.Preferred, RefusedNewerThanPreferred, Args{Year: h.Preferred}},
@@ -123,10 +123,10 @@ func (p Policy) rules(s Step, h History, now time.Time) []rule {
 	case StepDestroy:
 		return append(known,
 			rule{!state.IsOver(), RefusedNotOver, Args{State: state}},
-			rule{!r.KeyDestroyedAt.IsZero(), RefusedKeyDestroyed, Args{Date: r.KeyDestroyedAt}})
+			rule{!r.KeyDestroyedAt.IsZero(), RefusedKeyDestroyed, Args{At: r.KeyDestroyedAt}})
 	case StepRevoke:
-		_, replaced := h.successor(s.Year, now)
-		letter, _ := h.nextLetter(number(s.Year))
+		_, replaced := h.findSuccessor(s.Year, now)
+		letter, _ := h.findNextLetter(parseNumber(s.Year))
 		return append(known,
 			rule{state == Revoked, RefusedAlready, Args{State: state}},
 			noReason,
@@ -142,15 +142,15 @@ func (h History) CheckExport(y idp.Year, now time.Time) error {
 	e := &RefusedError{Kind: "export", Year: y}
 	switch state := h.State(y, now); {
 	case !made:
-		if e.Because = newReason(RefusedNeverMade, Args{}); y > h.Preferred {
-			e.Suggestions = []idp.Suggestion{StepCreate.Suggest(y).Labeled("create_first")}
+		if e.Reason = newReason(RefusedNeverMade, Args{}); y > h.Preferred {
+			e.Suggestions = []idp.Suggestion{StepCreate.Suggest(y).WithLabel("create_first")}
 		}
 	case state.IsOver():
-		e.Because = newReason(RefusedYearCannotBeTrusted, Args{State: state})
+		e.Reason = newReason(RefusedYearCannotBeTrusted, Args{State: state})
 	case r.KeyFault != "":
-		e.Because, e.Suggestions = r.KeyFault.Reason(y), []idp.Suggestion{r.KeyFault.Suggestion(y)}
+		e.Reason, e.Suggestions = r.KeyFault.Reason(y), []idp.Suggestion{r.KeyFault.Suggestion(y)}
 	case r.CertEndAt.IsZero():
-		e.Because, e.Suggestions = newReason(WaitsCertificate, Args{}), []idp.Suggestion{suggestImport(y)}
+		e.Reason, e.Suggestions = newReason(WaitsCertificate, Args{}), []idp.Suggestion{suggestImport(y)}
 	default:
 		return nil
 	}

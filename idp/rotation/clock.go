@@ -16,14 +16,14 @@ import (
 type Clock struct {
 	// SeenAt is the last time seen.
 	SeenAt time.Time `json:"seen_at,omitzero"`
-	// Running is the total running time of the server over all runs.
-	Running time.Duration `json:"running_ns,omitzero"`
-	// JumpedFrom and JumpedTo are the times before and after the last jump, or zero if the
+	// RunningTime is the total running time of the server over all runs.
+	RunningTime time.Duration `json:"running_ns,omitzero"`
+	// BeforeJumpAt and JumpedTo are the times before and after the last jump, or zero if the
 	// clock is trusted again.
-	JumpedFrom time.Time `json:"jumped_from,omitzero"`
-	JumpedTo   time.Time `json:"jumped_to,omitzero"`
-	// JumpedAt is the reading of Running at the jump.
-	JumpedAt time.Duration `json:"jumped_at_ns,omitzero"`
+	BeforeJumpAt time.Time `json:"jumped_from,omitzero"`
+	AfterJumpAt   time.Time `json:"jumped_to,omitzero"`
+	// JumpReading is the reading of Running at the jump.
+	JumpReading time.Duration `json:"jumped_at_ns,omitzero"`
 	// MeasuredAt is the time of the last measurement of drift, or of the start after it.
 	MeasuredAt time.Time `json:"measured_at,omitzero"`
 	// Drift is how far the clock went forward while the server ran, beyond the running
@@ -38,21 +38,21 @@ type Clock struct {
 func (c Clock) IsTrusted() bool { return !c.HasJumped() && !c.HasDrifted() }
 
 // HasJumped reports whether the clock jumped and is not trusted again since.
-func (c Clock) HasJumped() bool { return !c.JumpedTo.IsZero() }
+func (c Clock) HasJumped() bool { return !c.AfterJumpAt.IsZero() }
 
 // HasDrifted reports whether drift blocks automatic steps.
 func (c Clock) HasDrifted() bool { return !c.DriftedAt.IsZero() }
 
-// untrustedTime returns the running time left until the clock is trusted again after a jump.
-func (c Clock) untrustedTime() time.Duration {
+// countUntrustedTime returns the running time left until the clock is trusted again after a jump.
+func (c Clock) countUntrustedTime() time.Duration {
 	if !c.HasJumped() {
 		return 0
 	}
-	return c.JumpedAt + QuietTime - c.Running
+	return c.JumpReading + QuietTime - c.RunningTime
 }
 
 func (c Clock) endJump() Clock {
-	c.JumpedFrom, c.JumpedTo, c.JumpedAt = time.Time{}, time.Time{}, 0
+	c.BeforeJumpAt, c.AfterJumpAt, c.JumpReading = time.Time{}, time.Time{}, 0
 	return c
 }
 
@@ -80,14 +80,14 @@ func (h History) Tick(now time.Time, ran time.Duration) History {
 	now, ran = now.UTC(), max(ran, 0)
 	c := &h.Clock
 	seen := c.SeenAt
-	c.Running += ran
-	if step := now.Sub(seen); step >= 0 || step < -jitter {
+	c.RunningTime += ran
+	if step := now.Sub(seen); step >= 0 || step < -jitterTime {
 		c.SeenAt = now
 	}
 	switch {
 	case !seen.IsZero() && (c.SeenAt.Before(seen) || now.Sub(seen)-ran > jumpTime):
-		c.JumpedFrom, c.JumpedTo, c.JumpedAt = seen, now, c.Running
-	case c.HasJumped() && c.untrustedTime() <= 0:
+		c.BeforeJumpAt, c.AfterJumpAt, c.JumpReading = seen, now, c.RunningTime
+	case c.HasJumped() && c.countUntrustedTime() <= 0:
 		*c = c.endJump()
 	}
 	if ran > 0 {
@@ -96,19 +96,19 @@ func (h History) Tick(now time.Time, ran time.Duration) History {
 	return h
 }
 
-// Asleep excludes suspension of the machine, which is part of the running time, from every
+// ExcludeSleep excludes suspension of the machine, which is part of the running time, from every
 // wait that counts running time: while the server is asleep, no service provider can use a
 // year, and no wrong clock can be noticed.
-func (h History) Asleep(d time.Duration) History {
+func (h History) ExcludeSleep(d time.Duration) History {
 	if d <= 0 {
 		return h
 	}
 	h.Records = slices.Clone(h.Records)
 	for i := range h.Records {
-		h.Records[i].QuietFrom += d
+		h.Records[i].QuietReading += d
 	}
 	if h.Clock.HasJumped() {
-		h.Clock.JumpedAt += d
+		h.Clock.JumpReading += d
 	}
 	return h
 }

@@ -123,7 +123,7 @@ func (w *deployment) step(text string) Step {
 		}
 	case StepRollback:
 		if len(f) > 2 {
-			s.Until = at(f[2])
+			s.HoldEndAt = at(f[2])
 		}
 	case StepRetire:
 		if len(f) > 2 {
@@ -181,7 +181,7 @@ func wantRefused(t *testing.T, err error, want Reason) {
 	var refused *RefusedError
 	if !errors.As(err, &refused) {
 		t.Errorf("not refused (%v), want: %s", err, want)
-	} else if diff := cmp.Diff(want, refused.Because); diff != "" {
+	} else if diff := cmp.Diff(want, refused.Reason); diff != "" {
 		t.Errorf("refused because (-want +got):\n%s", diff)
 	}
 }

@@ -31,7 +31,7 @@ func TestCertEndingNamesItsReasons(t *testing.T) {
 			[]Reason{{Code: EndsNotMoved, Args: Args{Count: 2}}}},
 		{"all have moved", func(w *deployment) { w.used = []idp.Year{"2026"}; w.run("2027-03-02"); w.unmoved = Counts{"2026": 0} }, nil},
 		{"a rollback keeps them", func(w *deployment) { w.used = []idp.Year{"2026"}; w.run("2027-03-02").hand("rollback 2026") },
-			[]Reason{{Code: WaitsHold, Args: Args{Date: at("2027-03-02")}}}},
+			[]Reason{{Code: WaitsHold, Args: Args{At: at("2027-03-02")}}}},
 		{"a rollback keeps a year that no one uses", func(w *deployment) { w.run("2027-03-02").hand("rollback 2026") }, nil},
 	}
 	for _, tt := range tests {
@@ -42,7 +42,7 @@ func TestCertEndingNamesItsReasons(t *testing.T) {
 			var got []Reason
 			for _, a := range w.p.Attention(w.h, w.now, w.unmoved) {
 				if a.Code == CertEnding {
-					got = a.Because
+					got = a.Reasons
 				}
 			}
 			if diff := cmp.Diff(tt.want, got); diff != "" {

@@ -67,9 +67,9 @@ func (r Record) isWaitingFor(s Step) bool {
 	return s.Kind == StepImport && r.CertEndAt.IsZero() && r.PublicKeySHA256 != "" && r.PublicKeySHA256 == s.PublicKeySHA256
 }
 
-// Fault compares the existing parts of a year with its record. It returns "" if the year can
+// FindFault compares the existing parts of a year with its record. It returns "" if the year can
 // sign, or waits for its certificate with the recorded key. A year that is over needs no key.
-func (r Record) Fault(m MadeKey) KeyFault {
+func (r Record) FindFault(m MadeKey) KeyFault {
 	if r.IsOver() {
 		return ""
 	}
@@ -125,7 +125,7 @@ func (p Policy) Adopt(h History, made []MadeKey, now time.Time) History {
 	now = now.UTC()
 	h = h.StartClock(now)
 	for _, m := range made {
-		if _, ok := h.Record(m.Year); !ok && m.Year.Valid() && m.HasKey {
+		if _, ok := h.Record(m.Year); !ok && m.Year.IsValid() && m.HasKey {
 			h = h.add(m.Year, now)
 		}
 		h = h.edit(m.Year, func(r *Record) {

@@ -91,7 +91,7 @@ func TestStepsRefuseFaultyYear(t *testing.T) {
 			switch {
 			case tt.want == "" && err != nil:
 				t.Errorf("refused: %v", err)
-			case tt.want != "" && (!errors.As(err, &refused) || refused.Because.Code != tt.want):
+			case tt.want != "" && (!errors.As(err, &refused) || refused.Reason.Code != tt.want):
 				t.Errorf("%v, want a refusal because of %s", err, tt.want)
 			}
 			if diff := cmp.Diff(before, w.h); diff != "" {

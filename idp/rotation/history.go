@@ -18,9 +18,9 @@ type History struct {
 	Preferred idp.Year `json:"preferred,omitzero"`
 	// Hold is set by a rollback. Zero permits automatic preference.
 	Hold Hold `json:"hold,omitzero"`
-	// Restored is set when the installation was restored from a backup. No automatic step is
+	// Restoration is set when the installation was restored from a backup. No automatic step is
 	// taken until an operator resumes them.
-	Restored Restored `json:"restored,omitzero"`
+	Restoration Restoration `json:"restored,omitzero"`
 	// Clock remembers the time, so that a wrong clock is noticed.
 	Clock Clock `json:"clock,omitzero"`
 	// Failures are automatic steps that failed, one for each step and year. Taking the step
@@ -48,8 +48,8 @@ type Record struct {
 	Reason string `json:"reason,omitzero"`
 	// UsedAt is the last use by a service provider.
 	UsedAt time.Time `json:"used_at,omitzero"`
-	// QuietFrom is the reading of Clock.Running at the last use.
-	QuietFrom time.Duration `json:"quiet_from_ns,omitzero"`
+	// QuietReading is the reading of Clock.Running at the last use.
+	QuietReading time.Duration `json:"quiet_from_ns,omitzero"`
 	// CertificateSHA256 and PublicKeySHA256 are the digests of the year's certificate (DER)
 	// and public key (SubjectPublicKeyInfo), in hexadecimal digits. Once recorded they
 	// never change. CertificateSHA256 is "" while a key waits for its certificate.
@@ -82,17 +82,17 @@ func (r Record) isAnswering() bool { return r.isLive() && r.KeyFault == "" }
 
 // Hold prevents automatic preference of a newer year after a rollback.
 type Hold struct {
-	Since time.Time `json:"since,omitzero"`
-	// Until is when the hold ends automatically. If zero, only prefer or resume by hand ends
+	BeganAt time.Time `json:"since,omitzero"`
+	// EndAt is when the hold ends automatically. If zero, only prefer or resume by hand ends
 	// it.
-	Until  time.Time `json:"until,omitzero"`
-	From   idp.Year  `json:"from,omitzero"`
+	EndAt  time.Time `json:"until,omitzero"`
+	FromYear   idp.Year  `json:"from,omitzero"`
 	Reason string    `json:"reason,omitzero"`
 }
 
 // IsActive reports whether the hold is in effect at now.
 func (h Hold) IsActive(now time.Time) bool {
-	return !h.Since.IsZero() && (h.Until.IsZero() || now.Before(h.Until))
+	return !h.BeganAt.IsZero() && (h.EndAt.IsZero() || now.Before(h.EndAt))
 }
 
 // Failure is an automatic step that could not be taken.
@@ -122,9 +122,9 @@ type TakenStep struct {
 	At   time.Time
 }
 
-// ListTaken lists the events of the year until now, in the order of its life. A revoked year was
+// ListTakenSteps lists the events of the year until now, in the order of its life. A revoked year was
 // not retired.
-func (r Record) ListTaken(now time.Time) []TakenStep {
+func (r Record) ListTakenSteps(now time.Time) []TakenStep {
 	return slices.DeleteFunc([]TakenStep{
 		{StepCreate, r.CreatedAt}, {StepPublish, r.PublishedAt}, {StepPrefer, r.PreferredAt}, {"", r.CertEndAt},
 		{StepRetire, r.RetiredAt}, {StepRevoke, r.RevokedAt}, {StepDestroy, r.KeyDestroyedAt},
@@ -167,7 +167,7 @@ func (h History) Use(y idp.Year, at time.Time) History {
 		if !at.After(r.UsedAt) && !r.UsedAt.After(h.Clock.SeenAt) {
 			return
 		}
-		r.UsedAt, r.QuietFrom = at.UTC(), h.Clock.Running
+		r.UsedAt, r.QuietReading = at.UTC(), h.Clock.RunningTime
 	})
 }
 
@@ -206,24 +206,24 @@ func (h History) add(y idp.Year, now time.Time) History {
 	return h
 }
 
-// slot lists the records of a number that are not over, in order: the year itself and its
+// listSlotRecords lists the records of a number that are not over, in order: the year itself and its
 // letters.
-func (h History) slot(n int) (rs []Record) {
+func (h History) listSlotRecords(n int) (rs []Record) {
 	for _, r := range h.Records {
-		if number(r.Year) == n && !r.IsOver() {
+		if parseNumber(r.Year) == n && !r.IsOver() {
 			rs = append(rs, r)
 		}
 	}
 	return rs
 }
 
-// nextLetter returns the next year of a number: the number itself if none was made, then
+// findNextLetter returns the next year of a number: the number itself if none was made, then
 // "b", "c" and so on. It returns false after "z".
-func (h History) nextLetter(n int) (idp.Year, bool) {
-	last := findLast(h.Records, func(r Record) bool { return number(r.Year) == n }).Year
+func (h History) findNextLetter(n int) (idp.Year, bool) {
+	last := findLast(h.Records, func(r Record) bool { return parseNumber(r.Year) == n }).Year
 	switch {
 	case last == "":
-		return yearOf(n), true
+		return formatYear(n), true
 	case len(last) == 4:
 		return last + "b", true
 	case last[4] == 'z':
@@ -232,9 +232,9 @@ func (h History) nextLetter(n int) (idp.Year, bool) {
 	return last[:4] + idp.Year(rune(last[4]+1)), true
 }
 
-// Steady returns the period around now in which no state changes without a step. Only the
+// FindSteadyPeriod returns the period around now in which no state changes without a step. Only the
 // end of a certificate limits it.
-func (h History) Steady(now time.Time) (from, until time.Time) {
+func (h History) FindSteadyPeriod(now time.Time) (from, until time.Time) {
 	from, until = now.AddDate(-1, 0, 0), now.AddDate(1, 0, 0)
 	for _, r := range h.Records {
 		if at := r.CertEndAt; at.After(now) && at.Before(until) {

@@ -115,8 +115,8 @@ func TestRepeatedUseReportCountsOnce(t *testing.T) {
 				}
 			}
 			got, _ := h.Record("2026")
-			if !got.UsedAt.Equal(at(tt.used)) || h.Clock.Running-got.QuietFrom != tt.quiet {
-				t.Errorf("last use %s, quiet for %s; want %s, %s", got.UsedAt, h.Clock.Running-got.QuietFrom, tt.used, tt.quiet)
+			if !got.UsedAt.Equal(at(tt.used)) || h.Clock.RunningTime-got.QuietReading != tt.quiet {
+				t.Errorf("last use %s, quiet for %s; want %s, %s", got.UsedAt, h.Clock.RunningTime-got.QuietReading, tt.used, tt.quiet)
 			}
 		})
 	}

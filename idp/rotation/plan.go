@@ -15,10 +15,10 @@ type UpcomingStep struct {
 	Year idp.Year `json:"year"`
 	// Step is the step, or "" for a change without one.
 	Step StepKind `json:"step,omitzero"`
-	// From and To are the states of the year before and after, and can be the same.
-	From State  `json:"from"`
-	To   State  `json:"to"`
-	Why  Reason `json:"why"`
+	// FromState and To are the states of the year before and after, and can be the same.
+	FromState State  `json:"from"`
+	ToState   State  `json:"to"`
+	Cause  Reason `json:"why"`
 	// DueAt is the calendar date, if the step comes later. Waits are the reasons for that, or
 	// the reasons why a step by hand waits.
 	DueAt time.Time `json:"due_at,omitzero"`
@@ -35,33 +35,33 @@ type UpcomingStep struct {
 // that years due to be retired are not used, and that operators take their steps on time.
 func (p Policy) Plan(h History, now time.Time, years int) []UpcomingStep {
 	now = now.UTC()
-	w := walk{policy: p, h: h.Tick(now, 0), start: now, stuck: map[string]bool{}}
+	w := walk{policy: p, h: h.Tick(now, 0), startAt: now, stuckKeys: map[string]bool{}}
 	end := now.AddDate(years, 0, 0)
 	for t := now; !t.After(end); {
-		for w.step(t) {
+		for w.takeNext(t) {
 		}
-		next := w.next(t)
+		next := w.findNextTime(t)
 		if next.IsZero() || next.After(end) {
 			break
 		}
 		w.h = w.h.Tick(next, next.Sub(t))
 		t = next
-		w.certEnds(t)
+		w.listCertEnds(t)
 	}
-	return w.coming
+	return w.steps
 }
 
 // walk simulates the future on its own copy of the history.
 type walk struct {
 	policy Policy
 	h      History
-	start  time.Time
-	coming []UpcomingStep
-	stuck  map[string]bool
+	startAt  time.Time
+	steps []UpcomingStep
+	stuckKeys  map[string]bool
 }
 
-// step takes one step that is ready at t, or returns false.
-func (w *walk) step(t time.Time) bool {
+// takeNext takes one step that is ready at t, or returns false.
+func (w *walk) takeNext(t time.Time) bool {
 	for _, d := range w.policy.listDue(w.h, t) {
 		switch {
 		case d.DueAt.After(t):
@@ -81,11 +81,11 @@ func (w *walk) step(t time.Time) bool {
 }
 
 // take applies the step and lists every year whose state it changes.
-func (w *walk) take(d Due, t time.Time) {
+func (w *walk) take(d DueStep, t time.Time) {
 	before := w.h
 	w.h = w.h.Apply(d.Step, t)
-	own := w.at(t, d.Year, before)
-	own.Step, own.Why = d.Kind, d.Why
+	own := w.newStep(t, d.Year, before)
+	own.Step, own.Cause = d.Kind, d.Cause
 	own.ByHand = w.policy.IsByHand(d)
 	if d.ByHand {
 		own.Waits = d.Waits
@@ -93,49 +93,49 @@ func (w *walk) take(d Due, t time.Time) {
 	if d.DueAt.Before(own.At) {
 		own.DueAt, own.Waits = d.DueAt, d.Waits
 	}
-	w.coming = append(w.coming, own)
+	w.steps = append(w.steps, own)
 	for _, r := range w.h.Records {
-		if c := w.at(t, r.Year, before); r.Year != d.Year && c.From != c.To {
-			c.Why = newReason(WhyOtherYearPreferred, Args{Year: w.h.Preferred})
-			w.coming = append(w.coming, c)
+		if c := w.newStep(t, r.Year, before); r.Year != d.Year && c.FromState != c.ToState {
+			c.Cause = newReason(WhyOtherYearPreferred, Args{Year: w.h.Preferred})
+			w.steps = append(w.steps, c)
 		}
 	}
 }
 
-func (w *walk) at(t time.Time, y idp.Year, before History) UpcomingStep {
-	return UpcomingStep{At: t, Days: dayNumber(t) - dayNumber(w.start), Year: y, From: before.State(y, t), To: w.h.State(y, t)}
+func (w *walk) newStep(t time.Time, y idp.Year, before History) UpcomingStep {
+	return UpcomingStep{At: t, Days: countDays(t) - countDays(w.startAt), Year: y, FromState: before.State(y, t), ToState: w.h.State(y, t)}
 }
 
 // addStuck lists a step that waits for an operator, once.
-func (w *walk) addStuck(d Due, t time.Time) {
+func (w *walk) addStuck(d DueStep, t time.Time) {
 	key := string(d.Kind) + string(d.Year)
-	if w.stuck[key] {
+	if w.stuckKeys[key] {
 		return
 	}
-	w.stuck[key] = true
-	c := w.at(t, d.Year, w.h)
-	c.Step, c.Why, c.Waits, c.ByHand, c.Stuck = d.Kind, d.Why, d.Waits, true, true
+	w.stuckKeys[key] = true
+	c := w.newStep(t, d.Year, w.h)
+	c.Step, c.Cause, c.Waits, c.ByHand, c.Stuck = d.Kind, d.Cause, d.Waits, true, true
 	if d.DueAt.Before(t) {
 		c.DueAt = d.DueAt
 	}
-	w.coming = append(w.coming, c)
+	w.steps = append(w.steps, c)
 }
 
-// certEnds lists the certificates that expire at t.
-func (w *walk) certEnds(t time.Time) {
+// listCertEnds lists the certificates that expire at t.
+func (w *walk) listCertEnds(t time.Time) {
 	for _, r := range w.h.Records {
 		if r.IsOver() || !r.CertEndAt.Equal(t) {
 			continue
 		}
-		c := w.at(t, r.Year, w.h)
-		c.From = w.h.State(r.Year, t.Add(-1))
-		c.Why = newReason(WhyOurCertEnds, Args{Year: r.Year})
-		w.coming = append(w.coming, c)
+		c := w.newStep(t, r.Year, w.h)
+		c.FromState = w.h.State(r.Year, t.Add(-1))
+		c.Cause = newReason(WhyOurCertEnds, Args{Year: r.Year})
+		w.steps = append(w.steps, c)
 	}
 }
 
-// next returns the next time after t at which something can happen, or zero.
-func (w *walk) next(t time.Time) (next time.Time) {
+// findNextTime returns the next time after t at which something can happen, or zero.
+func (w *walk) findNextTime(t time.Time) (next time.Time) {
 	soonest := func(at time.Time) {
 		if at.After(t) && (next.IsZero() || at.Before(next)) {
 			next = at
@@ -153,4 +153,4 @@ func (w *walk) next(t time.Time) (next time.Time) {
 	return next
 }
 
-func dayNumber(t time.Time) int { return int(t.Unix() / int64(day/time.Second)) }
+func countDays(t time.Time) int { return int(t.Unix() / int64(day/time.Second)) }

@@ -21,8 +21,8 @@ const (
 	keepKeyTime = 30 * day
 	// jumpTime is the longest step forward of the clock that is not a jump.
 	jumpTime = 45 * day
-	// jitter is the longest step backward of the clock that is not a jump.
-	jitter = 5 * time.Second
+	// jitterTime is the longest step backward of the clock that is not a jump.
+	jitterTime = 5 * time.Second
 	// driftTime is how far the clock may go forward beyond the running time before
 	// automatic steps wait for an operator.
 	driftTime = 24 * time.Hour
@@ -52,8 +52,8 @@ type Date struct {
 	Day   int
 }
 
-// In returns the moment of the date for year number n.
-func (d Date) In(n int) time.Time {
+// Resolve returns the moment of the date for year number n.
+func (d Date) Resolve(n int) time.Time {
 	return time.Date(n+d.Years, d.Month, d.Day, 0, 0, 0, 0, time.UTC)
 }
 
@@ -100,22 +100,22 @@ type Dates struct {
 // Dates returns the calendar of one year. A year with a letter has the dates of its number:
 // an emergency key takes over the rest of the life of the one before. The year must be
 // Valid.
-func (p Policy) Dates(y idp.Year) Dates { return p.dates(number(y)) }
+func (p Policy) Dates(y idp.Year) Dates { return p.computeDates(parseNumber(y)) }
 
-// EarlyCreate returns the calendar's date for the creation of y if that is so far ahead that an
+// CheckEarlyCreate returns the calendar's date for the creation of y if that is so far ahead that an
 // operator should confirm a create now. Otherwise it returns false.
-func (p Policy) EarlyCreate(y idp.Year, now time.Time) (time.Time, bool) {
+func (p Policy) CheckEarlyCreate(y idp.Year, now time.Time) (time.Time, bool) {
 	at := p.Dates(y).MakeAt
 	return at, at.Sub(now) > earlyTime
 }
 
-func (p Policy) dates(n int) Dates {
+func (p Policy) computeDates(n int) Dates {
 	return Dates{
-		MakeAt:    p.MakeAt.In(n),
-		PublishAt: p.PublishAt.In(n),
-		PreferAt:  p.PreferAt.In(n),
-		CertEndAt: p.CertEndAt.In(n),
-		RetireAt:  p.RetireAt.In(n),
+		MakeAt:    p.MakeAt.Resolve(n),
+		PublishAt: p.PublishAt.Resolve(n),
+		PreferAt:  p.PreferAt.Resolve(n),
+		CertEndAt: p.CertEndAt.Resolve(n),
+		RetireAt:  p.RetireAt.Resolve(n),
 	}
 }
 
@@ -123,25 +123,25 @@ func (p Policy) dates(n int) Dates {
 // the calendar prefers today, and every later one whose making date has passed. They are
 // sorted, oldest first, and never empty.
 func (p Policy) FirstYears(now time.Time) []idp.Year {
-	n := p.number(now)
-	years := []idp.Year{yearOf(n)}
-	for n++; !p.MakeAt.In(n).After(now); n++ {
-		years = append(years, yearOf(n))
+	n := p.findNumber(now)
+	years := []idp.Year{formatYear(n)}
+	for n++; !p.MakeAt.Resolve(n).After(now); n++ {
+		years = append(years, formatYear(n))
 	}
 	return years
 }
 
-// number returns the number of the year that the calendar prefers at now.
-func (p Policy) number(now time.Time) int {
+// parseNumber returns the number of the year that the calendar prefers at now.
+func (p Policy) findNumber(now time.Time) int {
 	n := now.UTC().Year() + 2
-	for p.PreferAt.In(n).After(now) {
+	for p.PreferAt.Resolve(n).After(now) {
 		n--
 	}
 	return n
 }
 
-// number returns the four digits of a year, 0 for one that is not Valid.
-func number(y idp.Year) int {
+// parseNumber returns the four digits of a year, 0 for one that is not Valid.
+func parseNumber(y idp.Year) int {
 	if len(y) != 4 && (len(y) != 5 || y[4] < 'a' || y[4] > 'z') {
 		return 0
 	}
@@ -155,7 +155,7 @@ func number(y idp.Year) int {
 	return n
 }
 
-func yearOf(n int) idp.Year { return idp.Year(fmt.Sprintf("%04d", n)) }
+func formatYear(n int) idp.Year { return idp.Year(fmt.Sprintf("%04d", n)) }
 
 // PolicyCode identifies the fault of an unusable policy.
 type PolicyCode string
@@ -194,7 +194,7 @@ func (p Policy) Validate() error {
 	}
 	// Check four years, because the order must hold in leap years too.
 	for n := 2027; n < 2031; n++ {
-		if err := p.dates(n).check(p.dates(n + 1)); err != nil {
+		if err := p.computeDates(n).check(p.computeDates(n + 1)); err != nil {
 			return err
 		}
 	}

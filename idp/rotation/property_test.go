@@ -136,11 +136,11 @@ func (l *life) checkEnd(before History, s Step, r Record) {
 		l.rt.Fatalf("%s: %s %s retires %s", l.now, s.Kind, s.Year, r.Year)
 	case r.Year >= before.Preferred:
 		l.rt.Fatalf("%s: %s retired while %s is preferred", l.now, r.Year, before.Preferred)
-	case !s.Why.IsZero() && l.now.Before(l.p.Dates(r.Year).RetireAt):
+	case !s.Cause.IsZero() && l.now.Before(l.p.Dates(r.Year).RetireAt):
 		l.rt.Fatalf("%s: automatic mode retires %s before %s", l.now, r.Year, l.p.Dates(r.Year).RetireAt)
 	case !known:
 		l.rt.Fatalf("%s: %s retired without 120 days of a successor", l.now, r.Year)
-	case !s.Force && before.Clock.Running-r.QuietFrom < 14*day:
+	case !s.Force && before.Clock.RunningTime-r.QuietReading < 14*day:
 		l.rt.Fatalf("%s: %s retired in use", l.now, r.Year)
 	case !before.Clock.IsTrusted():
 		l.rt.Fatalf("%s: %s retired by a wrong clock", l.now, r.Year)
@@ -165,9 +165,9 @@ func (l *life) auto() {
 
 // year draws one of the years there are or that come next.
 func (l *life) year() idp.Year {
-	years := []idp.Year{yearOf(l.p.number(l.now)), yearOf(l.p.number(l.now) + 1)}
+	years := []idp.Year{formatYear(l.p.findNumber(l.now)), formatYear(l.p.findNumber(l.now) + 1)}
 	for _, r := range l.h.Records {
-		next, _ := l.h.nextLetter(number(r.Year))
+		next, _ := l.h.findNextLetter(parseNumber(r.Year))
 		years = append(years, r.Year, next)
 	}
 	return rapid.SampledFrom(years).Draw(l.rt, "year")
@@ -185,7 +185,7 @@ func (l *life) hand() {
 		s.CertEndAt = l.now.Add(time.Duration(rapid.IntRange(1, 600).Draw(l.rt, "end")) * day)
 	case StepRollback:
 		if rapid.Bool().Draw(l.rt, "until") {
-			s.Until = l.now.Add(20 * day)
+			s.HoldEndAt = l.now.Add(20 * day)
 		}
 	case StepRevoke:
 		steps, err := l.p.RevokeSteps(l.h, s.Year, "leaked", l.now)
@@ -257,11 +257,11 @@ func TestAutomaticModeKeepsThreeYearsAtMost(t *testing.T) {
 			t.Fatalf("not the states that init records:\n%s", diff)
 		}
 		w.runTo(w.now.AddDate(4, 0, 0))
-		for n := number(w.h.Preferred); n > number(first[0]); n-- {
-			r, _ := w.h.Record(yearOf(n))
-			want := fmt.Sprint(p.PublishAt.In(n), p.PreferAt.In(n))
+		for n := parseNumber(w.h.Preferred); n > parseNumber(first[0]); n-- {
+			r, _ := w.h.Record(formatYear(n))
+			want := fmt.Sprint(p.PublishAt.Resolve(n), p.PreferAt.Resolve(n))
 			if slices.Contains(first, r.Year) {
-				want = fmt.Sprint(r.PublishedAt, p.PreferAt.In(n))
+				want = fmt.Sprint(r.PublishedAt, p.PreferAt.Resolve(n))
 			}
 			if got := fmt.Sprint(r.PublishedAt, r.PreferredAt); got != want {
 				t.Fatalf("%s published and preferred at %s, want %s", r.Year, got, want)

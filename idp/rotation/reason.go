@@ -25,13 +25,13 @@ type ReasonCode string
 type Args struct {
 	// Year is set if it is not the year that the reason is given for.
 	Year idp.Year `json:"year,omitzero"`
-	// From and To are two times or years between which something happened.
-	From time.Time `json:"from,omitzero"`
-	To   time.Time `json:"to,omitzero"`
-	// Date is when it happened or will.
-	Date time.Time `json:"date,omitzero"`
-	// Until is when it ends.
-	Until time.Time `json:"until,omitzero"`
+	// FromAt and To are two times or years between which something happened.
+	FromAt time.Time `json:"from,omitzero"`
+	ToAt   time.Time `json:"to,omitzero"`
+	// At is when it happened or will.
+	At time.Time `json:"date,omitzero"`
+	// EndAt is when it ends.
+	EndAt time.Time `json:"until,omitzero"`
 	// Days is a period of the rules, DaysLeft the rest of one.
 	Days     int      `json:"days,omitzero"`
 	DaysLeft int      `json:"days_left,omitzero"`
@@ -155,5 +155,5 @@ func (f KeyFault) Reason(y idp.Year) Reason { return newReason(ReasonCode(f), Ar
 // Suggestion returns the step to take if a year's key is lost permanently. Otherwise its folder can
 // be restored from a backup.
 func (f KeyFault) Suggestion(y idp.Year) idp.Suggestion {
-	return StepRevoke.Suggest(y).Labeled(idp.LabelRevokeLostKey)
+	return StepRevoke.Suggest(y).WithLabel(idp.LabelRevokeLostKey)
 }

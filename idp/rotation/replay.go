@@ -23,11 +23,11 @@ type PastStep struct {
 // unless every other year that was preferred has ended: the installation must never prefer a year
 // that was revoked.
 func (h History) Replay(past []PastStep) (after History, applied []PastStep) {
-	r := replay{h: h, lost: map[idp.Year]bool{}}
+	r := replay{h: h, lostYears: map[idp.Year]bool{}}
 	for _, s := range past {
 		before := r.h
 		r.take(s)
-		if !sameLives(before, r.h) {
+		if !equalSteps(before, r.h) {
 			applied = append(applied, s)
 		}
 	}
@@ -49,21 +49,21 @@ func (p Policy) ReplaceSteps(h History, now time.Time) (steps []Step) {
 		return nil
 	}
 	why := newReason(WhyTakesOver, Args{Year: h.Preferred})
-	next, ok := h.successor(h.Preferred, now)
+	next, ok := h.findSuccessor(h.Preferred, now)
 	if !ok {
-		letter, left := h.nextLetter(number(h.Preferred))
+		letter, left := h.findNextLetter(parseNumber(h.Preferred))
 		if !left || p.KeySource == SourceImport {
 			return nil
 		}
 		next = Record{Year: letter}
 		create := p.CreateStep(h, letter, now)
-		create.Why = why
+		create.Cause = why
 		steps = append(steps, create)
 	}
 	if next.PublishedAt.IsZero() {
-		steps = append(steps, Step{Kind: StepPublish, Year: next.Year, Why: why})
+		steps = append(steps, Step{Kind: StepPublish, Year: next.Year, Cause: why})
 	}
-	return append(steps, Step{Kind: StepPrefer, Year: next.Year, Why: why})
+	return append(steps, Step{Kind: StepPrefer, Year: next.Year, Cause: why})
 }
 
 // Reflects reports whether the history shows the effect of a past step.
@@ -89,8 +89,8 @@ func (h History) Reflects(s PastStep) bool {
 // replay is a history while steps are replayed on it.
 type replay struct {
 	h History
-	// lost are the years whose keys were made after the backup.
-	lost map[idp.Year]bool
+	// lostYears are the years whose keys were made after the backup.
+	lostYears map[idp.Year]bool
 }
 
 func (r *replay) take(s PastStep) {
@@ -98,10 +98,10 @@ func (r *replay) take(s PastStep) {
 	switch s.Kind {
 	case StepCreate, StepCSR, StepImport:
 		// The certificate of a key that the backup has can be imported again.
-		if known && !r.lost[s.Year] || !s.Year.Valid() || rec.IsOver() {
+		if known && !r.lostYears[s.Year] || !s.Year.IsValid() || rec.IsOver() {
 			return
 		}
-		r.lost[s.Year] = true
+		r.lostYears[s.Year] = true
 		r.h = r.h.Apply(s.Step, s.At).edit(s.Year, func(rec *Record) { rec.KeyFault = KeyMissing })
 	case StepPublish:
 		if rec.PublishedAt.IsZero() && !rec.IsOver() && !rec.CertEndAt.IsZero() {
@@ -128,7 +128,7 @@ func (r *replay) take(s PastStep) {
 
 // revoke ends a year. Its successor was then the next year with a key, which may be lost.
 func (r *replay) revoke(s PastStep) {
-	_, signs := r.h.successor(s.Year, s.At)
+	_, signs := r.h.findSuccessor(s.Year, s.At)
 	if s.Year == r.h.Preferred && !signs {
 		i := slices.IndexFunc(r.h.Records, func(rec Record) bool {
 			return rec.Year > s.Year && !rec.IsOver() && !rec.CertEndAt.IsZero()
@@ -148,10 +148,10 @@ func (r *replay) revoke(s PastStep) {
 	r.h = r.h.Apply(s.Step, s.At)
 }
 
-// sameLives reports whether two histories record the same steps.
-func sameLives(a, b History) bool {
+// equalSteps reports whether two histories record the same steps.
+func equalSteps(a, b History) bool {
 	return a.Preferred == b.Preferred && slices.EqualFunc(a.Records, b.Records, func(a, b Record) bool {
-		a.QuietFrom, b.QuietFrom = 0, 0
+		a.QuietReading, b.QuietReading = 0, 0
 		return a == b
 	})
 }

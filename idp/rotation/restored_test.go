@@ -26,18 +26,18 @@ func TestRestoreHoldsAutomaticSteps(t *testing.T) {
 	w.wantAttention(t, "certificate_ended 2026", "restored", "step_held 2027")
 	st := w.p.Status(w.h, w.now, nil)
 	i := slices.IndexFunc(st.Attention, func(a Attention) bool { return a.Code == RestoreHeld })
-	if a := st.Attention[i]; a.Because[0].Code != WaitsRestored || a.Suggestions[0].Do != idp.DoRotationResume {
+	if a := st.Attention[i]; a.Reasons[0].Code != WaitsRestored || a.Suggestions[0].Do != idp.DoRotationResume {
 		t.Errorf("attention after a restore: %+v", a)
 	}
-	if !st.Restored.Holds() || !st.History().Restored.Holds() {
+	if !st.Restoration.Holds() || !st.History().Restoration.Holds() {
 		t.Error("the status does not say that the installation was restored")
 	}
-	if h := w.h.Apply(Step{Kind: StepConfirm}, w.now); !h.Restored.Holds() {
+	if h := w.h.Apply(Step{Kind: StepConfirm}, w.now); !h.Restoration.Holds() {
 		t.Error("confirm-clock ended the hold of a restore")
 	}
 	w.hand("resume").run("2027-08-02")
-	if w.h.Restored.Holds() || len(w.log) == 0 {
-		t.Errorf("resume left %+v, steps %v", w.h.Restored, w.log)
+	if w.h.Restoration.Holds() || len(w.log) == 0 {
+		t.Errorf("resume left %+v, steps %v", w.h.Restoration, w.log)
 	}
 	wantRefusedKind(t, w.try(w.step("resume")), StepResume)
 }
@@ -76,7 +76,7 @@ func TestRestoreHoldSurvivesJSON(t *testing.T) {
 	if err := json.Unmarshal(text, &h); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(Restored{At: at("2026-11-22"), BackupAt: at("2026-11-20")}, h.Restored); diff != "" {
+	if diff := cmp.Diff(Restoration{At: at("2026-11-22"), BackupAt: at("2026-11-20")}, h.Restoration); diff != "" {
 		t.Errorf("restored (-want +got):\n%s", diff)
 	}
 }

@@ -20,7 +20,7 @@ func TestRetirementWaitsForUse(t *testing.T) {
 	w.wantAttention(t, "certificate_ended 2026", "step_held 2026")
 
 	err := w.try(w.step("retire 2026"))
-	wantRefused(t, err, newReason(WaitsUsed, Args{Date: at("2027-09-01"), Days: 14, DaysLeft: 14}))
+	wantRefused(t, err, newReason(WaitsUsed, Args{At: at("2027-09-01"), Days: 14, DaysLeft: 14}))
 	forced := w.p
 	if _, err := forced.Take(w.step("retire 2026 force"), w.h, w.now); err != nil {
 		t.Errorf("force: %v", err)
@@ -59,7 +59,7 @@ func TestClockJumpIsSeenAtOnce(t *testing.T) {
 	for _, s := range w.p.Steps(w.h, w.now) {
 		t.Errorf("%s %s is taken", s.Kind, s.Year)
 	}
-	wantRefused(t, w.try(w.step("retire 2026")), newReason(WaitsClockJumped, Args{From: at("2027-06-30"), To: at("2027-09-01"), DaysLeft: 14}))
+	wantRefused(t, w.try(w.step("retire 2026")), newReason(WaitsClockJumped, Args{FromAt: at("2027-06-30"), ToAt: at("2027-09-01"), DaysLeft: 14}))
 	w.wantAttention(t, "certificate_ended 2026", "clock_untrusted", "step_held 2026")
 	if w.hand("create 2028"); w.h.Clock.IsTrusted() || w.h.Clock.SeenAt != w.now {
 		t.Errorf("a step that is taken writes it down: %+v", w.h.Clock)
@@ -90,7 +90,7 @@ func TestClockJumpEndsNoYear(t *testing.T) {
 			if h.Clock.IsTrusted() != tt.trusted {
 				t.Errorf("trusted = %v, want %v: %+v", h.Clock.IsTrusted(), tt.trusted, h.Clock)
 			}
-			if h.Clock.SeenAt != at(tt.to) || h.Clock.Running != tt.ran {
+			if h.Clock.SeenAt != at(tt.to) || h.Clock.RunningTime != tt.ran {
 				t.Errorf("clock = %+v", h.Clock)
 			}
 		})
@@ -122,8 +122,8 @@ func TestClockJumpHoldsRetirement(t *testing.T) {
 		t.Parallel()
 		w := start(t)
 		w.wantAttention(t, "certificate_ended 2026", "clock_untrusted", "step_held 2026")
-		wantRefused(t, w.try(w.step("retire 2026")), newReason(WaitsClockJumped, Args{From: at("2027-06-30"), To: at("2027-09-01"), DaysLeft: 14}))
-		wantRefused(t, w.try(w.step("retire 2026 force")), newReason(WaitsClockJumped, Args{From: at("2027-06-30"), To: at("2027-09-01"), DaysLeft: 14}))
+		wantRefused(t, w.try(w.step("retire 2026")), newReason(WaitsClockJumped, Args{FromAt: at("2027-06-30"), ToAt: at("2027-09-01"), DaysLeft: 14}))
+		wantRefused(t, w.try(w.step("retire 2026 force")), newReason(WaitsClockJumped, Args{FromAt: at("2027-06-30"), ToAt: at("2027-09-01"), DaysLeft: 14}))
 		w.run("2027-09-30").wantLog(t, "2027-09-15 retire 2026")
 	})
 	t.Run("or a word", func(t *testing.T) {

@@ -22,7 +22,7 @@ func TestSpanTellsCertificateDates(t *testing.T) {
 	}
 	for _, tt := range tests {
 		s := DefaultPolicy().Span(firstStart(t, "2026-11-22").h, tt.year, at(tt.now))
-		if got := [3]string{date(s.BeginBy), date(s.EndFrom), date(s.EndAt)}; got != tt.want {
+		if got := [3]string{date(s.LatestBeginAt), date(s.EarliestEndAt), date(s.EndAt)}; got != tt.want {
 			t.Errorf("%s: %v, want %v", tt.name, got, tt.want)
 		}
 	}

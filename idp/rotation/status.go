@@ -16,7 +16,7 @@ func (p Policy) Steps(h History, now time.Time) (steps []Step) {
 	h = h.Tick(now, 0)
 	for {
 		due := p.listDue(h, now)
-		i := slices.IndexFunc(due, func(d Due) bool {
+		i := slices.IndexFunc(due, func(d DueStep) bool {
 			return d.isReady(now) && !p.leavesToOperator(d.Kind)
 		})
 		if i < 0 {
@@ -36,13 +36,13 @@ type Status struct {
 	Years []YearStatus `json:"years"`
 	// Steps are the automatic steps to take now.
 	Steps []Step `json:"steps"`
-	// Due are the next steps, automatic or not.
-	Due []Due `json:"due"`
+	// DueSteps are the next steps, automatic or not.
+	DueSteps []DueStep `json:"due"`
 	// Attention lists the matters that need an operator's attention. The exit code is 4 if it
 	// is not empty.
 	Attention []Attention `json:"attention"`
 	Hold      Hold        `json:"hold,omitzero"`
-	Restored  Restored    `json:"restored,omitzero"`
+	Restoration  Restoration    `json:"restored,omitzero"`
 	Clock     Clock       `json:"clock"`
 }
 
@@ -69,11 +69,11 @@ func (p Policy) Status(h History, now time.Time, unmoved Counts) Status {
 	now = now.UTC()
 	h = h.Tick(now, 0)
 	s := Status{
-		At: now, Preferred: h.Preferred, Hold: h.Hold, Restored: h.Restored, Clock: h.Clock,
-		Steps: p.Steps(h, now), Due: p.listDue(h, now), Attention: p.Attention(h, now, unmoved),
+		At: now, Preferred: h.Preferred, Hold: h.Hold, Restoration: h.Restoration, Clock: h.Clock,
+		Steps: p.Steps(h, now), DueSteps: p.listDue(h, now), Attention: p.Attention(h, now, unmoved),
 	}
 	records := slices.Clone(h.Records)
-	for _, d := range s.Due {
+	for _, d := range s.DueSteps {
 		if _, made := h.Record(d.Year); !made {
 			records = append(records, Record{Year: d.Year})
 		}
@@ -92,7 +92,7 @@ func (p Policy) Status(h History, now time.Time, unmoved Counts) Status {
 
 // History restores the history from the status.
 func (st Status) History() History {
-	h := History{Preferred: st.Preferred, Hold: st.Hold, Restored: st.Restored, Clock: st.Clock}
+	h := History{Preferred: st.Preferred, Hold: st.Hold, Restoration: st.Restoration, Clock: st.Clock}
 	for _, y := range st.Years {
 		if y.State != Planned {
 			h.Records = append(h.Records, y.Record)
@@ -106,8 +106,8 @@ type Attention struct {
 	Code AttentionCode `json:"code"`
 	Year idp.Year      `json:"year,omitzero"`
 	Args Args          `json:"args,omitzero"`
-	// Because are the reasons why a step waits, or the fault of a key.
-	Because []Reason `json:"because,omitempty"`
+	// Reasons are the reasons why a step waits, or the fault of a key.
+	Reasons []Reason `json:"because,omitempty"`
 	// Suggestions say how to fix it. Suggest sets them.
 	Suggestions []idp.Suggestion `json:"suggestions,omitempty"`
 	// Text is the rendered attention in an answer for users and programs, "" before that.
@@ -117,14 +117,14 @@ type Attention struct {
 
 // IsUse reports whether the attention is about a retirement that waits because service
 // providers use the year.
-func (a Attention) IsUse() bool { return slices.ContainsFunc(a.Because, Reason.IsUse) }
+func (a Attention) IsUse() bool { return slices.ContainsFunc(a.Reasons, Reason.IsUse) }
 
 // WithUsers adds the users of the year to the reasons of a copy of a.
 func (a Attention) WithUsers(users []idp.EntityID) Attention {
-	a.Because = slices.Clone(a.Because)
-	for i := range a.Because {
-		if a.Because[i].IsUse() {
-			a.Because[i].Args.SPs = users
+	a.Reasons = slices.Clone(a.Reasons)
+	for i := range a.Reasons {
+		if a.Reasons[i].IsUse() {
+			a.Reasons[i].Args.SPs = users
 		}
 	}
 	return a
@@ -170,39 +170,39 @@ func (p Policy) Attention(h History, now time.Time, unmoved Counts) (all []Atten
 	now = now.UTC()
 	h = h.Tick(now, 0)
 	if h.Preferred == "" {
-		all = append(all, p.noSigningKey(h, now))
+		all = append(all, p.explainNoSigningKey(h, now))
 	}
 	for _, r := range h.Records {
 		if r.KeyFault != "" {
-			all = append(all, Attention{Code: KeyUnusable, Year: r.Year, Because: []Reason{r.KeyFault.Reason(r.Year)}})
+			all = append(all, Attention{Code: KeyUnusable, Year: r.Year, Reasons: []Reason{r.KeyFault.Reason(r.Year)}})
 		}
 	}
 	for _, r := range h.Records {
 		switch {
 		case !r.isLive():
 		case r.hasCertEnded(now):
-			all = append(all, Attention{Code: CertEnded, Year: r.Year, Args: Args{Date: r.CertEndAt}})
+			all = append(all, Attention{Code: CertEnded, Year: r.Year, Args: Args{At: r.CertEndAt}})
 		case r.hasCertEnded(now.Add(endingTime)):
-			if why := h.endingReason(r, unmoved, now); !why.IsZero() {
-				all = append(all, Attention{Code: CertEnding, Year: r.Year, Args: Args{Date: r.CertEndAt}, Because: []Reason{why}})
+			if why := h.explainCertEnding(r, unmoved, now); !why.IsZero() {
+				all = append(all, Attention{Code: CertEnding, Year: r.Year, Args: Args{At: r.CertEndAt}, Reasons: []Reason{why}})
 			}
 		}
 	}
 	due := p.listDue(h, now)
 	for _, f := range h.Failures {
-		if !slices.ContainsFunc(due, func(d Due) bool { return d.Kind == f.Kind && d.Year == f.Year }) {
+		if !slices.ContainsFunc(due, func(d DueStep) bool { return d.Kind == f.Kind && d.Year == f.Year }) {
 			continue // another way was found in the meantime
 		}
-		all = append(all, Attention{Code: StepFailed, Year: f.Year, Args: Args{Step: f.Kind, Date: f.At, Value: f.Error}})
+		all = append(all, Attention{Code: StepFailed, Year: f.Year, Args: Args{Step: f.Kind, At: f.At, Value: f.Error}})
 	}
-	if h.Restored.Holds() {
-		all = append(all, Attention{Code: RestoreHeld, Because: []Reason{h.Restored.reason()}})
+	if h.Restoration.Holds() {
+		all = append(all, Attention{Code: RestoreHeld, Reasons: []Reason{h.Restoration.explain()}})
 	}
 	if !h.Clock.IsTrusted() {
-		all = append(all, Attention{Code: ClockUntrusted, Because: []Reason{h.Clock.reason()}})
+		all = append(all, Attention{Code: ClockUntrusted, Reasons: []Reason{h.Clock.explain()}})
 	}
 	for _, d := range due {
-		if a, ok := p.attention(d, now); ok {
+		if a, ok := p.checkDueStep(d, now); ok {
 			all = append(all, a)
 		}
 	}
@@ -214,16 +214,16 @@ func (p Policy) Attention(h History, now time.Time, unmoved Counts) (all []Atten
 	return all
 }
 
-// noSigningKey returns the attention of an installation without a preferred year, with the
+// explainNoSigningKey returns the attention of an installation without a preferred year, with the
 // step that leads to one.
-func (p Policy) noSigningKey(h History, now time.Time) Attention {
+func (p Policy) explainNoSigningKey(h History, now time.Time) Attention {
 	a := Attention{Code: NoSigningKey}
 	due := p.listDue(h, now)
 	if len(due) == 0 {
 		return a
 	}
 	first := due[0]
-	a.Because, a.Suggestions = first.Waits, []idp.Suggestion{first.Kind.Suggest(first.Year)}
+	a.Reasons, a.Suggestions = first.Waits, []idp.Suggestion{first.Kind.Suggest(first.Year)}
 	if first.Kind == StepImport {
 		a.Suggestions = suggestExternalKey(first.Year)
 		if _, made := h.Record(first.Year); made {
@@ -233,10 +233,10 @@ func (p Policy) noSigningKey(h History, now time.Time) Attention {
 	return a
 }
 
-// endingReason returns why the end of r's certificate needs attention, or no reason if all
+// explainCertEnding returns why the end of r's certificate needs attention, or no reason if all
 // service providers have moved. They cannot move without a newer year, while a rollback
 // keeps them on r, or while the newer year is closed.
-func (h History) endingReason(r Record, unmoved Counts, now time.Time) Reason {
+func (h History) explainCertEnding(r Record, unmoved Counts, now time.Time) Reason {
 	newer := findLast(h.Records, func(o Record) bool { return o.Year > r.Year && o.isLive() })
 	switch {
 	case newer.Year == "":
@@ -246,25 +246,25 @@ func (h History) endingReason(r Record, unmoved Counts, now time.Time) Reason {
 	case r.UsedAt.IsZero() || r.Year != h.Target(now):
 		return Reason{}
 	case h.Hold.IsActive(now):
-		return h.Hold.reason()
+		return h.Hold.explain()
 	}
 	return newer.KeyFault.Reason(newer.Year)
 }
 
-// attention returns why a next step needs attention, or false.
-func (p Policy) attention(d Due, now time.Time) (Attention, bool) {
+// checkDueStep returns why a next step needs attention, or false.
+func (p Policy) checkDueStep(d DueStep, now time.Time) (Attention, bool) {
 	byHand := p.IsByHand(d)
-	a := Attention{Year: d.Year, Args: Args{Step: d.Kind, Date: d.DueAt}}
+	a := Attention{Year: d.Year, Args: Args{Step: d.Kind, At: d.DueAt}}
 	switch {
 	case d.DueAt.After(now):
 		if !p.Manual || !byHand || d.DueAt.After(now.Add(remindTime)) {
 			return Attention{}, false
 		}
-		a.Code, a.Args.DaysLeft = StepSoon, wholeDays(d.DueAt.Sub(now))
+		a.Code, a.Args.DaysLeft = StepSoon, roundUpDays(d.DueAt.Sub(now))
 	case d.ByHand:
-		a.Code, a.Because = StepOverdue, d.Waits
+		a.Code, a.Reasons = StepOverdue, d.Waits
 	case !d.isReady(now):
-		a.Code, a.Because = StepHeld, d.Waits
+		a.Code, a.Reasons = StepHeld, d.Waits
 	case byHand || now.Sub(d.ReadyAt) >= lateTime:
 		a.Code = StepOverdue
 	default:

@@ -109,7 +109,7 @@ func TestStatusShowsStateAndNextStep(t *testing.T) {
 	for _, y := range s.Years {
 		r := row{Year: y.Year, State: y.State, Live: y.Live}
 		if y.Next != nil {
-			r.NextStep, r.NextTo, r.NextDays = y.Next.Step, y.Next.To, y.Next.Days
+			r.NextStep, r.NextTo, r.NextDays = y.Next.Step, y.Next.ToState, y.Next.Days
 		}
 		got = append(got, r)
 	}
@@ -131,7 +131,7 @@ func TestPlanListsComingSteps(t *testing.T) {
 	t.Parallel()
 	lines := func(plan []UpcomingStep) (out []string) {
 		for _, c := range plan {
-			line := date(c.At) + " " + string(c.Year) + " " + string(c.Step) + " " + string(c.To)
+			line := date(c.At) + " " + string(c.Year) + " " + string(c.Step) + " " + string(c.ToState)
 			if c.ByHand {
 				line += " by hand"
 			}
@@ -198,7 +198,7 @@ func TestPlanListsComingSteps(t *testing.T) {
 	t.Run("a hold that is over before the date", func(t *testing.T) {
 		t.Parallel()
 		w := firstStart(t, "2026-11-22").hand("create 2027", "publish 2027", "prefer 2027", "rollback 2026 2027-02-20")
-		if d := w.p.Status(w.h, w.now, nil).Due[0]; d.Kind != StepPrefer || d.ReadyAt != at("2027-03-01") || d.Waits != nil {
+		if d := w.p.Status(w.h, w.now, nil).DueSteps[0]; d.Kind != StepPrefer || d.ReadyAt != at("2027-03-01") || d.Waits != nil {
 			t.Errorf("due: %+v", d)
 		}
 		if diff := cmp.Diff([]string{"2027-03-01 2027 prefer preferred", "2027-03-01 2026  expiring"}, lines(w.p.Plan(w.h, w.now, 1))[:2]); diff != "" {
@@ -209,7 +209,7 @@ func TestPlanListsComingSteps(t *testing.T) {
 		t.Parallel()
 		w := firstStart(t, "2026-11-22").hand("create 2040")
 		var due []string
-		for _, d := range w.p.Status(w.h, w.now, nil).Due {
+		for _, d := range w.p.Status(w.h, w.now, nil).DueSteps {
 			due = append(due, string(d.Kind)+" "+string(d.Year)+" "+date(d.DueAt))
 		}
 		if diff := cmp.Diff([]string{"create 2027 2027-01-15", "publish 2040 2040-02-01"}, due); diff != "" {

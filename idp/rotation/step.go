@@ -40,32 +40,32 @@ const (
 // stepRule contains the properties of a kind of step, apart from the rules that refuse it.
 // Each field has a method.
 type stepRule struct {
-	automatic, byCommand, namesYear, needsReason, endsSigning, affectsSPs bool
+	isAutomatic, isCommand, namesYear, needsReason, endsSigning, affectsSPs bool
 }
 
 // stepRules has every kind of step.
 var stepRules = map[StepKind]stepRule{
-	StepCreate:   {automatic: true, byCommand: true, namesYear: true},
+	StepCreate:   {isAutomatic: true, isCommand: true, namesYear: true},
 	StepCSR:      {namesYear: true},
 	StepImport:   {namesYear: true},
-	StepPublish:  {automatic: true, byCommand: true, namesYear: true, affectsSPs: true},
-	StepPrefer:   {automatic: true, byCommand: true, namesYear: true, affectsSPs: true},
-	StepRetire:   {automatic: true, byCommand: true, namesYear: true, endsSigning: true, affectsSPs: true},
-	StepDestroy:  {automatic: true, namesYear: true, endsSigning: true},
-	StepRollback: {byCommand: true, needsReason: true, affectsSPs: true},
-	StepResume:   {byCommand: true},
-	StepRevoke:   {byCommand: true, namesYear: true, endsSigning: true, affectsSPs: true},
-	StepConfirm:  {byCommand: true},
+	StepPublish:  {isAutomatic: true, isCommand: true, namesYear: true, affectsSPs: true},
+	StepPrefer:   {isAutomatic: true, isCommand: true, namesYear: true, affectsSPs: true},
+	StepRetire:   {isAutomatic: true, isCommand: true, namesYear: true, endsSigning: true, affectsSPs: true},
+	StepDestroy:  {isAutomatic: true, namesYear: true, endsSigning: true},
+	StepRollback: {isCommand: true, needsReason: true, affectsSPs: true},
+	StepResume:   {isCommand: true},
+	StepRevoke:   {isCommand: true, namesYear: true, endsSigning: true, affectsSPs: true},
+	StepConfirm:  {isCommand: true},
 }
 
 // StepKinds returns all kinds of steps, sorted. The caller owns the slice.
 func StepKinds() []StepKind { return slices.Sorted(maps.Keys(stepRules)) }
 
 // IsAutomatic reports whether automatic mode takes the step on its date.
-func (k StepKind) IsAutomatic() bool { return stepRules[k].automatic }
+func (k StepKind) IsAutomatic() bool { return stepRules[k].isAutomatic }
 
 // IsCommand reports whether an operator can request the step by its name alone.
-func (k StepKind) IsCommand() bool { return stepRules[k].byCommand }
+func (k StepKind) IsCommand() bool { return stepRules[k].isCommand }
 
 // NamesYear reports whether the operator names the year of the step.
 func (k StepKind) NamesYear() bool { return stepRules[k].namesYear }
@@ -80,7 +80,7 @@ func (k StepKind) EndsSigning() bool { return stepRules[k].endsSigning }
 func (k StepKind) AffectsSPs() bool { return stepRules[k].affectsSPs }
 
 // IsByHand reports whether an operator takes the step, always or because of the policy.
-func (p Policy) IsByHand(d Due) bool { return d.ByHand || p.leavesToOperator(d.Kind) }
+func (p Policy) IsByHand(d DueStep) bool { return d.ByHand || p.leavesToOperator(d.Kind) }
 
 // leavesToOperator reports whether manual mode leaves the step to an operator. The key of a
 // year that is over is destroyed in manual mode too.
@@ -99,14 +99,14 @@ type Step struct {
 	// an import. A csr has only PublicKeySHA256. See Record.
 	CertificateSHA256 string `json:"certificate_sha256,omitzero"`
 	PublicKeySHA256   string `json:"public_key_sha256,omitzero"`
-	// Until ends the hold of a rollback. If zero, it lasts until prefer or resume.
-	Until time.Time `json:"until,omitzero"`
+	// HoldEndAt ends the hold of a rollback. If zero, it lasts until prefer or resume.
+	HoldEndAt time.Time `json:"until,omitzero"`
 	// Force retires a year that is still used. It needs a Reason.
 	Force bool `json:"force,omitzero"`
 	// Reason is the operator's reason.
 	Reason string `json:"reason,omitzero"`
-	// Why is the reason of automatic mode.
-	Why Reason `json:"why,omitzero"`
+	// Cause is the reason of automatic mode.
+	Cause Reason `json:"why,omitzero"`
 }
 
 // Apply returns the history after the step. It checks nothing: a step not checked against
@@ -129,9 +129,9 @@ func (h History) Apply(s Step, now time.Time) History {
 	case StepRollback:
 		from := h.Preferred
 		h = h.prefer(s.Year, now)
-		h.Hold = Hold{Since: now, Until: s.Until.UTC(), From: from, Reason: s.Reason}
+		h.Hold = Hold{BeganAt: now, EndAt: s.HoldEndAt.UTC(), FromYear: from, Reason: s.Reason}
 	case StepResume:
-		h.Hold, h.Restored, h.Clock = Hold{}, Restored{}, h.Clock.trust()
+		h.Hold, h.Restoration, h.Clock = Hold{}, Restoration{}, h.Clock.trust()
 	case StepRetire:
 		h = h.edit(s.Year, func(r *Record) { r.RetiredAt, r.Reason = now, s.Reason })
 	case StepRevoke:
@@ -145,7 +145,7 @@ func (h History) Apply(s Step, now time.Time) History {
 }
 
 func (h History) publish(y idp.Year, now time.Time) History {
-	return h.edit(y, func(r *Record) { r.PublishedAt, r.QuietFrom = now, h.Clock.Running })
+	return h.edit(y, func(r *Record) { r.PublishedAt, r.QuietReading = now, h.Clock.RunningTime })
 }
 
 // prefer also ends a hold: an operator that prefers a year has decided, and automatic mode
@@ -157,7 +157,7 @@ func (h History) prefer(y idp.Year, now time.Time) History {
 
 func (h History) revoke(s Step, now time.Time) History {
 	if s.Year == h.Preferred {
-		next, ok := h.successor(s.Year, now)
+		next, ok := h.findSuccessor(s.Year, now)
 		if !ok {
 			return h
 		}
@@ -174,9 +174,9 @@ func (h History) revoke(s Step, now time.Time) History {
 	})
 }
 
-// successor returns the year that replaces the preferred year y when it is revoked: the next
+// findSuccessor returns the year that replaces the preferred year y when it is revoked: the next
 // newer one that can sign, with a published year before one that service providers do not know.
-func (h History) successor(y idp.Year, now time.Time) (Record, bool) {
+func (h History) findSuccessor(y idp.Year, now time.Time) (Record, bool) {
 	var next Record
 	for _, r := range h.Records {
 		if r.Year <= y || !r.canSign() || r.hasCertEnded(now) {

@@ -9,7 +9,7 @@ import (
 
 // Refuse returns the refusal of a step with suggestions.
 func (h History) Refuse(kind StepKind, y idp.Year, reason Reason, now time.Time) *RefusedError {
-	e := &RefusedError{Kind: kind, Year: y, Because: reason}
+	e := &RefusedError{Kind: kind, Year: y, Reason: reason}
 	e.Suggestions = h.suggest(e, now)
 	return e
 }
@@ -17,13 +17,13 @@ func (h History) Refuse(kind StepKind, y idp.Year, reason Reason, now time.Time)
 // suggest returns the suggestions for a refusal, or none.
 func (h History) suggest(e *RefusedError, now time.Time) []idp.Suggestion {
 	r, made := h.Record(e.Year)
-	state, code := h.State(e.Year, now), e.Because.Code
+	state, code := h.State(e.Year, now), e.Reason.Code
 	making := e.Kind == StepCreate || e.Kind == StepCSR || e.Kind == StepImport
 	opening := e.Kind == StepPublish || e.Kind == StepPrefer
 	retiring := e.Kind == StepRetire
 	revoke := StepRevoke.Suggest(e.Year)
 	one := func(s idp.Suggestion, label idp.SuggestionLabel) []idp.Suggestion {
-		return []idp.Suggestion{s.Labeled(label)}
+		return []idp.Suggestion{s.WithLabel(label)}
 	}
 	switch {
 	case code == RefusedOtherKey:
@@ -35,7 +35,7 @@ func (h History) suggest(e *RefusedError, now time.Time) []idp.Suggestion {
 	case e.Kind == StepCreate && code == RefusedExternalKeys, e.Kind == StepImport && !made && e.Year >= h.Preferred:
 		return suggestExternalKey(e.Year)
 	case making && (e.Year < h.Preferred || state == Preferred):
-		letter, _ := h.nextLetter(number(h.Preferred))
+		letter, _ := h.findNextLetter(parseNumber(h.Preferred))
 		return one(suggestStep(StepCreate, letter), idp.LabelNewKeySameYear)
 	case making && state == Created:
 		return one(suggestStep(StepPublish, e.Year), idp.LabelNextStep)
@@ -49,20 +49,20 @@ func (h History) suggest(e *RefusedError, now time.Time) []idp.Suggestion {
 		return one(StepRollback.Suggest(""), idp.LabelReturnToOlderYear)
 	case opening && made && state != Preferred && state != Published:
 		return one(suggestStep(StepCreate, ""), idp.LabelNewYear)
-	case retiring && e.Because.IsUse():
-		return one(suggestStep(StepRetire, e.Year).With(idp.OptionForce, "").With(idp.OptionReason, "").With(idp.OptionYes, string(e.Year)), idp.LabelRetireAnyway)
+	case retiring && e.Reason.IsUse():
+		return one(suggestStep(StepRetire, e.Year).WithOption(idp.OptionForce, "").WithOption(idp.OptionReason, "").WithOption(idp.OptionYes, string(e.Year)), idp.LabelRetireAnyway)
 	case retiring && state == Preferred:
-		return []idp.Suggestion{suggestPlan().Labeled(idp.LabelPreferNewerFirst), revoke.Labeled(idp.LabelKeyLeaked)}
+		return []idp.Suggestion{suggestPlan().WithLabel(idp.LabelPreferNewerFirst), revoke.WithLabel(idp.LabelKeyLeaked)}
 	case retiring && made && e.Year > h.Preferred:
-		return one(revoke, idp.LabelEndUnwantedYear)
+		return one(revoke, idp.LabelEndUnneededYear)
 	case retiring && (code == WaitsClockJumped || code == WaitsClockDrifted):
-		return one(idp.Suggest(idp.DoRotationConfirmClock), idp.LabelTimeIsRight)
+		return one(idp.Suggest(idp.DoRotationConfirmClock), idp.LabelConfirmTime)
 	case retiring && (state == Expiring || state == Grace):
-		return []idp.Suggestion{suggestPlan().Labeled(idp.LabelSeeDates), revoke.Labeled(idp.LabelKeyLeaked)}
+		return []idp.Suggestion{suggestPlan().WithLabel(idp.LabelShowDates), revoke.WithLabel(idp.LabelKeyLeaked)}
 	case e.Kind == StepRollback && state == Grace:
-		return one(idp.Suggest(idp.DoRotationStatus), idp.LabelWhoStillUsesIt)
+		return one(idp.Suggest(idp.DoRotationStatus), idp.LabelListUses)
 	case e.Kind == StepRevoke && !made:
-		return one(idp.Suggest(idp.DoRotationStatus), idp.LabelYearsMade)
+		return one(idp.Suggest(idp.DoRotationStatus), idp.LabelListYears)
 	case e.Kind == StepDestroy && r.KeyDestroyedAt.IsZero():
 		return one(StepRetire.Suggest(e.Year), idp.LabelRetireFirst)
 	}
@@ -73,17 +73,17 @@ func (h History) suggest(e *RefusedError, now time.Time) []idp.Suggestion {
 func (a Attention) Suggest() Attention {
 	report := idp.Suggest(idp.DoRotationReport)
 	if a.Year != "" {
-		report = report.With(idp.OptionYear, string(a.Year))
+		report = report.WithOption(idp.OptionYear, string(a.Year))
 	}
 	because := func(codes ...ReasonCode) bool {
-		return slices.ContainsFunc(a.Because, func(r Reason) bool { return slices.Contains(codes, r.Code) })
+		return slices.ContainsFunc(a.Reasons, func(r Reason) bool { return slices.Contains(codes, r.Code) })
 	}
 	next := a.Args.Step.Suggest(a.Year)
 	switch {
 	case a.Code == NoSigningKey:
 		next = suggestPlan()
 	case a.Code == RestoreHeld, because(WaitsRestored):
-		next = idp.Suggest(idp.DoRotationResume).Labeled(idp.LabelRestoreChecked)
+		next = idp.Suggest(idp.DoRotationResume).WithLabel(idp.LabelRestoreChecked)
 	case a.Code == ClockUntrusted, because(WaitsClockJumped, WaitsClockDrifted): // resume would end a rollback too
 		next = idp.Suggest(idp.DoRotationConfirmClock)
 	case a.Code == BackupFailed, a.Code == BackupOld:
@@ -94,8 +94,8 @@ func (a Attention) Suggest() Attention {
 		next = report
 	case because(WaitsCertificate, WaitsExternalKey):
 		next = StepImport.Suggest(a.Year)
-	case len(a.Because) > 0 && KeyFault(a.Because[0].Code).isKnown():
-		next = KeyFault(a.Because[0].Code).Suggestion(a.Year)
+	case len(a.Reasons) > 0 && KeyFault(a.Reasons[0].Code).isKnown():
+		next = KeyFault(a.Reasons[0].Code).Suggestion(a.Year)
 	case a.Code == StepHeld: // only waiting helps
 		next = suggestPlan()
 	}
@@ -109,15 +109,15 @@ func (k StepKind) Suggest(y idp.Year) idp.Suggestion {
 	s := suggestStep(k, y)
 	switch k {
 	case StepRetire:
-		return s.With(idp.OptionYes, string(y))
+		return s.WithOption(idp.OptionYes, string(y))
 	case StepRevoke:
-		return s.With(idp.OptionReason, "").With(idp.OptionYes, string(y))
+		return s.WithOption(idp.OptionReason, "").WithOption(idp.OptionYes, string(y))
 	case StepImport:
-		return s.With(idp.OptionCert, "")
+		return s.WithOption(idp.OptionCert, "")
 	case StepDestroy: // has no command of its own
-		return suggestStep(StepRetire, y).With(idp.OptionDestroyNow, "").With(idp.OptionYes, string(y))
+		return suggestStep(StepRetire, y).WithOption(idp.OptionDestroyNow, "").WithOption(idp.OptionYes, string(y))
 	case StepRollback:
-		return idp.Suggest(s.Do).With(idp.OptionReason, "")
+		return idp.Suggest(s.Do).WithOption(idp.OptionReason, "")
 	}
 	return s
 }
@@ -127,14 +127,14 @@ func suggestStep(kind StepKind, y idp.Year) idp.Suggestion {
 }
 
 func suggestImport(y idp.Year) idp.Suggestion {
-	return StepImport.Suggest(y).Labeled(idp.LabelWhenCertificateHasCome)
+	return StepImport.Suggest(y).WithLabel(idp.LabelImportCertificate)
 }
 
 // suggestExternalKey suggests both ways to get a certificate from an external authority.
 func suggestExternalKey(y idp.Year) []idp.Suggestion {
 	return []idp.Suggestion{
-		StepCSR.Suggest(y).Labeled(idp.LabelMakeKeyAndRequest),
-		StepImport.Suggest(y).With(idp.OptionKey, "").Labeled(idp.LabelBringKeyToo),
+		StepCSR.Suggest(y).WithLabel(idp.LabelCreateKeyAndRequest),
+		StepImport.Suggest(y).WithOption(idp.OptionKey, "").WithLabel(idp.LabelImportKeyToo),
 	}
 }
 

@@ -25,7 +25,7 @@ func TestTargetIsNewestUsableYear(t *testing.T) {
 	revoked := func(r *Record) { r.RetiredAt, r.RevokedAt = now, now }
 	closed := func(r *Record) { r.KeyFault = KeyMissing }
 	ended := func(r *Record) { r.CertEndAt = now.AddDate(0, 0, -1) }
-	held := Hold{Since: published}
+	held := Hold{BeganAt: published}
 	tests := []struct {
 		name  string
 		h     History
@@ -40,7 +40,7 @@ func TestTargetIsNewestUsableYear(t *testing.T) {
 		{"the older one is retired", History{Records: []Record{year("2026", retired), year("2027")}, Preferred: "2027"}, "2027", []idp.Year{"2026"}},
 		{"a rollback holds", History{Records: []Record{year("2025"), year("2026"), year("2027")}, Preferred: "2026", Hold: held}, "2026", []idp.Year{"2025"}},
 		{"a rollback held until yesterday", History{Records: []Record{year("2026"), year("2027")}, Preferred: "2026",
-			Hold: Hold{Since: published, Until: now.AddDate(0, 0, -1)}}, "2027", []idp.Year{"2026"}},
+			Hold: Hold{BeganAt: published, EndAt: now.AddDate(0, 0, -1)}}, "2027", []idp.Year{"2026"}},
 		{"a rollback, and the year it went to is closed", History{Records: []Record{year("2026", closed), year("2027")}, Preferred: "2026", Hold: held}, "", nil},
 		{"the newest is revoked", History{Records: []Record{year("2026"), year("2027", revoked)}, Preferred: "2026"}, "2026", []idp.Year{"2027"}},
 		{"a letter takes over", History{Records: []Record{year("2026", revoked), year("2026b")}, Preferred: "2026b"}, "2026b", []idp.Year{"2026"}},

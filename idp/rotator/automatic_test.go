@@ -75,7 +75,7 @@ func TestUsedYearIsNotRetired(t *testing.T) {
 	w.use(s, "2026")
 	_, err := s.Take(t.Context(), rotation.Step{Kind: rotation.StepRetire, Year: "2026"}, "test", true)
 	var refused *rotation.RefusedError
-	if !errors.As(err, &refused) || !refused.Because.IsUse() {
+	if !errors.As(err, &refused) || !refused.Reason.IsUse() {
 		t.Fatalf("retire of a used year: %v", err)
 	}
 	w.run(day(2027, 6, 21), s)
@@ -116,7 +116,7 @@ func TestFailedStepIsRetried(t *testing.T) {
 	w.Clock.Set(day(2027, 1, 15))
 	s.Dir = fullDisk{w.Keys}
 	for range 2 {
-		if taken, err := s.Automatic(t.Context()); err == nil || len(taken) > 0 {
+		if taken, err := s.TakeDueSteps(t.Context()); err == nil || len(taken) > 0 {
 			t.Errorf("Automatic = %v, %v", taken, err)
 		}
 	}
@@ -125,7 +125,7 @@ func TestFailedStepIsRetried(t *testing.T) {
 		t.Errorf("attention: %v", at)
 	}
 	s.Dir = w.Keys
-	taken, err := s.Automatic(t.Context())
+	taken, err := s.TakeDueSteps(t.Context())
 	ok(t, err)
 	if len(taken) != 1 || taken[0].Kind != rotation.StepCreate || len(w.status(s).Attention) != 0 {
 		t.Errorf("taken %v, attention %v", taken, w.status(s).Attention)
@@ -214,7 +214,7 @@ func TestWrongClockEndsNoYear(t *testing.T) {
 	w.Clock.Set(day(2031, 3, 10))
 	s := w.started()
 	ok(t, s.Tick(t.Context(), time.Minute))
-	_, err := s.Automatic(t.Context())
+	_, err := s.TakeDueSteps(t.Context())
 	ok(t, err)
 	for y, state := range states(w.status(s)) {
 		if state.IsOver() {
@@ -270,7 +270,7 @@ func TestClaimSeesTheHold(t *testing.T) {
 		w.take(other, rotation.Step{Kind: rotation.StepPrefer, Year: "2027"})
 		w.take(other, rotation.Step{Kind: rotation.StepRollback, Year: "2026"})
 	}}
-	taken, err := s.Automatic(t.Context())
+	taken, err := s.TakeDueSteps(t.Context())
 	if err != nil || len(taken) != 0 || w.status(s).Preferred != "2026" {
 		t.Errorf("took %v: %v; %s is preferred", taken, err, w.status(s).Preferred)
 	}

@@ -51,7 +51,7 @@ func TestRunTellsSuspensionFromDrift(t *testing.T) {
 				store := &memory{}
 				service := func() *rotator.Service {
 					return &rotator.Service{
-						Uses: lastUses{}, Store: store, Dir: certs.OpenDir(folder, seal.NewMasters(key)), Ring: keyring.NewRing(policy), Policy: policy,
+						Uses: yearUses{}, Store: store, Dir: certs.OpenDir(folder, seal.NewMasters(key)), Ring: keyring.NewRing(policy), Policy: policy,
 						BaseURL: "https://login.example.gov", Clock: m.clock, Uptime: m.uptime, NewSigner: fixture.NewSigners(),
 						Log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn})),
 					}
@@ -129,7 +129,7 @@ func TestRunCountsFromStart(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	stop()
 	s.Run(ctx)
-	if c := w.status(s).Clock; c.Running != 10*time.Minute+time.Second || c.Drift != 0 || !c.IsTrusted() {
+	if c := w.status(s).Clock; c.RunningTime != 10*time.Minute+time.Second || c.Drift != 0 || !c.IsTrusted() {
 		t.Errorf("clock: %+v", c)
 	}
 }
@@ -143,7 +143,7 @@ func TestSystemUptimeContinuesAcrossProcesses(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	stop()
 	s.Run(ctx)
-	if c := w.status(s).Clock; c.Running <= 0 || c.Running > time.Hour {
-		t.Errorf("ran for %v", c.Running)
+	if c := w.status(s).Clock; c.RunningTime <= 0 || c.RunningTime > time.Hour {
+		t.Errorf("ran for %v", c.RunningTime)
 	}
 }

@@ -20,7 +20,7 @@ import (
 func TestClosedYearAnswers503(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{Now: day(2027, 2, 15).Add(12 * time.Hour)})
-	sp, person := i.AddProvider("https://a.example"), i.AddPerson("ada@example.gov")
+	sp, person := i.AddProvider("https://a.example"), i.AddUser("ada@example.gov")
 	e, _ := i.Years.Lookup("2027", i.Clock.Now())
 	recorded := e.Key.Cert
 	// A sign-in that was begun before, and waits at its page.

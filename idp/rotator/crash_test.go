@@ -105,7 +105,7 @@ func (d *doomed) run() error {
 func (d *doomed) act(ctx context.Context, s *rotator.Service) (err error) {
 	switch what, y := d.Act, d.Year; what {
 	case "csr":
-		_, err = s.CSR(ctx, y, "test", false)
+		_, err = s.MakeRequest(ctx, y, "test", false)
 	case "import", "import a pair":
 		err = d.importForeign(ctx, s)
 	case "retire and destroy":
@@ -113,7 +113,7 @@ func (d *doomed) act(ctx context.Context, s *rotator.Service) (err error) {
 	case "first start":
 		err = s.Begin(ctx)
 	case "automatic":
-		_, err = s.Automatic(ctx)
+		_, err = s.TakeDueSteps(ctx)
 	case "revoke":
 		_, err = s.Take(ctx, rotation.Step{Kind: rotation.StepRevoke, Year: y, Reason: "leaked"}, "test", false)
 	default:
@@ -278,7 +278,7 @@ func (d *doomed) prepare(t *testing.T, folder string, from, until time.Time) rot
 	d.Now = w.Clock.Now()
 	if d.Act == "import" {
 		s.NewSigner = func(int) (crypto.Signer, error) { return foreign(), nil }
-		_, err := s.CSR(t.Context(), d.Year, "test", false)
+		_, err := s.MakeRequest(t.Context(), d.Year, "test", false)
 		ok(t, err)
 	}
 	return w.status(s)
@@ -321,7 +321,7 @@ func (w *deployment) served() *rotator.Service {
 	w.t.Helper()
 	s := w.started()
 	ok(w.t, s.Tick(w.t.Context(), 0))
-	_, err := s.Automatic(w.t.Context())
+	_, err := s.TakeDueSteps(w.t.Context())
 	ok(w.t, err)
 	return s
 }

@@ -88,7 +88,7 @@ func (w *deployment) run(to time.Time, servers ...*rotator.Service) {
 				if err := s.Tick(w.t.Context(), 24*time.Hour); err != nil {
 					w.t.Error(err)
 				}
-				if _, err := s.Automatic(w.t.Context()); err != nil {
+				if _, err := s.TakeDueSteps(w.t.Context()); err != nil {
 					w.t.Error(err)
 				}
 			})

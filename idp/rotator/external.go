@@ -19,8 +19,8 @@ type Request struct {
 	*Outcome
 	// DER is the certification request (PKCS#10), or nil in a dry run that would make the key.
 	DER []byte
-	// Made reports that the key was made now, or would be.
-	Made bool
+	// IsNewKey reports that the key was made now, or would be.
+	IsNewKey bool
 	// Span is the period that the certificate must cover.
 	Span rotation.Span
 }
@@ -33,20 +33,20 @@ type Import struct {
 	Signer crypto.Signer
 }
 
-// Imported is the result of an import or, for a dry run, its preview.
-type Imported struct {
+// ImportResult is the result of an import or, for a dry run, its preview.
+type ImportResult struct {
 	*Outcome
 	Cert     *x509.Certificate
 	Warnings []certs.Finding
-	// Ignored are the other certificates of the chain.
-	Ignored []*x509.Certificate
+	// IgnoredCerts are the other certificates of the chain.
+	IgnoredCerts []*x509.Certificate
 }
 
-// CSR makes the key of a year, which then waits for an external certificate, and the
+// MakeRequest makes the key of a year, which then waits for an external certificate, and the
 // certification request. For a waiting key it only makes the request again.
-func (s *Service) CSR(ctx context.Context, y idp.Year, actor string, dryRun bool) (*Request, error) {
-	s.steps.Lock()
-	defer s.steps.Unlock()
+func (s *Service) MakeRequest(ctx context.Context, y idp.Year, actor string, dryRun bool) (*Request, error) {
+	s.stepLock.Lock()
+	defer s.stepLock.Unlock()
 	h, now, err := s.catchUp(ctx)
 	if err != nil {
 		return nil, err
@@ -61,18 +61,18 @@ func (s *Service) CSR(ctx context.Context, y idp.Year, actor string, dryRun bool
 	if err != nil {
 		return nil, err
 	}
-	t := &turn{policy: s.Policy, steps: []rotation.Step{step}, actor: actor, now: now}
-	if waitsForCert(h, y) {
+	t := &stepBatch{policy: s.Policy, steps: []rotation.Step{step}, actor: actor, now: now}
+	if isWaitingForCert(h, y) {
 		t.steps = nil
-		if err := checkWaiting(h, step, k, now); err != nil {
+		if err := checkWaitingKey(h, step, k, now); err != nil {
 			return nil, err
 		}
 	}
-	r := &Request{Made: k == nil, Span: s.Policy.Span(h, y, now)}
-	if r.Outcome, err = s.take(ctx, h, t, dryRun); err != nil {
+	r := &Request{IsNewKey: k == nil, Span: s.Policy.Span(h, y, now)}
+	if r.Outcome, err = s.takeBatch(ctx, h, t, dryRun); err != nil {
 		return nil, err
 	}
-	if dryRun && r.Made {
+	if dryRun && r.IsNewKey {
 		return r, nil
 	}
 	if k, err = s.Dir.LoadYear(y); err != nil {
@@ -85,16 +85,16 @@ func (s *Service) CSR(ctx context.Context, y idp.Year, actor string, dryRun bool
 	return r, err
 }
 
-// waitsForCert reports whether the year was made and has no certificate.
-func waitsForCert(h rotation.History, y idp.Year) bool {
+// isWaitingForCert reports whether the year was made and has no certificate.
+func isWaitingForCert(h rotation.History, y idp.Year) bool {
 	r, made := h.Record(y)
 	return made && r.CertEndAt.IsZero() && !r.IsOver()
 }
 
-// checkWaiting checks that the key in the folder is the recorded one, which waits for its
+// checkWaitingKey checks that the key in the folder is the recorded one, which waits for its
 // certificate. Its file may be lost or replaced while memory still has the key. The error
 // is a *rotation.RefusedError.
-func checkWaiting(h rotation.History, step rotation.Step, k *certs.Key, now time.Time) error {
+func checkWaitingKey(h rotation.History, step rotation.Step, k *certs.Key, now time.Time) error {
 	r, _ := h.Record(step.Year)
 	fault := rotation.KeyMissing
 	switch {
@@ -109,15 +109,15 @@ func checkWaiting(h rotation.History, step rotation.Step, k *certs.Key, now time
 // Import takes an external certificate, for the waiting key or with its own key. The error is a
 // *rotation.RefusedError for a step that the rules refuse, and a *certs.ImportError for a
 // certificate that is not suitable for the year.
-func (s *Service) Import(ctx context.Context, y idp.Year, in Import, actor string, dryRun bool) (*Imported, error) {
-	s.steps.Lock()
-	defer s.steps.Unlock()
+func (s *Service) Import(ctx context.Context, y idp.Year, in Import, actor string, dryRun bool) (*ImportResult, error) {
+	s.stepLock.Lock()
+	defer s.stepLock.Unlock()
 	h, now, err := s.catchUp(ctx)
 	if err != nil {
 		return nil, err
 	}
 	keys, err := s.Dir.Load()
-	if err != nil && damagedYears(err) == nil {
+	if err != nil && findDamagedYears(err) == nil {
 		return nil, err
 	}
 	if len(in.Chain) == 0 {
@@ -135,17 +135,17 @@ func (s *Service) Import(ctx context.Context, y idp.Year, in Import, actor strin
 	if err != nil {
 		return nil, err
 	}
-	if waitsForCert(h, y) && in.Signer == nil {
-		if err := checkWaiting(h, may, existing, now); err != nil {
+	if isWaitingForCert(h, y) && in.Signer == nil {
+		if err := checkWaitingKey(h, may, existing, now); err != nil {
 			return nil, err
 		}
 	}
-	signer, refused := importSigner(in.Signer, existing)
+	signer, refused := selectSigner(in.Signer, existing)
 	if refused != "" {
 		return nil, h.Refuse(rotation.StepImport, y, rotation.Reason{Code: refused}, now)
 	}
-	i := &Imported{}
-	i.Cert, i.Ignored = certs.Pick(in.Chain, signer.Public())
+	i := &ImportResult{}
+	i.Cert, i.IgnoredCerts = certs.Pick(in.Chain, signer.Public())
 	recorded := map[idp.Year]string{}
 	for _, r := range h.Records {
 		recorded[r.Year] = r.PublicKeySHA256
@@ -157,15 +157,15 @@ func (s *Service) Import(ctx context.Context, y idp.Year, in Import, actor strin
 		return nil, &certs.ImportError{Year: y, Problems: problems, Warnings: warnings}
 	}
 	i.Warnings = warnings
-	t := &turn{policy: s.Policy, steps: []rotation.Step{{Kind: rotation.StepImport, Year: y}}, actor: actor, now: now}
-	t.given = &certs.Key{Year: y, Signer: signer, Cert: i.Cert, External: true}
-	identify(&t.steps[0], t.given)
-	i.Outcome, err = s.take(ctx, h, t, dryRun)
+	t := &stepBatch{policy: s.Policy, steps: []rotation.Step{{Kind: rotation.StepImport, Year: y}}, actor: actor, now: now}
+	t.importKey = &certs.Key{Year: y, Signer: signer, Cert: i.Cert, External: true}
+	identify(&t.steps[0], t.importKey)
+	i.Outcome, err = s.takeBatch(ctx, h, t, dryRun)
 	return i, err
 }
 
-// importSigner returns the private key of an import, or the reason to refuse it.
-func importSigner(given crypto.Signer, existing *certs.Key) (crypto.Signer, rotation.ReasonCode) {
+// selectSigner returns the private key of an import, or the reason to refuse it.
+func selectSigner(given crypto.Signer, existing *certs.Key) (crypto.Signer, rotation.ReasonCode) {
 	switch {
 	case existing != nil && (existing.Cert != nil || existing.Signer == nil):
 		return nil, rotation.RefusedFolderHasCert
@@ -182,7 +182,7 @@ func importSigner(given crypto.Signer, existing *certs.Key) (crypto.Signer, rota
 // RecordExport records the export of a year's proof. Nothing is signed before that. A year that
 // gives no proof is refused with a *rotation.RefusedError.
 func (s *Service) RecordExport(ctx context.Context, y idp.Year, actor string) error {
-	_, err := s.update(ctx, func(h rotation.History) (rotation.History, error) {
+	_, err := s.updateHistory(ctx, func(h rotation.History) (rotation.History, error) {
 		return h, h.CheckExport(y, s.Clock.Now())
 	}, idp.AuditEvent{Kind: idp.AuditRotationExport, Outcome: "ok", Actor: actor, Year: y})
 	return err

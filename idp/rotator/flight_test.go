@@ -93,9 +93,9 @@ func everyPage(t *testing.T, i *idptest.IdP, y idp.Year) []waiting {
 	t.Helper()
 	sp := i.AddProvider("https://a.example")
 	form := i.Browser()
-	formPage, formPerson := form.Get(sp.URL(&idptest.Request{Year: y})), i.AddPerson("form@example.gov")
+	formPage, formPerson := form.Get(sp.URL(&idptest.Request{Year: y})), i.AddUser("form@example.gov")
 
-	code, codePerson := i.Browser(), i.AddPerson("code@example.gov")
+	code, codePerson := i.Browser(), i.AddUser("code@example.gov")
 	f := code.Get(sp.URL(&idptest.Request{Year: y})).Form()
 	f.Fields.Set("email", codePerson.Email)
 	f.Fields.Set("password", codePerson.Password)
@@ -105,7 +105,7 @@ func everyPage(t *testing.T, i *idptest.IdP, y idp.Year) []waiting {
 	}
 
 	// A signed-in user posts an AuthnRequest. The 303 is not yet followed.
-	post, postPerson := i.Browser(), i.AddPerson("post@example.gov")
+	post, postPerson := i.Browser(), i.AddUser("post@example.gov")
 	if page := post.SignIn(post.Get(sp.URL(&idptest.Request{Year: y})), postPerson); page.Response() == nil {
 		t.Fatalf("sign-in on %s: %d\n%s", y, page.Status, page.Text())
 	}

@@ -21,7 +21,7 @@ func TestSpringThroughHTTP(t *testing.T) {
 	i := idptest.New(t, idptest.Options{Now: time.Date(2027, 1, 10, 12, 0, 0, 0, time.UTC)})
 	sp := i.AddProvider("https://a.example")
 	sp.IgnoresCertificateEnd = true // on the old year, after 1 April
-	person := i.AddPerson("ada@example.gov")
+	person := i.AddUser("ada@example.gov")
 
 	const gone, missing, works = http.StatusGone, http.StatusNotFound, http.StatusOK
 	type answers struct{ y2026, y2027 int }
@@ -89,7 +89,7 @@ func runDaily(t *testing.T, i *idptest.IdP, to time.Time) {
 		ran := min(left, 24*time.Hour)
 		i.Clock.Advance(ran)
 		ok(t, i.Rotation.Tick(t.Context(), ran))
-		_, err := i.Rotation.Automatic(t.Context())
+		_, err := i.Rotation.TakeDueSteps(t.Context())
 		ok(t, err)
 	}
 }

@@ -30,7 +30,7 @@ func TestKilledAtEachWrite(t *testing.T) {
 		}
 	}
 	automatic := func(t *testing.T, s *rotator.Service) error {
-		_, err := s.Automatic(t.Context())
+		_, err := s.TakeDueSteps(t.Context())
 		return err
 	}
 	tests := []struct {
@@ -107,7 +107,7 @@ func TestKilledFirstStartIsCompletedLater(t *testing.T) {
 		s.Store, s.Dir = k, k
 		_ = s.Begin(t.Context())
 		s = w.started()
-		_, err := s.Automatic(t.Context())
+		_, err := s.TakeDueSteps(t.Context())
 		ok(t, err)
 		w.checkInvariants(s, rotation.Status{})
 		want := map[idp.Year]rotation.State{"2026": rotation.Preferred, "2027": rotation.Created}

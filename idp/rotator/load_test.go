@@ -55,7 +55,7 @@ func TestSignInsSurviveEveryStep(t *testing.T) {
 	var people [][]*http.Cookie
 	for n := range 4 {
 		b := i.Browser()
-		if page := b.SignIn(b.Get(l.sp.URL(&idptest.Request{})), i.AddPerson(fmt.Sprintf("p%d@example.gov", n))); page.Response() == nil {
+		if page := b.SignIn(b.Get(l.sp.URL(&idptest.Request{})), i.AddUser(fmt.Sprintf("p%d@example.gov", n))); page.Response() == nil {
 			t.Fatalf("sign-in: %d\n%s", page.Status, page.Text())
 		}
 		people = append(people, b.Cookies())

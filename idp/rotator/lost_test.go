@@ -97,7 +97,7 @@ func hasAttention(st rotation.Status, code rotation.AttentionCode, y idp.Year) b
 func wantFault(t *testing.T, err error, want rotation.KeyFault) {
 	t.Helper()
 	var refused *rotation.RefusedError
-	if !errors.As(err, &refused) || rotation.KeyFault(refused.Because.Code) != want {
+	if !errors.As(err, &refused) || rotation.KeyFault(refused.Reason.Code) != want {
 		t.Errorf("%v, want a refusal because of %s", err, want)
 	}
 }
@@ -149,7 +149,7 @@ func TestLostKeyClosesYear(t *testing.T) {
 			}
 			_, err := s.Take(t.Context(), rotation.Step{Kind: rotation.StepPrefer, Year: "2027"}, "test", false)
 			wantFault(t, err, tt.want)
-			_, err = s.CSR(t.Context(), "2027", "test", false)
+			_, err = s.MakeRequest(t.Context(), "2027", "test", false)
 			wantFault(t, err, tt.want)
 
 			// On the day, 2026 stays preferred.
@@ -160,7 +160,7 @@ func TestLostKeyClosesYear(t *testing.T) {
 			if e, _ := s.Ring.Lookup("2027", w.Clock.Now()); e.IsClosed() || e.Key.Signer == nil {
 				t.Errorf("2027 stays closed: %s", e.Fault)
 			}
-			if _, err := s.Automatic(t.Context()); err != nil {
+			if _, err := s.TakeDueSteps(t.Context()); err != nil {
 				t.Error(err)
 			}
 			wantPreferred(t, s, "2027", w.Clock.Now())
@@ -219,7 +219,7 @@ func TestLostKeyFolderMakesNoYear(t *testing.T) {
 	if err := s.Start(t.Context()); !errors.Is(err, keyring.ErrNoSigner) {
 		t.Fatalf("Start = %v, want ErrNoSigner", err)
 	}
-	if _, err := s.Automatic(t.Context()); err != nil {
+	if _, err := s.TakeDueSteps(t.Context()); err != nil {
 		t.Error(err)
 	}
 	_, err := s.Take(t.Context(), rotation.Step{Kind: rotation.StepCreate, Year: "2026"}, "test", false)
@@ -288,17 +288,17 @@ func TestLostWaitingKeyIsNotReplaced(t *testing.T) {
 			folder, master := t.TempDir(), make([]byte, 32)
 			rand.Read(master)
 			w := openDeployment(t, folder, master, day(2026, 11, 22))
-			first, err := w.started().CSR(t.Context(), "2027", "test", false)
+			first, err := w.started().MakeRequest(t.Context(), "2027", "test", false)
 			ok(t, err)
 			f := saveKeyFiles(t, folder)
 			running := w.started()
 			tt.lose(f, master)
 			s := w.started()
 			for _, dryRun := range []bool{true, false} {
-				_, err = s.CSR(t.Context(), "2027", "test", dryRun)
+				_, err = s.MakeRequest(t.Context(), "2027", "test", dryRun)
 				wantFault(t, err, tt.want)
 				if tt.want != rotation.KeyDamaged {
-					_, err = running.CSR(t.Context(), "2027", "test", dryRun)
+					_, err = running.MakeRequest(t.Context(), "2027", "test", dryRun)
 					wantFault(t, err, tt.want)
 				}
 			}
@@ -310,8 +310,8 @@ func TestLostWaitingKeyIsNotReplaced(t *testing.T) {
 				t.Errorf("2027: %+v, attention %+v", st.Years[1], st.Attention)
 			}
 			f.restore()
-			again, err := s.CSR(t.Context(), "2027", "test", false)
-			if err != nil || again.Made || !slices.Equal(again.DER, first.DER) {
+			again, err := s.MakeRequest(t.Context(), "2027", "test", false)
+			if err != nil || again.IsNewKey || !slices.Equal(again.DER, first.DER) {
 				t.Errorf("the request of the restored key: %v, %+v", err, again)
 			}
 		})
@@ -324,13 +324,13 @@ func TestImportRefusesOtherKeyOfWaitingYear(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t, day(2026, 11, 22))
 	s := w.started()
-	_, err := s.CSR(t.Context(), "2027", "test", false)
+	_, err := s.MakeRequest(t.Context(), "2027", "test", false)
 	ok(t, err)
 	k, err := certs.Certify(rand.Reader, foreign(), "2027", s.Policy.Dates("2027").CertEndAt, certs.Spec{}, s.BaseURL, w.Clock.Now())
 	ok(t, err)
 	_, err = s.Import(t.Context(), "2027", rotator.Import{Chain: []*x509.Certificate{k.Cert}, Signer: foreign()}, "test", false)
 	var refused *rotation.RefusedError
-	if !errors.As(err, &refused) || refused.Because.Code != rotation.RefusedOtherKey {
+	if !errors.As(err, &refused) || refused.Reason.Code != rotation.RefusedOtherKey {
 		t.Errorf("%v, want %s", err, rotation.RefusedOtherKey)
 	}
 }
@@ -417,7 +417,7 @@ func TestStepsRecordIdentities(t *testing.T) {
 	t.Parallel()
 	w, folder, _ := springDeployment(t)
 	s := w.started()
-	_, err := s.CSR(t.Context(), "2027b", "test", false)
+	_, err := s.MakeRequest(t.Context(), "2027b", "test", false)
 	ok(t, err)
 	for y, id := range identities(w.status(s)) {
 		if id[1] == "" || (id[0] == "") != (y == "2027b") {

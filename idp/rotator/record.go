@@ -12,20 +12,20 @@ import (
 	"vernal/idp/rotation"
 )
 
-// read returns the stored history, empty before the first start.
-func (s *Service) read(ctx context.Context) (rotation.History, error) {
-	h, err := s.history().Get(ctx, idp.RotationKey)
+// readHistory returns the stored history, empty before the first start.
+func (s *Service) readHistory(ctx context.Context) (rotation.History, error) {
+	h, err := s.openRecords().Get(ctx, idp.RotationKey)
 	switch {
 	case errors.Is(err, idp.ErrNotFound):
 		return rotation.History{}, nil
 	case err != nil:
 		return rotation.History{}, fmt.Errorf("read the rotation: %w", err)
 	}
-	return h.WithFaults(s.closedYears()), nil
+	return h.WithFaults(s.loadFaults()), nil
 }
 
-// history returns the records of idp.RotationKind, which has only one.
-func (s *Service) history() idp.Records[rotation.History] {
+// openRecords returns the records of idp.RotationKind, which has only one.
+func (s *Service) openRecords() idp.Records[rotation.History] {
 	return idp.Records[rotation.History]{Store: s.Store, Kind: idp.RotationKind, Clock: s.Clock}
 }
 
@@ -47,13 +47,13 @@ func EndedYears(doc []byte) (years []idp.Year, err error) {
 	return years, nil
 }
 
-// update changes the history in one transaction and returns it. change gets the history
+// updateHistory changes the history in one transaction and returns it. change gets the history
 // with all uses until now, so that it decides a step by every use before the record. While
 // the uses are unknown, it returns an error instead of retiring a year. It returns an error
 // of change unchanged.
-func (s *Service) update(ctx context.Context, change func(rotation.History) (rotation.History, error), events ...idp.AuditEvent) (rotation.History, error) {
-	uses, unknown := s.lastUses(ctx)
-	return s.write(ctx, func(h rotation.History) (rotation.History, error) {
+func (s *Service) updateHistory(ctx context.Context, change func(rotation.History) (rotation.History, error), events ...idp.AuditEvent) (rotation.History, error) {
+	uses, unknown := s.readUses(ctx)
+	return s.writeHistory(ctx, func(h rotation.History) (rotation.History, error) {
 		before := uses.apply(h)
 		after, err := change(before)
 		if err == nil && unknown != nil && retiresYear(before, after) {
@@ -63,10 +63,10 @@ func (s *Service) update(ctx context.Context, change func(rotation.History) (rot
 	}, events...)
 }
 
-// write changes the history in one transaction and returns it.
-func (s *Service) write(ctx context.Context, change func(rotation.History) (rotation.History, error), events ...idp.AuditEvent) (h rotation.History, err error) {
-	err = s.history().Update(ctx, []string{idp.RotationKey}, func(r *idp.Record[rotation.History]) error {
-		if h, err = change(cmp.Or(r.Value, new(rotation.History)).WithFaults(s.closedYears())); err != nil {
+// writeHistory changes the history in one transaction and returns it.
+func (s *Service) writeHistory(ctx context.Context, change func(rotation.History) (rotation.History, error), events ...idp.AuditEvent) (h rotation.History, err error) {
+	err = s.openRecords().Update(ctx, []string{idp.RotationKey}, func(r *idp.Record[rotation.History]) error {
+		if h, err = change(cmp.Or(r.Value, new(rotation.History)).WithFaults(s.loadFaults())); err != nil {
 			return err
 		}
 		// Faults belong to this process and its folder, not to the installation.
@@ -77,12 +77,12 @@ func (s *Service) write(ctx context.Context, change func(rotation.History) (rota
 	return h, err
 }
 
-// event returns the audit event of a step.
-func event(step rotation.Step, actor string) idp.AuditEvent {
+// newEvent returns the audit event of a step.
+func newEvent(step rotation.Step, actor string) idp.AuditEvent {
 	detail := map[string]string{}
 	for name, value := range map[string]string{
-		"reason": step.Reason, "why": string(step.Why.Code), "why_args": step.Why.Args.JSON(),
-		"certificate_end_at": moment(step.CertEndAt), "until": moment(step.Until),
+		"reason": step.Reason, "why": string(step.Cause.Code), "why_args": step.Cause.Args.JSON(),
+		"certificate_end_at": formatTime(step.CertEndAt), "until": formatTime(step.HoldEndAt),
 	} {
 		if value != "" {
 			detail[name] = value
@@ -109,8 +109,8 @@ func addIdentity(detail map[string]string, certSHA256, publicKeySHA256 string) {
 	}
 }
 
-// moment formats a time for the audit trail, "" for the zero time.
-func moment(t time.Time) string {
+// formatTime formats a time for the audit trail, "" for the zero time.
+func formatTime(t time.Time) string {
 	if t.IsZero() {
 		return ""
 	}

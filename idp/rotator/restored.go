@@ -33,7 +33,7 @@ func ReadPastStep(rec *idp.AuditRecord) (s rotation.PastStep, ok bool) {
 	detail := rec.Detail
 	s.At, s.Year, s.Reason, s.Force = rec.At, rec.Year, detail["reason"], detail["force"] == "true"
 	s.CertificateSHA256, s.PublicKeySHA256 = detail["certificate_sha256"], detail["public_key_sha256"]
-	s.CertEndAt, s.Until = readMoment(detail["certificate_end_at"]), readMoment(detail["until"])
+	s.CertEndAt, s.HoldEndAt = parseTime(detail["certificate_end_at"]), parseTime(detail["until"])
 	if rec.Kind == idp.AuditRotationAdopt {
 		s.Kind = rotation.StepCreate
 		return s, true
@@ -47,8 +47,8 @@ func ReadPastStep(rec *idp.AuditRecord) (s rotation.PastStep, ok bool) {
 	return s, false
 }
 
-// readMoment reads a time in the format of moment. It returns the zero time for other text.
-func readMoment(text string) time.Time {
+// parseTime reads a time in the format of moment. It returns the zero time for other text.
+func parseTime(text string) time.Time {
 	t, err := time.Parse(time.RFC3339, text)
 	if err != nil {
 		return time.Time{}
@@ -61,9 +61,9 @@ func readMoment(text string) time.Time {
 // time at which it was taken. Start removes the keys whose end is recorded. See
 // rotation.Replay.
 func (s *Service) Replay(ctx context.Context, past []rotation.PastStep, actor string) (rotation.History, error) {
-	s.steps.Lock()
-	defer s.steps.Unlock()
-	h, err := s.read(ctx)
+	s.stepLock.Lock()
+	defer s.stepLock.Unlock()
+	h, err := s.readHistory(ctx)
 	if err != nil {
 		return h, err
 	}
@@ -73,14 +73,14 @@ func (s *Service) Replay(ctx context.Context, past []rotation.PastStep, actor st
 	}
 	events := make([]idp.AuditEvent, len(applied))
 	for i, step := range applied {
-		events[i] = event(step.Step, actor)
+		events[i] = newEvent(step.Step, actor)
 		events[i].Detail = maps.Clone(events[i].Detail)
 		if events[i].Detail == nil {
 			events[i].Detail = map[string]string{}
 		}
-		events[i].Detail["taken_at"] = moment(step.At)
+		events[i].Detail["taken_at"] = formatTime(step.At)
 	}
-	h, err = s.write(ctx, func(h rotation.History) (rotation.History, error) {
+	h, err = s.writeHistory(ctx, func(h rotation.History) (rotation.History, error) {
 		after, _ := h.Replay(past)
 		return after, nil
 	}, events...)
@@ -97,8 +97,8 @@ func (s *Service) ReplaceLost(ctx context.Context, lost []idp.Year, actor string
 	if err := s.Start(ctx); !errors.Is(err, keyring.ErrNoSigner) {
 		return "", err
 	}
-	s.steps.Lock()
-	defer s.steps.Unlock()
+	s.stepLock.Lock()
+	defer s.stepLock.Unlock()
 	h, now, err := s.catchUp(ctx)
 	if err != nil || !slices.Contains(lost, h.Preferred) {
 		return "", err
@@ -107,7 +107,7 @@ func (s *Service) ReplaceLost(ctx context.Context, lost []idp.Year, actor string
 	if len(steps) == 0 {
 		return "", nil
 	}
-	if _, err := s.take(ctx, h, &turn{policy: s.Policy, steps: steps, actor: actor, now: now}, false); err != nil {
+	if _, err := s.takeBatch(ctx, h, &stepBatch{policy: s.Policy, steps: steps, actor: actor, now: now}, false); err != nil {
 		return "", fmt.Errorf("replace the year %s, whose key is lost: %w", h.Preferred, err)
 	}
 	return steps[0].Year, nil

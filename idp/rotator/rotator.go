@@ -96,14 +96,14 @@ type Service struct {
 	// retired.
 	Uses Uses
 
-	steps sync.Mutex // held while a step is taken
-	// countedTo is the reading of Uptime up to which Start recorded the running time. Run
+	stepLock sync.Mutex // held while a step is taken
+	// countedTime is the reading of Uptime up to which Start recorded the running time. Run
 	// continues from there.
-	countedTo time.Duration
+	countedTime time.Duration
 	keys      []*certs.Key     // last set in the Ring, after SelectUsable
-	shown     rotation.History // last set in the Ring
-	// destroyed are the years whose key is known to be destroyed.
-	destroyed map[idp.Year]bool
+	shownHistory     rotation.History // last set in the Ring
+	// destroyedYears are the years whose key is known to be destroyed.
+	destroyedYears map[idp.Year]bool
 	faults    atomic.Pointer[map[idp.Year]rotation.KeyFault] // see closedYears
 	loggedAt  map[string]time.Time                           // when logDaily last logged each text
 }
@@ -129,8 +129,8 @@ func (s *Service) Status(ctx context.Context, unmoved rotation.Counts) (rotation
 // PauseSteps calls do while no step is under way, so that do sees the store and the folder both
 // before a step or both after it.
 func (s *Service) PauseSteps(do func() error) error {
-	s.steps.Lock()
-	defer s.steps.Unlock()
+	s.stepLock.Lock()
+	defer s.stepLock.Unlock()
 	return do()
 }
 
@@ -147,10 +147,10 @@ func (s *Service) Plan(ctx context.Context, years int) ([]rotation.UpcomingStep,
 // be read, the recorded uses are enough for display. update repeats every decision.
 func (s *Service) readNow(ctx context.Context) (rotation.History, time.Time, error) {
 	now := s.Clock.Now()
-	h, err := s.read(ctx)
+	h, err := s.readHistory(ctx)
 	if err != nil {
 		return h, now, err
 	}
-	uses, _ := s.lastUses(ctx)
+	uses, _ := s.readUses(ctx)
 	return uses.apply(h.Tick(now, 0)), now, nil
 }

@@ -25,42 +25,42 @@ const (
 func (s *Service) Run(ctx context.Context) {
 	tick := time.NewTicker(tickEvery)
 	defer tick.Stop()
-	last, awake := s.firstReading(), time.Now()
-	ran := s.uptime() - last
+	last, awake := s.readFirstUptime(), time.Now()
+	ran := s.readUptime() - last
 	for {
 		now := time.Now()
 		// Unlike Uptime, the monotonic clock stops while the machine is suspended.
-		if s.minute(ctx, ran, max(ran-now.Sub(awake)-sleepNoise, 0)) {
+		if s.runRound(ctx, ran, max(ran-now.Sub(awake)-sleepNoise, 0)) {
 			last, awake = last+ran, now
 		}
 		select {
 		case <-ctx.Done():
-			if err := s.Tick(context.WithoutCancel(ctx), s.uptime()-last); err != nil {
+			if err := s.Tick(context.WithoutCancel(ctx), s.readUptime()-last); err != nil {
 				s.Log.LogAttrs(ctx, slog.LevelError, "rotation: write the last uses", slog.String("error", err.Error()))
 			}
 			return
 		case <-tick.C:
 		}
-		ran = s.uptime() - last
+		ran = s.readUptime() - last
 	}
 }
 
-// firstReading returns the reading of Uptime at Start. The time between Start and Run counts as
+// readFirstUptime returns the reading of Uptime at Start. The time between Start and Run counts as
 // running time, because the clock was measured during it.
-func (s *Service) firstReading() time.Duration {
-	s.steps.Lock()
-	defer s.steps.Unlock()
-	if s.countedTo == 0 {
-		s.countedTo = s.uptime()
+func (s *Service) readFirstUptime() time.Duration {
+	s.stepLock.Lock()
+	defer s.stepLock.Unlock()
+	if s.countedTime == 0 {
+		s.countedTime = s.readUptime()
 	}
-	return s.countedTo
+	return s.countedTime
 }
 
-// minute does one round of Run. It returns false if the running time was not recorded. Time
+// runRound does one round of Run. It returns false if the running time was not recorded. Time
 // must not be recorded twice.
-func (s *Service) minute(ctx context.Context, ran, asleep time.Duration) bool {
-	err := s.tick(ctx, ran, asleep)
-	_, after := errors.AsType[*afterError](err)
+func (s *Service) runRound(ctx context.Context, ran, asleep time.Duration) bool {
+	err := s.advance(ctx, ran, asleep)
+	_, after := errors.AsType[*unfinishedError](err)
 	written := err == nil || after
 	if ctx.Err() != nil {
 		return written
@@ -71,7 +71,7 @@ func (s *Service) minute(ctx context.Context, ran, asleep time.Duration) bool {
 	if !written { // do not decide on a clock that was not measured
 		return false
 	}
-	if _, err := s.Automatic(ctx); err != nil && ctx.Err() == nil {
+	if _, err := s.TakeDueSteps(ctx); err != nil && ctx.Err() == nil {
 		s.logDaily(ctx, "rotation: an automatic step failed", err)
 	}
 	return written
@@ -83,35 +83,35 @@ func (s *Service) minute(ctx context.Context, ran, asleep time.Duration) bool {
 //
 // If the uses cannot be read, the time is still recorded, and no year is retired until they are
 // recorded. An error after the record is an *afterError.
-func (s *Service) Tick(ctx context.Context, ran time.Duration) error { return s.tick(ctx, ran, 0) }
+func (s *Service) Tick(ctx context.Context, ran time.Duration) error { return s.advance(ctx, ran, 0) }
 
-// tick is Tick for a period that includes suspension of the machine.
-func (s *Service) tick(ctx context.Context, ran, asleep time.Duration) error {
-	s.steps.Lock()
-	defer s.steps.Unlock()
+// advance is Tick for a period that includes suspension of the machine.
+func (s *Service) advance(ctx context.Context, ran, asleep time.Duration) error {
+	s.stepLock.Lock()
+	defer s.stepLock.Unlock()
 	now := s.Clock.Now()
-	uses, unknown := s.lastUses(ctx)
-	h, err := s.write(ctx, func(h rotation.History) (rotation.History, error) {
+	uses, unknown := s.readUses(ctx)
+	h, err := s.writeHistory(ctx, func(h rotation.History) (rotation.History, error) {
 		// Count the running time before the uses, which are current.
-		return uses.apply(h.Tick(now, ran).Asleep(asleep)), nil
+		return uses.apply(h.Tick(now, ran).ExcludeSleep(asleep)), nil
 	})
 	if err != nil {
 		return fmt.Errorf("write the rotation: %w", err)
 	}
 	err = unknown
-	if s.isStale(h) || len(s.closedYears())+len(s.listUndestroyed()) > 0 {
-		err = errors.Join(err, s.follow(ctx, h))
+	if s.isStale(h) || len(s.loadFaults())+len(s.listUndestroyed()) > 0 {
+		err = errors.Join(err, s.showHistory(ctx, h))
 	}
 	if err != nil {
-		return &afterError{err}
+		return &unfinishedError{err}
 	}
 	return nil
 }
 
 // logDaily logs an error at most once a day with the same text.
 func (s *Service) logDaily(ctx context.Context, text string, err error) {
-	s.steps.Lock()
-	defer s.steps.Unlock()
+	s.stepLock.Lock()
+	defer s.stepLock.Unlock()
 	now := s.Clock.Now()
 	if at, ok := s.loggedAt[text]; ok && now.Sub(at).Abs() < 24*time.Hour {
 		return
@@ -123,20 +123,20 @@ func (s *Service) logDaily(ctx context.Context, text string, err error) {
 	s.Log.LogAttrs(ctx, slog.LevelError, text, slog.String("error", err.Error()))
 }
 
-// errTaken is returned for an automatic step that another server took first.
-var errTaken = errors.New("the step is not due any more")
+// errStepTaken is returned for an automatic step that another server took first.
+var errStepTaken = errors.New("the step is not due any more")
 
-// Automatic takes every step that is due now and returns the steps it took, without those
+// TakeDueSteps takes every step that is due now and returns the steps it took, without those
 // that another server took meanwhile. A failed step is recorded for operators and tried
 // again the next time. It does not stop the steps of other years. In manual mode only the
 // keys of years that are over are removed.
-func (s *Service) Automatic(ctx context.Context) ([]rotation.Step, error) {
-	s.steps.Lock()
-	defer s.steps.Unlock()
-	return s.takeDue(ctx, s.Policy, s.Clock.Now())
+func (s *Service) TakeDueSteps(ctx context.Context) ([]rotation.Step, error) {
+	s.stepLock.Lock()
+	defer s.stepLock.Unlock()
+	return s.takeDueSteps(ctx, s.Policy, s.Clock.Now())
 }
 
-func (s *Service) takeDue(ctx context.Context, p rotation.Policy, now time.Time) (taken []rotation.Step, err error) {
+func (s *Service) takeDueSteps(ctx context.Context, p rotation.Policy, now time.Time) (taken []rotation.Step, err error) {
 	h, _, err := s.catchUp(ctx)
 	if err != nil {
 		return nil, err
@@ -147,12 +147,12 @@ func (s *Service) takeDue(ctx context.Context, p rotation.Policy, now time.Time)
 		if failed[step.Year] {
 			continue
 		}
-		t := &turn{policy: p, steps: []rotation.Step{step}, actor: "server", now: now, automatic: true}
+		t := &stepBatch{policy: p, steps: []rotation.Step{step}, actor: "server", now: now, isAutomatic: true}
 		_, err := s.commit(ctx, t)
 		_, refused := errors.AsType[*rotation.RefusedError](err)
-		_, after := errors.AsType[*afterError](err)
+		_, after := errors.AsType[*unfinishedError](err)
 		switch {
-		case refused, errors.Is(err, errTaken):
+		case refused, errors.Is(err, errStepTaken):
 			s.Log.LogAttrs(ctx, slog.LevelDebug, "rotation step not taken", slog.String("step", string(step.Kind)),
 				slog.String("year", string(step.Year)), slog.String("error", err.Error()))
 		case after:
@@ -162,7 +162,7 @@ func (s *Service) takeDue(ctx context.Context, p rotation.Policy, now time.Time)
 			errs = append(errs, fmt.Errorf("%s %s: %w", step.Kind, step.Year, err))
 		case err != nil:
 			failed[step.Year] = true
-			errs = append(errs, fmt.Errorf("%s %s: %w", step.Kind, step.Year, err), s.fail(ctx, step, now, err))
+			errs = append(errs, fmt.Errorf("%s %s: %w", step.Kind, step.Year, err), s.recordFailure(ctx, step, now, err))
 		default:
 			taken = append(taken, t.steps[0])
 		}
@@ -170,9 +170,9 @@ func (s *Service) takeDue(ctx context.Context, p rotation.Policy, now time.Time)
 	return taken, errors.Join(errs...)
 }
 
-// fail records that a step could not be taken, once for the same reason.
-func (s *Service) fail(ctx context.Context, step rotation.Step, now time.Time, cause error) error {
-	_, err := s.update(ctx, func(h rotation.History) (rotation.History, error) {
+// recordFailure records that a step could not be taken, once for the same reason.
+func (s *Service) recordFailure(ctx context.Context, step rotation.Step, now time.Time, cause error) error {
+	_, err := s.updateHistory(ctx, func(h rotation.History) (rotation.History, error) {
 		if slices.ContainsFunc(h.Failures, func(f rotation.Failure) bool {
 			return f.Kind == step.Kind && f.Year == step.Year && f.Error == cause.Error()
 		}) {

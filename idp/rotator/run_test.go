@@ -20,12 +20,12 @@ import (
 // memory is the least of a store.
 type memory struct{ doc []byte }
 
-// lastUses are a ledger's.
-type lastUses map[idp.Year]time.Time
+// yearUses are a ledger's.
+type yearUses map[idp.Year]time.Time
 
-func (l lastUses) LastUses(context.Context) (map[idp.Year]time.Time, error) { return l, nil }
+func (l yearUses) LastUses(context.Context) (map[idp.Year]time.Time, error) { return l, nil }
 
-func (l lastUses) Users(context.Context, idp.Year, time.Time) ([]idp.EntityID, error) {
+func (l yearUses) Users(context.Context, idp.Year, time.Time) ([]idp.EntityID, error) {
 	return nil, nil
 }
 
@@ -57,7 +57,7 @@ func TestRunTakesDueStepsAndRecordsUses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		policy := rotation.DefaultPolicy()
 		policy.Manual = true
-		uses := lastUses{}
+		uses := yearUses{}
 		begin := time.Now()
 		s := &rotator.Service{
 			Uses:  uses,
@@ -81,17 +81,17 @@ func TestRunTakesDueStepsAndRecordsUses(t *testing.T) {
 		<-ended
 		st, err := s.Status(t.Context(), nil)
 		ok(t, err)
-		if st.Clock.Running != 49*time.Hour+30*time.Second {
-			t.Errorf("running time %v", st.Clock.Running)
+		if st.Clock.RunningTime != 49*time.Hour+30*time.Second {
+			t.Errorf("running time %v", st.Clock.RunningTime)
 		}
 		// A server that starts now reads what was written.
 		next := &rotator.Service{
-			Uses:  lastUses{},
+			Uses:  yearUses{},
 			Store: s.Store, Dir: s.Dir, Ring: keyring.NewRing(policy), Policy: policy,
 			BaseURL: s.BaseURL, Clock: time.Now, Log: s.Log,
 		}
 		ok(t, next.Start(t.Context()))
-		if st, err = next.Status(t.Context(), nil); err != nil || !st.Years[0].UsedAt.Equal(at) || st.Years[0].QuietFrom != st.Clock.Running {
+		if st, err = next.Status(t.Context(), nil); err != nil || !st.Years[0].UsedAt.Equal(at) || st.Years[0].QuietReading != st.Clock.RunningTime {
 			t.Errorf("last use: %+v, %v", st.Years[0], err)
 		}
 	})

@@ -33,50 +33,50 @@ func (s *Service) Start(ctx context.Context) error { return s.start(ctx, false) 
 func (s *Service) Begin(ctx context.Context) error { return s.start(ctx, true) }
 
 func (s *Service) start(ctx context.Context, first bool) error {
-	s.steps.Lock()
-	defer s.steps.Unlock()
+	s.stepLock.Lock()
+	defer s.stepLock.Unlock()
 	now := s.Clock.Now()
-	s.countedTo, s.destroyed = s.uptime(), map[idp.Year]bool{}
-	h, err := s.read(ctx)
+	s.countedTime, s.destroyedYears = s.readUptime(), map[idp.Year]bool{}
+	h, err := s.readHistory(ctx)
 	if err != nil {
 		return err
 	}
 	if len(h.Records) == 0 && !first && s.Policy.KeySource != rotation.SourceImport {
-		s.show(h, nil, nil)
+		s.setRing(h, nil, nil)
 		return fmt.Errorf("start the rotation: %w", ErrNoHistory)
 	}
 	keys, folderErr := s.Dir.Load()
-	damaged := damagedYears(folderErr)
+	damaged := findDamagedYears(folderErr)
 	if folderErr != nil && (damaged == nil || len(h.Records) == 0) {
 		// Without a record, a damaged year could be the preferred one.
 		return fmt.Errorf("start the rotation: %w; restore keys/ from a backup, or move the files of that year away", folderErr)
 	}
-	if keys, err = s.complete(h, keys, now); err != nil {
+	if keys, err = s.completeKeys(h, keys, now); err != nil {
 		return err
 	}
 	if len(keys)+len(h.Records) > 0 || h.Clock != (rotation.Clock{}) {
-		if h, err = s.adopt(ctx, h, keys, now); err != nil {
+		if h, err = s.adoptKeys(ctx, h, keys, now); err != nil {
 			return err
 		}
 	}
 	s.findDestroyed(h, keys, damaged)
-	s.show(h, s.openableKeys(keys, damaged), damaged)
+	s.setRing(h, s.mergeKeys(keys, damaged), damaged)
 	s.reportFaults(ctx, damaged)
-	if err := s.destroyEnded(ctx); err != nil {
+	if err := s.destroyEndedKeys(ctx); err != nil {
 		s.Log.LogAttrs(ctx, slog.LevelError, "rotation: a key is not destroyed yet and will be tried again", slog.String("error", err.Error()))
 	}
 	if h.Preferred == "" && s.Policy.KeySource != rotation.SourceImport {
 		policy := s.Policy
 		policy.Manual = false
-		if _, err := s.takeDue(ctx, policy, now); err != nil {
+		if _, err := s.takeDueSteps(ctx, policy, now); err != nil {
 			return err
 		}
-		h = s.shown
+		h = s.shownHistory
 	}
 	if h.Preferred == "" {
 		return fmt.Errorf("start the rotation: no year is preferred: %w", keyring.ErrNoSigner)
 	}
-	if err := s.signingFault(folderErr); err != nil {
+	if err := s.checkSigning(folderErr); err != nil {
 		return fmt.Errorf("start the rotation: %w", err)
 	}
 	return nil
@@ -87,7 +87,7 @@ func (s *Service) findDestroyed(h rotation.History, keys []*certs.Key, damaged [
 	for _, r := range h.Records {
 		k := certs.FindKey(keys, r.Year)
 		unread := slices.ContainsFunc(damaged, func(d certs.DamagedYear) bool { return d.Year == r.Year })
-		s.destroyed[r.Year] = !r.KeyDestroyedAt.IsZero() && !unread && (k == nil || k.Signer == nil)
+		s.destroyedYears[r.Year] = !r.KeyDestroyedAt.IsZero() && !unread && (k == nil || k.Signer == nil)
 	}
 }
 
@@ -97,16 +97,16 @@ func (s *Service) reportFaults(ctx context.Context, damaged []certs.DamagedYear)
 		s.Log.LogAttrs(ctx, slog.LevelError, "rotation: the key files of a year are damaged", slog.String("year", string(d.Year)),
 			slog.String("error", d.Err.Error()))
 	}
-	for y, f := range s.closedYears() {
+	for y, f := range s.loadFaults() {
 		s.Log.LogAttrs(ctx, slog.LevelError, "rotation: a year is closed", slog.String("year", string(y)),
 			slog.String("fault", string(f)))
 	}
 }
 
-// complete makes the certificates of private keys whose create was interrupted. A key that
+// completeKeys makes the certificates of private keys whose create was interrupted. A key that
 // is recorded without a certificate waits for an external one. If keys are external, every
 // key does.
-func (s *Service) complete(h rotation.History, keys []*certs.Key, now time.Time) ([]*certs.Key, error) {
+func (s *Service) completeKeys(h rotation.History, keys []*certs.Key, now time.Time) ([]*certs.Key, error) {
 	if s.Policy.KeySource == rotation.SourceImport {
 		return keys, nil
 	}
@@ -128,8 +128,8 @@ func (s *Service) complete(h rotation.History, keys []*certs.Key, now time.Time)
 	return keys, nil
 }
 
-// adopt updates the history from the keys in the folder.
-func (s *Service) adopt(ctx context.Context, before rotation.History, keys []*certs.Key, now time.Time) (rotation.History, error) {
+// adoptKeys updates the history from the keys in the folder.
+func (s *Service) adoptKeys(ctx context.Context, before rotation.History, keys []*certs.Key, now time.Time) (rotation.History, error) {
 	made := make([]rotation.MadeKey, len(keys))
 	for i, k := range keys {
 		made[i] = keyring.DescribeKey(k)
@@ -140,15 +140,15 @@ func (s *Service) adopt(ctx context.Context, before rotation.History, keys []*ce
 		}
 		return s.Policy.Adopt(h, made, now)
 	}
-	h, err := s.update(ctx, func(h rotation.History) (rotation.History, error) { return change(h), nil }, adoptEvents(before, change(before), now)...)
+	h, err := s.updateHistory(ctx, func(h rotation.History) (rotation.History, error) { return change(h), nil }, listAdoptEvents(before, change(before), now)...)
 	if err != nil {
 		return h, fmt.Errorf("write the rotation: %w", err)
 	}
 	return h, nil
 }
 
-// adoptEvents returns the audit events of an adoption.
-func adoptEvents(before, after rotation.History, now time.Time) (events []idp.AuditEvent) {
+// listAdoptEvents returns the audit events of an adoption.
+func listAdoptEvents(before, after rotation.History, now time.Time) (events []idp.AuditEvent) {
 	for _, r := range after.Records {
 		was, known := before.Record(r.Year)
 		e := idp.AuditEvent{Outcome: "ok", Actor: "server", Year: r.Year}

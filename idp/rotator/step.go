@@ -19,9 +19,9 @@ type Outcome struct {
 	Before rotation.Status `json:"before"`
 	After  rotation.Status `json:"after"`
 	DryRun bool            `json:"dry_run"`
-	// CutOff are the service providers that still use a year whose retirement is forced. It
+	// CutOffSPs are the service providers that still use a year whose retirement is forced. It
 	// is empty if no force is needed, and nil for other steps or if the uses cannot be read.
-	CutOff []idp.EntityID `json:"cut_off,omitzero"`
+	CutOffSPs []idp.EntityID `json:"cut_off,omitzero"`
 }
 
 // Take takes a step by hand with its prerequisites: a revoke makes a successor if needed,
@@ -32,8 +32,8 @@ func (s *Service) Take(ctx context.Context, step rotation.Step, actor string, dr
 	if !step.Kind.IsCommand() && !step.Kind.IsAutomatic() {
 		return nil, fmt.Errorf("rotation: %s is not taken here", step.Kind)
 	}
-	s.steps.Lock()
-	defer s.steps.Unlock()
+	s.stepLock.Lock()
+	defer s.stepLock.Unlock()
 	h, now, err := s.catchUp(ctx)
 	if err != nil {
 		return nil, err
@@ -47,20 +47,20 @@ func (s *Service) Take(ctx context.Context, step rotation.Step, actor string, dr
 			return nil, err
 		}
 	case step.Kind == rotation.StepRollback && step.Year == "":
-		to, ok := h.RollbackTo()
+		to, ok := h.FindRollbackYear()
 		if !ok {
 			return nil, h.Refuse(step.Kind, "", rotation.Reason{Code: rotation.RefusedNoOlderYear}, now)
 		}
 		steps[0].Year = to
 	}
-	return s.take(ctx, h, &turn{policy: s.Policy, steps: steps, actor: actor, now: now}, dryRun)
+	return s.takeBatch(ctx, h, &stepBatch{policy: s.Policy, steps: steps, actor: actor, now: now}, dryRun)
 }
 
 // Retire retires a year and destroys its key, both in one transaction. If the year is over already,
 // only its key is destroyed.
 func (s *Service) Retire(ctx context.Context, retire rotation.Step, actor string, dryRun bool) (*Outcome, error) {
-	s.steps.Lock()
-	defer s.steps.Unlock()
+	s.stepLock.Lock()
+	defer s.stepLock.Unlock()
 	h, now, err := s.catchUp(ctx)
 	if err != nil {
 		return nil, err
@@ -69,38 +69,38 @@ func (s *Service) Retire(ctx context.Context, retire rotation.Step, actor string
 	if h.State(retire.Year, now).IsOver() {
 		steps = steps[1:]
 	}
-	return s.take(ctx, h, &turn{policy: s.Policy, steps: steps, actor: actor, now: now}, dryRun)
+	return s.takeBatch(ctx, h, &stepBatch{policy: s.Policy, steps: steps, actor: actor, now: now}, dryRun)
 }
 
-// turn contains steps that are decided, recorded and shown together, all or none.
-type turn struct {
+// stepBatch contains steps that are decided, recorded and shown together, all or none.
+type stepBatch struct {
 	policy rotation.Policy
 	steps  []rotation.Step
 	actor  string
 	now    time.Time
-	// given is the key that an import brings. Other keys are made here.
-	given *certs.Key
-	// automatic means that the steps must still be due when they are recorded.
-	automatic bool
+	// importKey is the key that an import brings. Other keys are made here.
+	importKey *certs.Key
+	// isAutomatic means that the steps must still be due when they are recorded.
+	isAutomatic bool
 	// users are the service providers that a forced retirement can cut off. cutOff are those
 	// that it does cut off according to the history of the decision. Both are nil if the uses
 	// cannot be read.
-	users, cutOff []idp.EntityID
+	users, cutOffSPs []idp.EntityID
 }
 
 // decide takes the steps on a history.
-func (t *turn) decide(h rotation.History) (rotation.History, error) {
+func (t *stepBatch) decide(h rotation.History) (rotation.History, error) {
 	for _, step := range t.steps {
 		same := func(due rotation.Step) bool { return due.Kind == step.Kind && due.Year == step.Year }
-		if t.automatic && !slices.ContainsFunc(t.policy.Steps(h, t.now), same) {
-			return h, errTaken
+		if t.isAutomatic && !slices.ContainsFunc(t.policy.Steps(h, t.now), same) {
+			return h, errStepTaken
 		}
 		if isForced(step) {
-			t.cutOff = t.users
+			t.cutOffSPs = t.users
 			unforced := step
 			unforced.Force = false
 			if t.policy.CheckStep(unforced, h, t.now) == nil {
-				t.cutOff = []idp.EntityID{}
+				t.cutOffSPs = []idp.EntityID{}
 			}
 		}
 		var err error
@@ -113,10 +113,10 @@ func (t *turn) decide(h rotation.History) (rotation.History, error) {
 
 func isForced(step rotation.Step) bool { return step.Kind == rotation.StepRetire && step.Force }
 
-// take takes the steps of a turn by hand.
-func (s *Service) take(ctx context.Context, h rotation.History, t *turn, dryRun bool) (*Outcome, error) {
+// takeBatch takes the steps of a turn by hand.
+func (s *Service) takeBatch(ctx context.Context, h rotation.History, t *stepBatch, dryRun bool) (*Outcome, error) {
 	if i := slices.IndexFunc(t.steps, isForced); i >= 0 {
-		if users, ok := s.usersOf(ctx, h, t.steps[i].Year, t.now); ok {
+		if users, ok := s.listUsers(ctx, h, t.steps[i].Year, t.now); ok {
 			t.users = append([]idp.EntityID{}, users...)
 		}
 	}
@@ -125,7 +125,7 @@ func (s *Service) take(ctx context.Context, h rotation.History, t *turn, dryRun 
 		return nil, s.nameUsers(ctx, err, h, t.now)
 	}
 	if retiresYear(h, after) { // before anything is made, and in a dry run
-		if _, err := s.lastUses(ctx); err != nil {
+		if _, err := s.readUses(ctx); err != nil {
 			return nil, err
 		}
 	}
@@ -135,19 +135,19 @@ func (s *Service) take(ctx context.Context, h rotation.History, t *turn, dryRun 
 			return nil, s.nameUsers(ctx, err, h, t.now)
 		}
 	}
-	o.CutOff = t.cutOff
+	o.CutOffSPs = t.cutOffSPs
 	o.After = s.nameHeldUsers(ctx, s.Policy.Status(after, t.now, nil), after)
 	return o, nil
 }
 
-// prepare makes the key and certificate that a step needs before it is recorded, and returns the
+// prepareKey makes the key and certificate that a step needs before it is recorded, and returns the
 // year's key if it is new.
-func (s *Service) prepare(step rotation.Step, t *turn) (*certs.Key, error) {
+func (s *Service) prepareKey(step rotation.Step, t *stepBatch) (*certs.Key, error) {
 	switch step.Kind {
 	case rotation.StepCreate, rotation.StepCSR:
 		return s.makeKey(step, t.now)
 	case rotation.StepImport:
-		return t.given, s.Dir.Save(t.given)
+		return t.importKey, s.Dir.Save(t.importKey)
 	}
 	return nil, nil
 }
@@ -155,11 +155,11 @@ func (s *Service) prepare(step rotation.Step, t *turn) (*certs.Key, error) {
 // commit takes the steps of a turn: it prepares their keys, decides them again in the transaction
 // that records them, and then shows the outcome to requests. An error after the record is an
 // *afterError.
-func (s *Service) commit(ctx context.Context, t *turn) (rotation.History, error) {
+func (s *Service) commit(ctx context.Context, t *stepBatch) (rotation.History, error) {
 	events := make([]idp.AuditEvent, len(t.steps))
 	var made []*certs.Key
 	for i, step := range t.steps {
-		k, err := s.prepare(step, t)
+		k, err := s.prepareKey(step, t)
 		if err != nil {
 			return rotation.History{}, err
 		}
@@ -167,47 +167,47 @@ func (s *Service) commit(ctx context.Context, t *turn) (rotation.History, error)
 			made = append(made, k)
 			identify(&t.steps[i], k)
 		}
-		events[i] = event(t.steps[i], t.actor)
+		events[i] = newEvent(t.steps[i], t.actor)
 	}
-	h, err := s.update(ctx, func(h rotation.History) (rotation.History, error) {
+	h, err := s.updateHistory(ctx, func(h rotation.History) (rotation.History, error) {
 		// A use may have been counted since, so this write makes the final decision.
 		h, err := t.decide(h)
 		if i := slices.IndexFunc(t.steps, isForced); i >= 0 {
-			recordCutOff(events[i].Detail, t.cutOff)
+			recordCutOff(events[i].Detail, t.cutOffSPs)
 		}
 		return h, err
 	}, events...)
 	if err != nil {
 		_, refused := errors.AsType[*rotation.RefusedError](err)
-		if !refused && !errors.Is(err, errTaken) && !errors.Is(err, errUsesUnknown) {
+		if !refused && !errors.Is(err, errStepTaken) && !errors.Is(err, errUsesUnknown) {
 			err = fmt.Errorf("write the rotation: %w", err)
 		}
 		return h, err
 	}
 	// The steps are recorded. Close the years that they ended before anything that may fail.
-	s.close(h, made)
+	s.closeEnded(h, made)
 	for _, step := range t.steps {
 		s.Log.LogAttrs(ctx, slog.LevelInfo, "rotation step", slog.String("step", string(step.Kind)), slog.String("year", string(step.Year)),
-			slog.String("actor", t.actor), slog.String("why", step.Why.String()), slog.String("reason", step.Reason))
+			slog.String("actor", t.actor), slog.String("why", step.Cause.String()), slog.String("reason", step.Reason))
 	}
-	if err := errors.Join(s.settle(ctx, t.steps), s.open(ctx, h), s.destroyEnded(ctx)); err != nil {
-		return h, &afterError{fmt.Errorf("the step is recorded, but could not be finished and will be tried again: %w", err)}
+	if err := errors.Join(s.waitForSignatures(ctx, t.steps), s.openYears(ctx, h), s.destroyEndedKeys(ctx)); err != nil {
+		return h, &unfinishedError{fmt.Errorf("the step is recorded, but could not be finished and will be tried again: %w", err)}
 	}
-	return s.shown, nil
+	return s.shownHistory, nil
 }
 
-// settleTime is how long a step waits for signatures under way. A signature takes far less,
+// signatureTime is how long a step waits for signatures under way. A signature takes far less,
 // unless a token hangs.
-const settleTime = 30 * time.Second
+const signatureTime = 30 * time.Second
 
-// settle waits, after a step that ends a year was shown, until the signatures that began earlier
+// waitForSignatures waits, after a step that ends a year was shown, until the signatures that began earlier
 // are made, so that the year signs nothing after the command returns. It waits even if the caller
 // is gone, because the step is taken.
-func (s *Service) settle(ctx context.Context, steps []rotation.Step) error {
+func (s *Service) waitForSignatures(ctx context.Context, steps []rotation.Step) error {
 	if !slices.ContainsFunc(steps, func(s rotation.Step) bool { return s.Kind.EndsSigning() }) {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTime)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), signatureTime)
 	defer cancel()
 	if err := s.Ring.Settle(ctx); err != nil {
 		return fmt.Errorf("the year is closed, but a signature that began before has not ended: %w", err)
@@ -223,8 +223,8 @@ func identify(step *rotation.Step, k *certs.Key) {
 	}
 }
 
-// afterError is a failure after a step or the running time was recorded. Neither must be
+// unfinishedError is a failure after a step or the running time was recorded. Neither must be
 // recorded again: Tick finishes it.
-type afterError struct{ error }
+type unfinishedError struct{ error }
 
-func (e *afterError) Unwrap() error { return e.error }
+func (e *unfinishedError) Unwrap() error { return e.error }

@@ -6,10 +6,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// bootTime reads CLOCK_BOOTTIME, which continues while the machine is suspended, as the time
+// readBootTime reads CLOCK_BOOTTIME, which continues while the machine is suspended, as the time
 // of day does. CLOCK_MONOTONIC, and with it Go's time.Since, stops during a suspend, so the
 // clock of a machine that slept would seem wrong.
-func bootTime() (time.Duration, bool) {
+func readBootTime() (time.Duration, bool) {
 	var ts unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts); err != nil {
 		return 0, false

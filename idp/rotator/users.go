@@ -14,10 +14,10 @@ import (
 	"vernal/idp/rotation"
 )
 
-// lastUses has the last use of each year.
-type lastUses map[idp.Year]time.Time
+// readUses has the last use of each year.
+type yearUses map[idp.Year]time.Time
 
-func (l lastUses) apply(h rotation.History) rotation.History {
+func (l yearUses) apply(h rotation.History) rotation.History {
 	for y, at := range l {
 		h = h.Use(y, at)
 	}
@@ -27,8 +27,8 @@ func (l lastUses) apply(h rotation.History) rotation.History {
 // errUsesUnknown prevents the retirement of a year.
 var errUsesUnknown = errors.New("the last uses cannot be read, so no year is retired")
 
-// lastUses reads the ledger of uses. The error matches errUsesUnknown.
-func (s *Service) lastUses(ctx context.Context) (lastUses, error) {
+// readUses reads the ledger of uses. The error matches errUsesUnknown.
+func (s *Service) readUses(ctx context.Context) (yearUses, error) {
 	last, err := s.Uses.LastUses(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errUsesUnknown, err)
@@ -44,10 +44,10 @@ func retiresYear(before, after rotation.History) bool {
 	})
 }
 
-// usersOf returns the service providers that keep a year from being retired. It returns
+// listUsers returns the service providers that keep a year from being retired. It returns
 // false if the ledger cannot be read. The server may not have run since the last use, so the
 // last user is included.
-func (s *Service) usersOf(ctx context.Context, h rotation.History, y idp.Year, now time.Time) (users []idp.EntityID, ok bool) {
+func (s *Service) listUsers(ctx context.Context, h rotation.History, y idp.Year, now time.Time) (users []idp.EntityID, ok bool) {
 	since := now.Add(-rotation.QuietTime)
 	if r, _ := h.Record(y); !r.UsedAt.IsZero() && r.UsedAt.Before(since) {
 		since = r.UsedAt
@@ -61,8 +61,8 @@ func (s *Service) usersOf(ctx context.Context, h rotation.History, y idp.Year, n
 
 // nameUsers adds the users of the year to a refusal because of use.
 func (s *Service) nameUsers(ctx context.Context, err error, h rotation.History, now time.Time) error {
-	if refused, ok := errors.AsType[*rotation.RefusedError](err); ok && refused.Because.IsUse() {
-		refused.Because.Args.SPs, _ = s.usersOf(ctx, h, refused.Year, now)
+	if refused, ok := errors.AsType[*rotation.RefusedError](err); ok && refused.Reason.IsUse() {
+		refused.Reason.Args.SPs, _ = s.listUsers(ctx, h, refused.Year, now)
 	}
 	return err
 }
@@ -71,15 +71,15 @@ func (s *Service) nameUsers(ctx context.Context, err error, h rotation.History, 
 func (s *Service) nameHeldUsers(ctx context.Context, st rotation.Status, h rotation.History) rotation.Status {
 	for i, a := range st.Attention {
 		if a.IsUse() {
-			users, _ := s.usersOf(ctx, h, a.Year, st.At)
+			users, _ := s.listUsers(ctx, h, a.Year, st.At)
 			st.Attention[i] = a.WithUsers(users)
 		}
 	}
 	return st
 }
 
-// maxRecorded bounds the service providers named in an audit record.
-const maxRecorded = 20
+// maxNamedSPs bounds the service providers named in an audit record.
+const maxNamedSPs = 20
 
 // recordCutOff adds to the record of a forced retirement the number and the names of the
 // service providers that it cuts off.
@@ -89,8 +89,8 @@ func recordCutOff(detail map[string]string, cutOff []idp.EntityID) {
 	if len(cutOff) == 0 {
 		return
 	}
-	names := make([]string, 0, maxRecorded)
-	for _, id := range cutOff[:min(len(cutOff), maxRecorded)] {
+	names := make([]string, 0, maxNamedSPs)
+	for _, id := range cutOff[:min(len(cutOff), maxNamedSPs)] {
 		names = append(names, string(id))
 	}
 	detail["users"] = strconv.Itoa(len(cutOff))

@@ -66,15 +66,15 @@ func TestProvidersOfUsedYearAreNamed(t *testing.T) {
 			}}
 			_, err := s.Take(t.Context(), rotation.Step{Kind: rotation.StepRetire, Year: "2026"}, "test", true)
 			var refused *rotation.RefusedError
-			if !errors.As(err, &refused) || !refused.Because.IsUse() || !since.Equal(tt.since) {
+			if !errors.As(err, &refused) || !refused.Reason.IsUse() || !since.Equal(tt.since) {
 				t.Fatalf("retire: %v, asked since %s", err, since)
 			}
-			if diff := cmp.Diff(tt.users, refused.Because.Args.SPs); diff != "" {
+			if diff := cmp.Diff(tt.users, refused.Reason.Args.SPs); diff != "" {
 				t.Errorf("users (-want +got):\n%s", diff)
 			}
 			held := w.status(s).Attention
 			i := len(held) - 1
-			if i < 0 || held[i].Code != rotation.StepHeld || !held[i].IsUse() || !slices.Equal(held[i].Because[0].Args.SPs, tt.users) {
+			if i < 0 || held[i].Code != rotation.StepHeld || !held[i].IsUse() || !slices.Equal(held[i].Reasons[0].Args.SPs, tt.users) {
 				t.Errorf("attention: %v", held)
 			}
 		})
@@ -120,7 +120,7 @@ func TestForcedRetirementNamesWhomItCutsOff(t *testing.T) {
 			ok(t, err)
 			done := w.take(s, step)
 			for _, o := range []*rotator.Outcome{dry, done} {
-				if diff := cmp.Diff(tt.cutOff, o.CutOff); diff != "" {
+				if diff := cmp.Diff(tt.cutOff, o.CutOffSPs); diff != "" {
 					t.Errorf("cut off, dry run %v (-want +got):\n%s", o.DryRun, diff)
 				}
 			}
@@ -151,7 +151,7 @@ func TestForcedRetirementCountsLateUse(t *testing.T) {
 	o := w.take(s, rotation.Step{Kind: rotation.StepRetire, Year: "2026", Force: true, Reason: "x"})
 	records, err := audit.Records(t.Context(), w.Bolt, 0, 1000)
 	ok(t, err)
-	if last := records[len(records)-1]; !slices.Equal(o.CutOff, []idp.EntityID{"urn:a"}) || last.Detail["used_by"] != "urn:a" || last.Detail["users"] != "1" {
-		t.Errorf("cut off %v, recorded %v", o.CutOff, last.Detail)
+	if last := records[len(records)-1]; !slices.Equal(o.CutOffSPs, []idp.EntityID{"urn:a"}) || last.Detail["used_by"] != "urn:a" || last.Detail["users"] != "1" {
+		t.Errorf("cut off %v, recorded %v", o.CutOffSPs, last.Detail)
 	}
 }

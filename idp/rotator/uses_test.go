@@ -27,7 +27,7 @@ func retirement(t *testing.T, s *rotator.Service, y idp.Year, dryRun bool) error
 func wantUsed(t *testing.T, what string, err error) {
 	t.Helper()
 	var refused *rotation.RefusedError
-	if !errors.As(err, &refused) || !refused.Because.IsUse() {
+	if !errors.As(err, &refused) || !refused.Reason.IsUse() {
 		t.Errorf("%s: %v, want a refusal because the year is used", what, err)
 	}
 }
@@ -56,8 +56,8 @@ func TestUseSurvivesKillBeforeTick(t *testing.T) {
 	next := w.started()
 	wantUsed(t, "at once", retirement(t, next, "2026", false))
 	ok(t, next.Tick(t.Context(), 0))
-	if r := w.status(next).Years[0]; !r.UsedAt.Equal(day(2027, 6, 30).Add(23*time.Hour)) || r.QuietFrom != w.status(next).Clock.Running {
-		t.Errorf("after the first Tick: used at %s, quiet from %s of %s", r.UsedAt, r.QuietFrom, w.status(next).Clock.Running)
+	if r := w.status(next).Years[0]; !r.UsedAt.Equal(day(2027, 6, 30).Add(23*time.Hour)) || r.QuietReading != w.status(next).Clock.RunningTime {
+		t.Errorf("after the first Tick: used at %s, quiet from %s of %s", r.UsedAt, r.QuietReading, w.status(next).Clock.RunningTime)
 	}
 	w.run(day(2027, 7, 14), next)
 	wantState(t, "13 days later", w, next, "2026", rotation.Grace)
@@ -131,15 +131,15 @@ func TestUnreadableLedgerRetiresNothing(t *testing.T) {
 	ledger := s.Uses.(*usage.Ledger)
 	ledger.Store = unreadable{w.Bolt}
 
-	before := w.status(s).Clock.Running
+	before := w.status(s).Clock.RunningTime
 	if err := s.Tick(t.Context(), 24*time.Hour); !errors.Is(err, errUnreadable) {
 		t.Errorf("tick: %v", err)
 	}
-	if st := w.status(s); st.Clock.Running != before+24*time.Hour || !st.Clock.SeenAt.Equal(day(2027, 7, 1)) {
+	if st := w.status(s); st.Clock.RunningTime != before+24*time.Hour || !st.Clock.SeenAt.Equal(day(2027, 7, 1)) {
 		t.Errorf("the clock is at %+v", st.Clock)
 	}
 	for range 2 {
-		if taken, err := s.Automatic(t.Context()); !errors.Is(err, errUnreadable) || len(taken) > 0 {
+		if taken, err := s.TakeDueSteps(t.Context()); !errors.Is(err, errUnreadable) || len(taken) > 0 {
 			t.Errorf("automatic: %v, %v", taken, err)
 		}
 	}
@@ -203,8 +203,8 @@ func TestRunningTimeIsRecordedOnce(t *testing.T) {
 		<-ended
 		st, err := s.Status(t.Context(), nil)
 		ok(t, err)
-		if st.Clock.Running != time.Hour {
-			t.Errorf("running time %v after an hour", st.Clock.Running)
+		if st.Clock.RunningTime != time.Hour {
+			t.Errorf("running time %v after an hour", st.Clock.RunningTime)
 		}
 	})
 }

@@ -89,19 +89,19 @@ func ParseAuthnRequest(root *xmltree.Element) (*AuthnRequest, error) {
 
 // readAttributes reads the requirements on the sign-in, and where the Response should be sent.
 func (r *AuthnRequest) readAttributes(root *xmltree.Element) (err error) {
-	if r.ForceAuthn, err = boolAttr(root, "ForceAuthn"); err != nil {
+	if r.ForceAuthn, err = readBool(root, "ForceAuthn"); err != nil {
 		return err
 	}
-	if r.IsPassive, err = boolAttr(root, "IsPassive"); err != nil {
+	if r.IsPassive, err = readBool(root, "IsPassive"); err != nil {
 		return err
 	}
 	if name, _ := root.Attr("ProviderName"); len(name) <= maxLabel {
 		r.ProviderName = name
 	}
-	if r.ProtocolBinding, err = uriAttr(root, "ProtocolBinding"); err != nil {
+	if r.ProtocolBinding, err = readURI(root, "ProtocolBinding"); err != nil {
 		return err
 	}
-	if r.ACSURL, err = uriAttr(root, "AssertionConsumerServiceURL"); err != nil {
+	if r.ACSURL, err = readURI(root, "AssertionConsumerServiceURL"); err != nil {
 		return err
 	}
 	if r.HasACSURL = r.ACSURL != ""; r.HasACSURL {
@@ -130,11 +130,11 @@ func (r *AuthnRequest) readNameIDPolicy(e *xmltree.Element) (err error) {
 		return idp.Refuse(idp.RefusedValue, "NameIDPolicy", c.Local)
 	}
 	p := &NameIDPolicy{}
-	if p.Format, err = uriAttr(e, "Format"); err != nil {
+	if p.Format, err = readURI(e, "Format"); err != nil {
 		return err
 	}
-	p.AllowCreate, _ = boolAttr(e, "AllowCreate")
-	p.SPNameQualifier, _ = uriAttr(e, "SPNameQualifier")
+	p.AllowCreate, _ = readBool(e, "AllowCreate")
+	p.SPNameQualifier, _ = readURI(e, "SPNameQualifier")
 	r.NameIDPolicy = p
 	return nil
 }

@@ -20,25 +20,25 @@ type Message struct {
 	// one, which is returned too, from none.
 	RelayState string
 	HasRelay   bool
-	// Detached is the signature of the query, nil if it has none.
-	Detached *Detached
+	// QuerySignature is the signature of the query, nil if it has none.
+	QuerySignature *QuerySignature
 	// Locale and Prompt are extra parameters of the reference, not validated. They are "" if
 	// absent or longer than any valid value.
 	Locale, Prompt string
 }
 
-// Detached is a signature in the query, outside of the message, as in the HTTP-Redirect
+// QuerySignature is a signature in the query, outside of the message, as in the HTTP-Redirect
 // binding (saml-bindings §3.4.4.1).
-type Detached struct {
-	// Signed is the text that was signed: the values as they are in the query, still encoded,
+type QuerySignature struct {
+	// SignedText is the text that was signed: the values as they are in the query, still encoded,
 	// in the order of the standard.
-	Signed    []byte
+	SignedText    []byte
 	SigAlg    string
 	Signature []byte
 }
 
-// Inbound holds the parts of an HTTP request that can carry a message.
-type Inbound struct {
+// HTTPRequest holds the parts of an HTTP request that can carry a message.
+type HTTPRequest struct {
 	Method      string
 	RawQuery    string
 	ContentType string
@@ -47,23 +47,23 @@ type Inbound struct {
 
 // Read decodes the message of a request. The error is a *idp.Refusal, and
 // RefusedRequestMissing if the request has no message.
-func Read(in Inbound) (*Message, error) {
+func Read(in HTTPRequest) (*Message, error) {
 	p, err := readParameters(in)
 	if err != nil {
 		return nil, err
 	}
 	m := &Message{}
-	if err := p.relayState(m); err != nil {
+	if err := p.readRelayState(m); err != nil {
 		return nil, err
 	}
-	if m.Detached, err = p.detachedSignature(in.Method == "POST"); err != nil {
+	if m.QuerySignature, err = p.readQuerySignature(in.Method == "POST"); err != nil {
 		return nil, err
 	}
 	if m.Root, m.Hash, err = decodeMessage(p.request.raw); err != nil {
 		return nil, err
 	}
-	m.Locale = p.locale.shortValue()
-	m.Prompt = p.prompt.shortValue()
+	m.Locale = p.locale.readShortValue()
+	m.Prompt = p.prompt.readShortValue()
 	return m, nil
 }
 
@@ -81,11 +81,11 @@ func (m *Message) ClaimedIssuer() (idp.EntityID, error) {
 // the message's root without a certificate. A signature that is present must verify even if
 // none is required.
 func (m *Message) Verify(certs []*x509.Certificate, required bool) (*xmltree.Element, *x509.Certificate, error) {
-	embedded, err := xmldsig.Signature(m.Root)
+	embedded, err := xmldsig.FindSignature(m.Root)
 	switch {
 	case err != nil:
 		return nil, nil, err
-	case embedded != nil && m.Detached != nil:
+	case embedded != nil && m.QuerySignature != nil:
 		return nil, nil, idp.Refuse(idp.RefusedSignatureTwice, "Signature", "ds:Signature, SigAlg")
 	case embedded != nil:
 		v, err := xmldsig.VerifyEnveloped(m.Root, certs)
@@ -93,9 +93,9 @@ func (m *Message) Verify(certs []*x509.Certificate, required bool) (*xmltree.Ele
 			return nil, nil, err
 		}
 		return v.Element, v.Cert, nil
-	case m.Detached != nil:
-		d := m.Detached
-		cert, err := xmldsig.VerifyDetached(d.Signed, d.SigAlg, d.Signature, certs)
+	case m.QuerySignature != nil:
+		d := m.QuerySignature
+		cert, err := xmldsig.VerifyDetached(d.SignedText, d.SigAlg, d.Signature, certs)
 		if err != nil {
 			return nil, nil, err
 		}

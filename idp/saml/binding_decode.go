@@ -30,7 +30,7 @@ type decoder struct {
 	data    []byte // decoded from it
 	xml     []byte // inflated from that
 	src     bytes.Reader
-	inflate io.ReadCloser
+	inflater io.ReadCloser
 }
 
 // decoders reduces garbage collection. A decoder carries no data between requests.
@@ -51,17 +51,17 @@ var (
 	errTrailer = errors.New("bytes follow the DEFLATE stream")
 )
 
-// strict refuses data in the bits that padding leaves unused, because it would have a second
+// strictBase64 refuses data in the bits that padding leaves unused, because it would have a second
 // encoding.
-var strict = base64.RawStdEncoding.Strict()
+var strictBase64 = base64.RawStdEncoding.Strict()
 
-// base64 decodes a parameter's value to at most limit bytes, which belong to d.
+// decodeBase64 decodes a parameter's value to at most limit bytes, which belong to d.
 //
 // It accepts the encodings of deployed software: line breaks and spaces, the two characters "\"
 // "n" (or "r") of a serializer that printed a line break, missing padding, and a "+" that was not
 // percent-encoded. It never reads a "+" as a space, because no encoder writes spaces into base64.
 // This leniency does not affect trust: a signature covers the raw value or the XML.
-func (d *decoder) base64(raw string, limit int) ([]byte, error) {
+func (d *decoder) decodeBase64(raw string, limit int) ([]byte, error) {
 	text := d.text[:0]
 	padding := 0
 	for i := 0; i < len(raw); i++ {
@@ -70,7 +70,7 @@ func (d *decoder) base64(raw string, limit int) ([]byte, error) {
 			if i+2 >= len(raw) {
 				return nil, errPercent
 			}
-			hi, lo := hexValue(raw[i+1]), hexValue(raw[i+2])
+			hi, lo := parseHex(raw[i+1]), parseHex(raw[i+2])
 			if hi > 15 || lo > 15 {
 				return nil, errPercent
 			}
@@ -93,18 +93,18 @@ func (d *decoder) base64(raw string, limit int) ([]byte, error) {
 	if padding > 2 || padding > 0 && (len(text)+padding)%4 != 0 {
 		return nil, errBase64
 	}
-	n := strict.DecodedLen(len(text))
+	n := strictBase64.DecodedLen(len(text))
 	if n > limit {
 		return nil, errLarge
 	}
 	if cap(d.data) < n {
 		d.data = make([]byte, max(n, 1024))
 	}
-	n, err := strict.Decode(d.data[:n], text)
+	n, err := strictBase64.Decode(d.data[:n], text)
 	return d.data[:n], err
 }
 
-func hexValue(c byte) byte {
+func parseHex(c byte) byte {
 	switch {
 	case c >= '0' && c <= '9':
 		return c - '0'
@@ -119,14 +119,14 @@ func hexValue(c byte) byte {
 func decodeMessage(raw string) (root *xmltree.Element, hash []byte, err error) {
 	d := decoders.Get().(*decoder)
 	defer d.release()
-	data, err := d.base64(raw, maxMessage)
+	data, err := d.decodeBase64(raw, maxMessage)
 	switch {
 	case errors.Is(err, errPercent):
-		return nil, nil, idp.Refuse(idp.RefusedParameterInvalid, "SAMLRequest", raw).With(err)
+		return nil, nil, idp.Refuse(idp.RefusedParameterInvalid, "SAMLRequest", raw).WithCause(err)
 	case errors.Is(err, errLarge):
-		return nil, nil, tooLarge(maxMessage).With(err)
+		return nil, nil, refuseTooLarge(maxMessage).WithCause(err)
 	case err != nil:
-		return nil, nil, idp.Refuse(idp.RefusedBase64, "SAMLRequest", raw).With(err)
+		return nil, nil, idp.Refuse(idp.RefusedBase64, "SAMLRequest", raw).WithCause(err)
 	case len(data) == 0:
 		return nil, nil, idp.Refuse(idp.RefusedRequestMissing, "SAMLRequest", raw)
 	}
@@ -134,9 +134,9 @@ func decodeMessage(raw string) (root *xmltree.Element, hash []byte, err error) {
 	if !isXML(data) {
 		if data, err = d.inflateData(data); err != nil {
 			if errors.Is(err, errLarge) {
-				return nil, nil, tooLarge(maxMessage).With(err)
+				return nil, nil, refuseTooLarge(maxMessage).WithCause(err)
 			}
-			return nil, nil, idp.Refuse(idp.RefusedDeflate, "SAMLRequest", raw).With(err)
+			return nil, nil, idp.Refuse(idp.RefusedDeflate, "SAMLRequest", raw).WithCause(err)
 		}
 	}
 	root, err = xmltree.Parse(data, xmltree.MessageLimits())
@@ -162,9 +162,9 @@ func isXML(data []byte) bool {
 // inflateData undoes DEFLATE (RFC 1951), limited to maxMessage. The result belongs to d.
 func (d *decoder) inflateData(data []byte) ([]byte, error) {
 	d.src.Reset(data)
-	if d.inflate == nil {
-		d.inflate = flate.NewReader(&d.src)
-	} else if err := d.inflate.(flate.Resetter).Reset(&d.src, nil); err != nil {
+	if d.inflater == nil {
+		d.inflater = flate.NewReader(&d.src)
+	} else if err := d.inflater.(flate.Resetter).Reset(&d.src, nil); err != nil {
 		return nil, err
 	}
 	if d.xml == nil {
@@ -172,7 +172,7 @@ func (d *decoder) inflateData(data []byte) ([]byte, error) {
 	}
 	n := 0
 	for {
-		m, err := d.inflate.Read(d.xml[n:])
+		m, err := d.inflater.Read(d.xml[n:])
 		n += m
 		if n > maxMessage {
 			return nil, errLarge
@@ -203,7 +203,7 @@ func refuseXML(field string, data []byte, err error) error {
 		from := min(max(syntax.Offset-20, 0), len(data))
 		to := min(syntax.Offset+40, len(data))
 		seen = strings.ToValidUTF8(string(data[from:to]), "\uFFFD")
-		what, at = syntax.What, strconv.Itoa(syntax.Offset)
+		what, at = syntax.Problem, strconv.Itoa(syntax.Offset)
 	}
-	return idp.Refuse(idp.RefusedXML, field, seen, what, at).With(err)
+	return idp.Refuse(idp.RefusedXML, field, seen, what, at).WithCause(err)
 }

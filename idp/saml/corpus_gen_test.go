@@ -73,7 +73,7 @@ func TestCorpusUpdate(t *testing.T) {
 
 // add adds a case that arrives in time at this year's URL, from a sender with the certificate
 // sp1 that must sign.
-func (g *generator) add(name, about, verdict string, in saml.Inbound) *corpusCase {
+func (g *generator) add(name, about, verdict string, in saml.HTTPRequest) *corpusCase {
 	g.t.Helper()
 	now, err := time.Parse(time.RFC3339, corpusTime)
 	if err != nil {
@@ -84,7 +84,7 @@ func (g *generator) add(name, about, verdict string, in saml.Inbound) *corpusCas
 			g.t.Fatalf("two cases %q", name)
 		}
 	}
-	c := &corpusCase{&corpus.Case{Name: name, About: about, Verdict: verdict, Now: now.Add(2 * time.Second), In: in,
+	c := &corpusCase{&corpus.Case{Name: name, Description: about, Verdict: verdict, Now: now.Add(2 * time.Second), Inbound: in,
 		Endpoint: corpus.Auth, Destination: corpusAuth, Certs: []string{"sp1"}, Signing: "required"}}
 	g.cases = append(g.cases, c)
 	return c
@@ -110,7 +110,7 @@ func (g *generator) accept(c *corpusCase, change func(*accepted)) *corpusCase {
 	if change != nil {
 		change(a)
 	}
-	c.Accepted = a.json(g.t)
+	c.AcceptedJSON = a.json(g.t)
 	return c
 }
 
@@ -281,9 +281,9 @@ func (g *generator) detached(xml string, o detached) string {
 	return q + "&Signature=" + o.escape(b64(string(signature)))
 }
 
-func get(query string) saml.Inbound { return saml.Inbound{Method: "GET", RawQuery: query} }
+func get(query string) saml.HTTPRequest { return saml.HTTPRequest{Method: "GET", RawQuery: query} }
 
-func post(pairs ...string) saml.Inbound {
+func post(pairs ...string) saml.HTTPRequest {
 	var b strings.Builder
 	for i := 0; i < len(pairs); i += 2 {
 		if i > 0 {
@@ -291,11 +291,11 @@ func post(pairs ...string) saml.Inbound {
 		}
 		b.WriteString(pairs[i] + "=" + url.QueryEscape(pairs[i+1]))
 	}
-	return saml.Inbound{Method: "POST", ContentType: formType, Body: []byte(b.String())}
+	return saml.HTTPRequest{Method: "POST", ContentType: formType, Body: []byte(b.String())}
 }
 
-func postXML(xml string) saml.Inbound { return post("SAMLRequest", b64(xml)) }
+func postXML(xml string) saml.HTTPRequest { return post("SAMLRequest", b64(xml)) }
 
-func getXML(xml string) saml.Inbound {
+func getXML(xml string) saml.HTTPRequest {
 	return get("SAMLRequest=" + url.QueryEscape(b64(deflated(xml))))
 }

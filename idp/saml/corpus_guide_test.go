@@ -100,7 +100,7 @@ func (g *generator) guide() {
 		a.Logout.NameID.Format = guidePersistent
 	})
 	doc = g.sign(guideRemoteLogout(g.t), "sp1")
-	in := saml.Inbound{Method: "POST", RawQuery: "SAMLRequest=" + url.QueryEscape(b64(deflated(doc)))}
+	in := saml.HTTPRequest{Method: "POST", RawQuery: "SAMLRequest=" + url.QueryEscape(b64(deflated(doc)))}
 	g.acceptLogout(g.addLogout("remote-guide", "the guide's remote LogoutRequest, in the query of a POST", "accepted", in).remote().shows(doc), "Success", "ada", func(a *accepted) {
 		a.Logout.Destination, a.Logout.NameID.Value, a.Logout.SessionIndexes = strings.TrimSuffix(corpusRemote, "2026"), guideName, []string{adaName}
 		a.Logout.NameID.Format = guidePersistent

@@ -136,7 +136,7 @@ func (g *generator) logoutAccepted() {
 	plain, good, long := leave("", ada), g.leaving(ada), strings.Repeat("r", 2048)
 	for _, c := range []struct {
 		name, about string
-		in          saml.Inbound
+		in          saml.HTTPRequest
 		relay       *string
 	}{
 		{"redirect", "HTTP-Redirect with a detached signature", get(g.detached(plain, detached{relay: "-"})), nil},
@@ -209,8 +209,8 @@ func (g *generator) logoutSOAP() {
 	envelope := func(header, body string) string {
 		return `<S:Envelope` + ns + `>` + header + `<S:Body>` + body + `</S:Body></S:Envelope>`
 	}
-	soap := func(doc string) saml.Inbound {
-		return saml.Inbound{Method: "POST", ContentType: "text/xml", Body: []byte(doc)}
+	soap := func(doc string) saml.HTTPRequest {
+		return saml.HTTPRequest{Method: "POST", ContentType: "text/xml", Body: []byte(doc)}
 	}
 	header := func(inner string) string { return `<S:Header>` + inner + `</S:Header>` }
 	for _, c := range []struct{ name, about, verdict, xml string }{

@@ -50,7 +50,7 @@ func (g *generator) leaving(children string) string {
 var ada = persistent(adaName) + index(adaIndex)
 
 // addLogout adds a case that arrives at this year's logout URL.
-func (g *generator) addLogout(name, about, verdict string, in saml.Inbound) *corpusCase {
+func (g *generator) addLogout(name, about, verdict string, in saml.HTTPRequest) *corpusCase {
 	g.t.Helper()
 	c := g.add("logout-"+name, about, verdict, in)
 	c.Endpoint, c.Destination = corpus.Logout, corpusLogout
@@ -78,7 +78,7 @@ func (g *generator) acceptLogout(c *corpusCase, status, ends string, change func
 	if change != nil {
 		change(a)
 	}
-	c.Accepted, c.Status, c.Ends = a.json(g.t), status, strings.Fields(ends)
+	c.AcceptedJSON, c.Status, c.EndedUsers = a.json(g.t), status, strings.Fields(ends)
 	return c
 }
 

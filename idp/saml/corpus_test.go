@@ -67,7 +67,7 @@ func TestCorpusVerdictsHold(t *testing.T) {
 				t.Errorf("verdict %q, want %q (%v)", verdict, c.Verdict, err)
 			}
 			if err == nil {
-				if diff := cmp.Diff(c.Accepted, got.json(t)); diff != "" {
+				if diff := cmp.Diff(c.AcceptedJSON, got.json(t)); diff != "" {
 					t.Errorf("accepted (-want +got):\n%s", diff)
 				}
 			}
@@ -110,10 +110,10 @@ type taken struct {
 }
 
 func (c *corpusCase) take(certs []*x509.Certificate, key *rsa.PrivateKey) (in taken, err error) {
-	if c.SOAP() {
-		in.message, err = saml.ReadSOAP(c.In.Body)
+	if c.IsSOAP() {
+		in.message, err = saml.ReadSOAP(c.Inbound.Body)
 	} else {
-		in.message, err = saml.Read(c.In)
+		in.message, err = saml.Read(c.Inbound)
 	}
 	if err != nil {
 		return in, err
@@ -126,7 +126,7 @@ func (c *corpusCase) take(certs []*x509.Certificate, key *rsa.PrivateKey) (in ta
 	if in.root, in.cert, err = in.message.Verify(certs, required); err != nil {
 		return in, err
 	}
-	expect := saml.Expect{Now: c.Now, Issuer: id, Destinations: []string{c.Destination, strings.TrimRight(c.Destination, "0123456789")}}
+	expect := saml.Expectation{Now: c.Now, Issuer: id, Destinations: []string{c.Destination, strings.TrimRight(c.Destination, "0123456789")}}
 	if c.Endpoint == corpus.Auth {
 		if in.request, err = saml.ParseAuthnRequest(in.root); err != nil {
 			return in, err
@@ -167,15 +167,15 @@ func loadCerts(t testing.TB, names []string) []*x509.Certificate { return corpus
 // plainDecode decodes a well-formed request with the standard library only.
 func plainDecode(t testing.TB, c *corpus.Case) []byte {
 	t.Helper()
-	if c.SOAP() {
-		return c.In.Body
+	if c.IsSOAP() {
+		return c.Inbound.Body
 	}
-	values, err := url.ParseQuery(c.In.RawQuery)
+	values, err := url.ParseQuery(c.Inbound.RawQuery)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(c.In.Body) > 0 {
-		if values, err = url.ParseQuery(string(c.In.Body)); err != nil {
+	if len(c.Inbound.Body) > 0 {
+		if values, err = url.ParseQuery(string(c.Inbound.Body)); err != nil {
 			t.Fatal(err)
 		}
 	}

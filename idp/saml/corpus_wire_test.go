@@ -31,16 +31,16 @@ func (g *generator) leniency() {
 	unsigned := func(a *accepted) { a.Cert = "" }
 	for _, c := range []struct {
 		name, about string
-		in          saml.Inbound
+		in          saml.HTTPRequest
 	}{
 		{"wire-redirect-not-deflated", "HTTP-Redirect without DEFLATE", get("SAMLRequest=" + url.QueryEscape(b64(embedded)))},
 		{"wire-post-deflated", "HTTP-POST with DEFLATE", postXML(deflated(embedded))},
 		{"wire-base64-wrapped", "base64 in lines", post("SAMLRequest", wrapped)},
 		{"wire-base64-no-padding", "base64 without padding", post("SAMLRequest", noPadding)},
 		{"wire-base64-literal-line-ends", `base64 with line ends that were printed as the characters \r\n`, post("SAMLRequest", strings.ReplaceAll(wrapped, "\r\n", `\r\n`))},
-		{"wire-base64-bare-plus", "base64 whose plus signs were not percent-encoded", saml.Inbound{Method: "POST", ContentType: formType, Body: []byte("SAMLRequest=" + b64(embedded+strings.Repeat("\n", 2)))}},
-		{"wire-post-in-query", "HTTP-POST with the message in the query", saml.Inbound{Method: "POST", RawQuery: "SAMLRequest=" + url.QueryEscape(b64(embedded))}},
-		{"wire-content-type-charset", "a charset in the Content-Type", saml.Inbound{Method: "POST", ContentType: "Application/X-WWW-form-urlencoded; charset=ISO-8859-1", Body: postXML(embedded).Body}},
+		{"wire-base64-bare-plus", "base64 whose plus signs were not percent-encoded", saml.HTTPRequest{Method: "POST", ContentType: formType, Body: []byte("SAMLRequest=" + b64(embedded+strings.Repeat("\n", 2)))}},
+		{"wire-post-in-query", "HTTP-POST with the message in the query", saml.HTTPRequest{Method: "POST", RawQuery: "SAMLRequest=" + url.QueryEscape(b64(embedded))}},
+		{"wire-content-type-charset", "a charset in the Content-Type", saml.HTTPRequest{Method: "POST", ContentType: "Application/X-WWW-form-urlencoded; charset=ISO-8859-1", Body: postXML(embedded).Body}},
 		{"wire-parameter-unknown", "parameters that we do not know, one with a broken value", get("utm=100%&" + getXML(embedded).RawQuery + "&x")},
 		{"wire-parameter-name-encoded", "a percent-encoded parameter name", get("%53AMLRequest=" + url.QueryEscape(b64(deflated(embedded))))},
 		{"wire-saml-encoding", "SAMLEncoding names DEFLATE", get(getXML(embedded).RawQuery + "&SAMLEncoding=" + url.QueryEscape(saml.EncodingDeflate))},
@@ -75,7 +75,7 @@ func (g *generator) encoding() {
 	for _, c := range []struct {
 		name, about string
 		code        idp.RefusalCode
-		in          saml.Inbound
+		in          saml.HTTPRequest
 	}{
 		{"enc-missing", "no SAMLRequest", idp.RefusedRequestMissing, get("RelayState=x")},
 		{"enc-empty", "an empty SAMLRequest", idp.RefusedRequestMissing, get("SAMLRequest=")},
@@ -120,12 +120,12 @@ func (g *generator) parameters() {
 	q := getXML(embedded).RawQuery
 	body := string(postXML(embedded).Body)
 	other := getXML(request("", "")).RawQuery
-	form := func(query, body string) saml.Inbound {
-		return saml.Inbound{Method: "POST", RawQuery: query, ContentType: formType, Body: []byte(body)}
+	form := func(query, body string) saml.HTTPRequest {
+		return saml.HTTPRequest{Method: "POST", RawQuery: query, ContentType: formType, Body: []byte(body)}
 	}
 	for _, c := range []struct {
 		name, about, verdict string
-		in                   saml.Inbound
+		in                   saml.HTTPRequest
 	}{
 		{"param-twice", "SAMLRequest twice", "parameter_twice SAMLRequest", get(q + "&" + other)},
 		{"param-twice-encoded-name", "SAMLRequest twice, once under an encoded name", "parameter_twice SAMLRequest", get(q + "&" + strings.Replace(other, "SAML", "%53A%4dL", 1))},
@@ -139,7 +139,7 @@ func (g *generator) parameters() {
 		{"param-response-only", "a SAMLResponse", "message_type SAMLResponse", form("", "SAMLResponse=PGEvPg==")},
 		{"param-name-broken", "a parameter name with broken percent-encoding", "parameter_invalid parameter name", get(q + "&SAML%5Request=x")},
 		{"param-saml-encoding", "another SAMLEncoding than DEFLATE", "parameter_invalid SAMLEncoding", get(q + "&SAMLEncoding=urn:x")},
-		{"param-multipart", "a form as multipart/form-data", "parameter_invalid Content-Type", saml.Inbound{Method: "POST", ContentType: "multipart/form-data; boundary=x", Body: []byte("--x--")}},
+		{"param-multipart", "a form as multipart/form-data", "parameter_invalid Content-Type", saml.HTTPRequest{Method: "POST", ContentType: "multipart/form-data; boundary=x", Body: []byte("--x--")}},
 		{"param-post-signature-form", "Signature and SigAlg in the form", "signature_parameters Signature", form("", body+"&Signature=AAAA&SigAlg=x")},
 		{"param-post-signature-query", "Signature and SigAlg in the query of a POST", "signature_parameters Signature", form("Signature=AAAA&SigAlg=x", body)},
 		{"param-post-sigalg", "SigAlg in the form", "signature_parameters Signature", form("", body+"&SigAlg=x")},

@@ -20,24 +20,24 @@ import (
 // from every accepted message.
 func FuzzRedirectQuery(f *testing.F) {
 	for _, c := range readCorpus(f) {
-		if c.In.Method == "GET" && len(c.In.RawQuery) < 8<<10 {
-			f.Add(c.In.RawQuery)
+		if c.Inbound.Method == "GET" && len(c.Inbound.RawQuery) < 8<<10 {
+			f.Add(c.Inbound.RawQuery)
 		}
 	}
 	certs := loadCerts(f, []string{"sp2", "sp1"})
-	f.Fuzz(func(t *testing.T, query string) { judge(t, saml.Inbound{Method: "GET", RawQuery: query}, certs) })
+	f.Fuzz(func(t *testing.T, query string) { judge(t, saml.HTTPRequest{Method: "GET", RawQuery: query}, certs) })
 }
 
 // FuzzPostForm does the same for forms.
 func FuzzPostForm(f *testing.F) {
 	for _, c := range readCorpus(f) {
-		if c.In.Method == "POST" && len(c.In.Body) < 8<<10 {
-			f.Add(c.In.RawQuery, c.In.ContentType, c.In.Body)
+		if c.Inbound.Method == "POST" && len(c.Inbound.Body) < 8<<10 {
+			f.Add(c.Inbound.RawQuery, c.Inbound.ContentType, c.Inbound.Body)
 		}
 	}
 	certs := loadCerts(f, []string{"sp2", "sp1"})
 	f.Fuzz(func(t *testing.T, query, contentType string, body []byte) {
-		judge(t, saml.Inbound{Method: "POST", RawQuery: query, ContentType: contentType, Body: body}, certs)
+		judge(t, saml.HTTPRequest{Method: "POST", RawQuery: query, ContentType: contentType, Body: body}, certs)
 	})
 }
 
@@ -58,7 +58,7 @@ func FuzzAuthnRequest(f *testing.F) {
 	})
 }
 
-func judge(t *testing.T, in saml.Inbound, certs []*x509.Certificate) {
+func judge(t *testing.T, in saml.HTTPRequest, certs []*x509.Certificate) {
 	m, err := saml.Read(in)
 	if err != nil {
 		mustRefuse(t, err)
@@ -82,7 +82,7 @@ func take(t *testing.T, m *saml.Message, certs []*x509.Certificate, data []byte)
 		mustRefuse(t, err)
 		return
 	}
-	signed := m.Detached != nil || hasSignature(m.Root)
+	signed := m.QuerySignature != nil || hasSignature(m.Root)
 	if signed != (cert != nil) {
 		t.Errorf("signed: %v, but the certificate is %v", signed, cert)
 	}
@@ -92,7 +92,7 @@ func take(t *testing.T, m *saml.Message, certs []*x509.Certificate, data []byte)
 		return
 	}
 	own, _, _ := strings.Cut(r.Destination, "?") // a query is not compared
-	if err := r.AppendFindings(nil, saml.Expect{Now: r.IssueInstant.Add(time.Minute), Issuer: id, Destinations: []string{own}}).Err(); err != nil {
+	if err := r.AppendFindings(nil, saml.Expectation{Now: r.IssueInstant.Add(time.Minute), Issuer: id, Destinations: []string{own}}).Err(); err != nil {
 		t.Errorf("own values refused: %v", err)
 	}
 	if data == nil {

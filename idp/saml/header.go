@@ -39,7 +39,7 @@ func (h *Header) readHeader(root *xmltree.Element) error {
 	if h.Issuer, err = readIssuer(root); err != nil {
 		return err
 	}
-	h.Destination, err = uriAttr(root, "Destination")
+	h.Destination, err = readURI(root, "Destination")
 	h.HasDestination = h.Destination != ""
 	return err
 }
@@ -51,8 +51,8 @@ const (
 	MaxSkew = time.Minute
 )
 
-// Expect holds the values that a request is compared with.
-type Expect struct {
+// Expectation holds the values that a request is compared with.
+type Expectation struct {
 	Now time.Time
 	// Issuer is the entity whose certificates verified the message.
 	Issuer idp.EntityID
@@ -60,8 +60,8 @@ type Expect struct {
 	// configuration and not from the Host header: first the one that it came to, then its
 	// equivalents.
 	Destinations []string
-	// AnyDestination is set for a sender whose Destination is not compared.
-	AnyDestination bool
+	// AllowsAnyDestination is set for a sender whose Destination is not compared.
+	AllowsAnyDestination bool
 	// RestoredAt is when the installation was restored from a backup, or zero. An earlier
 	// message is refused, because it may have been accepted already.
 	RestoredAt time.Time
@@ -90,7 +90,7 @@ func (f Findings) Err() error {
 
 // AppendFindings checks a verified request against the place and time of its arrival, and
 // appends the results to dst, which may be nil. Each error is a *idp.Refusal.
-func (h *Header) AppendFindings(dst Findings, e Expect) Findings {
+func (h *Header) AppendFindings(dst Findings, e Expectation) Findings {
 	return append(dst,
 		Finding{"Issuer", h.checkIssuer(e)},
 		Finding{"Destination", h.checkDestination(e)},
@@ -99,15 +99,15 @@ func (h *Header) AppendFindings(dst Findings, e Expect) Findings {
 
 // checkIssuer compares the verified Issuer with the one that was read before the signature was
 // checked, to look up the certificates.
-func (h *Header) checkIssuer(e Expect) error {
+func (h *Header) checkIssuer(e Expectation) error {
 	if h.Issuer != e.Issuer {
 		return idp.Refuse(idp.RefusedIssuer, "Issuer", string(h.Issuer))
 	}
 	return nil
 }
 
-func (h *Header) checkDestination(e Expect) error {
-	if h.HasDestination && !e.AnyDestination && !slices.ContainsFunc(e.Destinations, h.isMeantFor) {
+func (h *Header) checkDestination(e Expectation) error {
+	if h.HasDestination && !e.AllowsAnyDestination && !slices.ContainsFunc(e.Destinations, h.isMeantFor) {
 		return idp.Refuse(idp.RefusedDestination, "Destination", h.Destination, e.Destinations[0])
 	}
 	return nil
@@ -121,7 +121,7 @@ func (h *Header) isMeantFor(url string) bool {
 }
 
 // checkInstant refuses a message that is too old, from before a restore, or from the future.
-func checkInstant(at time.Time, e Expect) error {
+func checkInstant(at time.Time, e Expectation) error {
 	now := e.Now
 	switch {
 	case at.Before(now.Add(-MaxAge - MaxSkew)):
@@ -139,12 +139,12 @@ func formatTime(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 // equalURLs reports whether two URLs are equal, except for the case of scheme and host and
 // for a port that the scheme implies, which proxies and libraries add.
 func equalURLs(a, b string) bool {
-	return a == b || normalAddress(a) == normalAddress(b) && normalAddress(a) != ""
+	return a == b || normalizeURL(a) == normalizeURL(b) && normalizeURL(a) != ""
 }
 
-// normalAddress returns "" for anything but a plain http or https URL. Everything after the
+// normalizeURL returns "" for anything but a plain http or https URL. Everything after the
 // host is kept as written.
-func normalAddress(s string) string {
+func normalizeURL(s string) string {
 	scheme, rest, ok := strings.Cut(s, "://")
 	scheme = strings.ToLower(scheme)
 	port, known := map[string]string{"https": ":443", "http": ":80"}[scheme]

@@ -123,17 +123,17 @@ func TestCheckNamesLogoutRequestFault(t *testing.T) {
 	at := time.Date(2026, 11, 22, 11, 0, 0, 0, time.UTC)
 	tests := []struct {
 		name   string
-		change func(*saml.LogoutRequest, *saml.Expect)
+		change func(*saml.LogoutRequest, *saml.Expectation)
 		code   idp.RefusalCode
 	}{
 		{"as it should be", nil, ""},
-		{"about to end", func(r *saml.LogoutRequest, _ *saml.Expect) { r.NotOnOrAfter = at.Add(time.Second) }, ""},
-		{"ended, by clocks that differ", func(r *saml.LogoutRequest, _ *saml.Expect) { r.NotOnOrAfter = at.Add(-59 * time.Second) }, ""},
-		{"ended", func(r *saml.LogoutRequest, _ *saml.Expect) { r.NotOnOrAfter = at.Add(-time.Minute) }, idp.RefusedNotOnOrAfter},
-		{"old", func(_ *saml.LogoutRequest, e *saml.Expect) { e.Now = at.Add(time.Hour) }, idp.RefusedIssueInstantOld},
-		{"from before a restore", func(_ *saml.LogoutRequest, e *saml.Expect) { e.RestoredAt = at.Add(1) }, idp.RefusedBeforeRestore},
-		{"another address", func(_ *saml.LogoutRequest, e *saml.Expect) { e.Destinations[0] += "b" }, idp.RefusedDestination},
-		{"another sender", func(_ *saml.LogoutRequest, e *saml.Expect) { e.Issuer = "x" }, idp.RefusedIssuer},
+		{"about to end", func(r *saml.LogoutRequest, _ *saml.Expectation) { r.NotOnOrAfter = at.Add(time.Second) }, ""},
+		{"ended, by clocks that differ", func(r *saml.LogoutRequest, _ *saml.Expectation) { r.NotOnOrAfter = at.Add(-59 * time.Second) }, ""},
+		{"ended", func(r *saml.LogoutRequest, _ *saml.Expectation) { r.NotOnOrAfter = at.Add(-time.Minute) }, idp.RefusedNotOnOrAfter},
+		{"old", func(_ *saml.LogoutRequest, e *saml.Expectation) { e.Now = at.Add(time.Hour) }, idp.RefusedIssueInstantOld},
+		{"from before a restore", func(_ *saml.LogoutRequest, e *saml.Expectation) { e.RestoredAt = at.Add(1) }, idp.RefusedBeforeRestore},
+		{"another address", func(_ *saml.LogoutRequest, e *saml.Expectation) { e.Destinations[0] += "b" }, idp.RefusedDestination},
+		{"another sender", func(_ *saml.LogoutRequest, e *saml.Expectation) { e.Issuer = "x" }, idp.RefusedIssuer},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -142,7 +142,7 @@ func TestCheckNamesLogoutRequestFault(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			e := saml.Expect{Now: at, Issuer: testSP, Destinations: []string{testLogout}}
+			e := saml.Expectation{Now: at, Issuer: testSP, Destinations: []string{testLogout}}
 			if tt.change != nil {
 				tt.change(r, &e)
 			}

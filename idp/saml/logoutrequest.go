@@ -56,7 +56,7 @@ func ParseLogoutRequest(root *xmltree.Element) (*LogoutRequest, error) {
 	if err := r.readAttributes(root); err != nil {
 		return nil, err
 	}
-	if err := r.readParts(root); err != nil {
+	if err := r.readChildren(root); err != nil {
 		return nil, err
 	}
 	if r.NameID == nil && !r.IsEncrypted() {
@@ -71,13 +71,13 @@ func (r *LogoutRequest) readAttributes(root *xmltree.Element) (err error) {
 			return idp.Refuse(idp.RefusedNotOnOrAfter, "NotOnOrAfter", v)
 		}
 	}
-	r.Reason, err = uriAttr(root, "Reason")
+	r.Reason, err = readURI(root, "Reason")
 	return err
 }
 
-// readParts reads the child elements. It refuses a second name of a user, in any form, because
+// readChildren reads the child elements. It refuses a second name of a user, in any form, because
 // readers differ in which one counts.
-func (r *LogoutRequest) readParts(root *xmltree.Element) error {
+func (r *LogoutRequest) readChildren(root *xmltree.Element) error {
 	seen := map[string]bool{}
 	var indexSpace string
 	for c := range root.Elements() {
@@ -127,7 +127,7 @@ func readNameID(e *xmltree.Element) (*NameID, error) {
 		"Format": &id.Format, "NameQualifier": &id.NameQualifier, "SPNameQualifier": &id.SPNameQualifier,
 	} {
 		var err error
-		if *field, err = uriAttr(e, name); err != nil {
+		if *field, err = readURI(e, name); err != nil {
 			return nil, err
 		}
 	}
@@ -155,11 +155,11 @@ func (r *LogoutRequest) addSessionIndex(e *xmltree.Element) error {
 }
 
 // AppendFindings adds a check of NotOnOrAfter to the checks of Header.
-func (r *LogoutRequest) AppendFindings(dst Findings, e Expect) Findings {
-	return append(r.Header.AppendFindings(dst, e), Finding{"NotOnOrAfter", r.checkEnd(e.Now)})
+func (r *LogoutRequest) AppendFindings(dst Findings, e Expectation) Findings {
+	return append(r.Header.AppendFindings(dst, e), Finding{"NotOnOrAfter", r.checkExpiry(e.Now)})
 }
 
-func (r *LogoutRequest) checkEnd(now time.Time) error {
+func (r *LogoutRequest) checkExpiry(now time.Time) error {
 	if !r.NotOnOrAfter.IsZero() && !now.Before(r.NotOnOrAfter.Add(MaxSkew)) {
 		return idp.Refuse(idp.RefusedNotOnOrAfter, "NotOnOrAfter", formatTime(r.NotOnOrAfter), formatTime(now))
 	}

@@ -27,7 +27,7 @@ func (r *LogoutResponse) Write(dst []byte, s *xmldsig.Signer) ([]byte, error) {
 	if err := requireFields("LogoutResponse", "ID", r.ID, "Issuer", r.Issuer, "Status", r.Status.Code); err != nil {
 		return nil, err
 	}
-	if err := plainTime("IssueInstant", r.IssueInstant); err != nil {
+	if err := checkTime("IssueInstant", r.IssueInstant); err != nil {
 		return nil, err
 	}
 	envelope := Response{ID: r.ID, IssueInstant: r.IssueInstant, Issuer: r.Issuer, Destination: r.Destination, InResponseTo: r.InResponseTo}

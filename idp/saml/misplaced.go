@@ -6,8 +6,8 @@ import (
 	"vernal/idp/xmltree"
 )
 
-// children lists the elements that a part of a request may contain, with their namespaces.
-var children = map[string]map[string]string{
+// allowedChildren lists the elements that a part of a request may contain, with their namespaces.
+var allowedChildren = map[string]map[string]string{
 	"AuthnRequest": {
 		"Issuer": NamespaceAssertion, "Signature": xmldsig.Namespace, "Extensions": NamespaceProtocol, "Subject": NamespaceAssertion,
 		"NameIDPolicy": NamespaceProtocol, "Conditions": NamespaceAssertion, "RequestedAuthnContext": NamespaceProtocol, "Scoping": NamespaceProtocol,
@@ -19,8 +19,8 @@ var children = map[string]map[string]string{
 	"RequestedAuthnContext": {"AuthnContextClassRef": NamespaceAssertion, "AuthnContextDeclRef": NamespaceAssertion},
 }
 
-// homes maps elements to their parent, which templates and hand-written requests leave out.
-var homes = map[string]string{
+// parentNames maps elements to their parent, which templates and hand-written requests leave out.
+var parentNames = map[string]string{
 	"AuthnContextClassRef": "RequestedAuthnContext", "AuthnContextDeclRef": "RequestedAuthnContext",
 	"NameID": "Subject", "EncryptedID": "Subject", "BaseID": "Subject", "SubjectConfirmation": "Subject",
 	"AudienceRestriction": "Conditions", "Audience": "AudienceRestriction", "OneTimeUse": "Conditions", "ProxyRestriction": "Conditions",
@@ -35,7 +35,7 @@ func checkChildren(in string, e *xmltree.Element) error {
 		return err
 	}
 	for c := range e.Elements() {
-		space, isKnown := children[in][c.Local]
+		space, isKnown := allowedChildren[in][c.Local]
 		isKnown = isKnown && space == c.Space
 		if isTwice := isKnown && e.Child(c.Space, c.Local) != c; isTwice || !isKnown {
 			return refuseChild(in, c, isTwice)
@@ -49,8 +49,8 @@ func checkChildren(in string, e *xmltree.Element) error {
 // text, of which one kind applies.
 func refuseChild(in string, c *xmltree.Element, twice bool) *idp.Refusal {
 	args := make([]string, 6)
-	known, isKnown := children[in][c.Local]
-	home, hasHome := homes[c.Local]
+	known, isKnown := allowedChildren[in][c.Local]
+	home, hasHome := parentNames[c.Local]
 	switch {
 	case twice:
 		args[2] = c.Local

@@ -70,10 +70,10 @@ type Status struct {
 // private key, or two with SignResponse. The error names a field that is missing or cannot be
 // sent.
 func (r *Response) WriteSuccess(dst []byte, a *Assertion, p Protection) ([]byte, error) {
-	if err := r.checkComplete(); err != nil {
+	if err := r.checkFields(); err != nil {
 		return nil, err
 	}
-	if err := a.checkComplete(); err != nil {
+	if err := a.checkFields(); err != nil {
 		return nil, err
 	}
 	if a.ID == r.ID {
@@ -85,7 +85,7 @@ func (r *Response) WriteSuccess(dst []byte, a *Assertion, p Protection) ([]byte,
 	writeStatus(w, Status{Code: StatusSuccess})
 	write := r.writeAssertion
 	if p.Encrypter != nil {
-		write = r.writeEncrypted
+		write = r.writeEncryptedAssertion
 	}
 	if err := write(w, a, p); err != nil {
 		return nil, err
@@ -99,7 +99,7 @@ func (r *Response) WriteSuccess(dst []byte, a *Assertion, p Protection) ([]byte,
 // WriteStatus appends a samlp:Response that reports a failure to dst. The Response itself is
 // signed, because no assertion carries a signature.
 func (r *Response) WriteStatus(dst []byte, st Status, s *xmldsig.Signer) ([]byte, error) {
-	if err := r.checkComplete(); err != nil {
+	if err := r.checkFields(); err != nil {
 		return nil, err
 	}
 	if st.Code != StatusRequester && st.Code != StatusResponder {
@@ -139,12 +139,12 @@ func (r *Response) openTag(w *xmltree.Writer, name string) (at int) {
 		consent = consentUnspecified
 	}
 	attrs := [...]xmltree.Attr{
-		attr("Consent", consent),
-		attr("Destination", r.Destination),
-		attr("ID", r.ID),
-		attr("InResponseTo", r.InResponseTo),
-		attr("IssueInstant", string(appendTime(b[:0], r.IssueInstant))),
-		attr("Version", Version),
+		newAttr("Consent", consent),
+		newAttr("Destination", r.Destination),
+		newAttr("ID", r.ID),
+		newAttr("InResponseTo", r.InResponseTo),
+		newAttr("IssueInstant", string(appendTime(b[:0], r.IssueInstant))),
+		newAttr("Version", Version),
 	}
 	w.Start("samlp", NamespaceProtocol, name, slices.DeleteFunc(attrs[:], func(a xmltree.Attr) bool { return a.Value == "" })...)
 	w.Element("", NamespaceAssertion, "Issuer", r.Issuer)
@@ -153,9 +153,9 @@ func (r *Response) openTag(w *xmltree.Writer, name string) (at int) {
 
 func writeStatus(w *xmltree.Writer, st Status) {
 	w.Start("samlp", NamespaceProtocol, "Status")
-	w.Start("samlp", NamespaceProtocol, "StatusCode", attr("Value", st.Code))
+	w.Start("samlp", NamespaceProtocol, "StatusCode", newAttr("Value", st.Code))
 	if st.Detail != "" {
-		w.Element("samlp", NamespaceProtocol, "StatusCode", "", attr("Value", st.Detail))
+		w.Element("samlp", NamespaceProtocol, "StatusCode", "", newAttr("Value", st.Detail))
 	}
 	w.End()
 	if st.Message != "" {
@@ -167,7 +167,7 @@ func writeStatus(w *xmltree.Writer, st Status) {
 // writeAssertion writes the signed assertion.
 func (r *Response) writeAssertion(w *xmltree.Writer, a *Assertion, p Protection) error {
 	start := w.Len()
-	at := r.writeUnsigned(w, a)
+	at := r.writeUnsignedAssertion(w, a)
 	buf, err := w.Bytes()
 	if err != nil {
 		return fmt.Errorf("write Assertion: %w", err)
@@ -179,9 +179,9 @@ func (r *Response) writeAssertion(w *xmltree.Writer, a *Assertion, p Protection)
 	return nil
 }
 
-// writeEncrypted writes the assertion, signed and then encrypted. It is written as a separate
+// writeEncryptedAssertion writes the assertion, signed and then encrypted. It is written as a separate
 // document, so that it declares its own namespaces.
-func (r *Response) writeEncrypted(w *xmltree.Writer, a *Assertion, p Protection) error {
+func (r *Response) writeEncryptedAssertion(w *xmltree.Writer, a *Assertion, p Protection) error {
 	plain := xmltree.NewWriter(make([]byte, 0, 6<<10))
 	if err := r.writeAssertion(plain, a, p); err != nil {
 		return err

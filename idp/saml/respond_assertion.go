@@ -7,21 +7,21 @@ import (
 	"vernal/idp/xmltree"
 )
 
-// writeUnsigned writes the assertion in the default namespace and returns the position of its
+// writeUnsignedAssertion writes the assertion in the default namespace and returns the position of its
 // signature. Two details are for old software: it has no Address, because proxies change it,
 // and AttributeStatement precedes AuthnStatement, as in the reference.
-func (r *Response) writeUnsigned(w *xmltree.Writer, a *Assertion) (at int) {
+func (r *Response) writeUnsignedAssertion(w *xmltree.Writer, a *Assertion) (at int) {
 	var b [len(TimeFormat)]byte
 	w.Start("", NamespaceAssertion, "Assertion",
-		attr("ID", a.ID),
-		attr("IssueInstant", string(appendTime(b[:0], r.IssueInstant))),
-		attr("Version", Version))
+		newAttr("ID", a.ID),
+		newAttr("IssueInstant", string(appendTime(b[:0], r.IssueInstant))),
+		newAttr("Version", Version))
 	w.Element("", NamespaceAssertion, "Issuer", r.Issuer)
 	at = w.Len()
 	r.writeSubject(w, a)
 	r.writeConditions(w, a)
 	writeAttributes(w, a.Attributes)
-	a.writeAuthn(w)
+	a.writeAuthnStatement(w)
 	w.End()
 	return at
 }
@@ -31,12 +31,12 @@ func (r *Response) writeUnsigned(w *xmltree.Writer, a *Assertion) (at int) {
 func (r *Response) writeSubject(w *xmltree.Writer, a *Assertion) {
 	var b [len(TimeFormat)]byte
 	w.Start("", NamespaceAssertion, "Subject")
-	w.Element("", NamespaceAssertion, "NameID", a.NameID, attr("Format", a.NameIDFormat))
-	w.Start("", NamespaceAssertion, "SubjectConfirmation", attr("Method", methodBearer))
+	w.Element("", NamespaceAssertion, "NameID", a.NameID, newAttr("Format", a.NameIDFormat))
+	w.Start("", NamespaceAssertion, "SubjectConfirmation", newAttr("Method", methodBearer))
 	w.Element("", NamespaceAssertion, "SubjectConfirmationData", "",
-		attr("InResponseTo", r.InResponseTo),
-		attr("NotOnOrAfter", string(appendTime(b[:0], r.IssueInstant.Add(ConfirmationLifetime)))),
-		attr("Recipient", r.Destination))
+		newAttr("InResponseTo", r.InResponseTo),
+		newAttr("NotOnOrAfter", string(appendTime(b[:0], r.IssueInstant.Add(ConfirmationLifetime)))),
+		newAttr("Recipient", r.Destination))
 	w.End()
 	w.End()
 }
@@ -44,8 +44,8 @@ func (r *Response) writeSubject(w *xmltree.Writer, a *Assertion) {
 func (r *Response) writeConditions(w *xmltree.Writer, a *Assertion) {
 	var from, to [len(TimeFormat)]byte
 	w.Start("", NamespaceAssertion, "Conditions",
-		attr("NotBefore", string(appendTime(from[:0], r.IssueInstant.Add(-ConditionsSkew)))),
-		attr("NotOnOrAfter", string(appendTime(to[:0], r.IssueInstant.Add(ConditionsLifetime)))))
+		newAttr("NotBefore", string(appendTime(from[:0], r.IssueInstant.Add(-ConditionsSkew)))),
+		newAttr("NotOnOrAfter", string(appendTime(to[:0], r.IssueInstant.Add(ConditionsLifetime)))))
 	w.Start("", NamespaceAssertion, "AudienceRestriction")
 	w.Element("", NamespaceAssertion, "Audience", a.Audience)
 	w.End()
@@ -61,7 +61,7 @@ func writeAttributes(w *xmltree.Writer, attrs []Attribute) {
 	w.Start("", NamespaceAssertion, "AttributeStatement")
 	for i := range attrs {
 		a := &attrs[i]
-		named := [3]xmltree.Attr{attr("Name", a.Name), attr("NameFormat", a.NameFormat), attr("FriendlyName", a.FriendlyName)}
+		named := [3]xmltree.Attr{newAttr("Name", a.Name), newAttr("NameFormat", a.NameFormat), newAttr("FriendlyName", a.FriendlyName)}
 		if a.FriendlyName == "" {
 			w.Start("", NamespaceAssertion, "Attribute", named[:2]...)
 		} else {
@@ -75,29 +75,29 @@ func writeAttributes(w *xmltree.Writer, attrs []Attribute) {
 	w.End()
 }
 
-func (a *Assertion) writeAuthn(w *xmltree.Writer) {
+func (a *Assertion) writeAuthnStatement(w *xmltree.Writer) {
 	var b [len(TimeFormat)]byte
 	w.Start("", NamespaceAssertion, "AuthnStatement",
-		attr("AuthnInstant", string(appendTime(b[:0], a.AuthnInstant))),
-		attr("SessionIndex", a.SessionIndex))
+		newAttr("AuthnInstant", string(appendTime(b[:0], a.AuthnInstant))),
+		newAttr("SessionIndex", a.SessionIndex))
 	w.Start("", NamespaceAssertion, "AuthnContext")
 	w.Element("", NamespaceAssertion, "AuthnContextClassRef", a.ClassRef)
 	w.End()
 	w.End()
 }
 
-// checkComplete returns an error if a field of the envelope is missing.
-func (r *Response) checkComplete() error {
+// checkFields returns an error if a field of the envelope is missing.
+func (r *Response) checkFields() error {
 	if err := requireFields("Response",
 		"ID", r.ID, "Issuer", r.Issuer, "Destination", r.Destination, "InResponseTo", r.InResponseTo); err != nil {
 		return err
 	}
-	return plainTime("IssueInstant", r.IssueInstant)
+	return checkTime("IssueInstant", r.IssueInstant)
 }
 
-// checkComplete returns an error if a field of the assertion is missing. An assertion with an
+// checkFields returns an error if a field of the assertion is missing. An assertion with an
 // empty Audience or NameID would be valid for many providers or users.
-func (a *Assertion) checkComplete() error {
+func (a *Assertion) checkFields() error {
 	if err := requireFields("Assertion",
 		"ID", a.ID, "Audience", a.Audience, "NameID", a.NameID, "NameIDFormat", a.NameIDFormat,
 		"SessionIndex", a.SessionIndex, "ClassRef", a.ClassRef); err != nil {
@@ -108,7 +108,7 @@ func (a *Assertion) checkComplete() error {
 			return fmt.Errorf("write Assertion: attribute %d has no Name or no NameFormat", i)
 		}
 	}
-	return plainTime("AuthnInstant", a.AuthnInstant)
+	return checkTime("AuthnInstant", a.AuthnInstant)
 }
 
 // requireFields takes names and values in turn.
@@ -121,8 +121,8 @@ func requireFields(what string, fields ...string) error {
 	return nil
 }
 
-// plainTime refuses a time that was not set, or whose year is not within 1970 and 9990.
-func plainTime(field string, t time.Time) error {
+// checkTime refuses a time that was not set, or whose year is not within 1970 and 9990.
+func checkTime(field string, t time.Time) error {
 	if year := t.UTC().Year(); t.IsZero() || year < 1970 || year > 9990 {
 		return fmt.Errorf("write Response: %s is %s", field, t)
 	}
@@ -131,4 +131,4 @@ func plainTime(field string, t time.Time) error {
 
 func appendTime(b []byte, t time.Time) []byte { return t.UTC().AppendFormat(b, TimeFormat) }
 
-func attr(name, value string) xmltree.Attr { return xmltree.Attr{Local: name, Value: value} }
+func newAttr(name, value string) xmltree.Attr { return xmltree.Attr{Local: name, Value: value} }

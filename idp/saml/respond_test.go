@@ -298,7 +298,7 @@ func validates(t *testing.T, schema string, doc []byte) {
 	xmllint := binary.Need(t, "xmllint")
 	xsd := "/usr/share/xml/opensaml/saml-schema-" + schema + "-2.0.xsd"
 	if _, err := os.Stat(xsd); err != nil {
-		binary.Missing(t, "opensaml-schemas is not installed")
+		binary.ReportMissing(t, "opensaml-schemas is not installed")
 	}
 	cmd := exec.CommandContext(t.Context(), xmllint, "--nonet", "--noout", "--schema", xsd, writeTemp(t, doc))
 	catalog, err := filepath.Abs("../../testdata/schema/catalog.xml")

@@ -25,7 +25,7 @@ func TestParameterRefusalsNameWhatWasSeen(t *testing.T) {
 		{"no request", "RelayState=x", "", idp.RefusedRequestMissing},
 	}
 	for _, tt := range tests {
-		_, err := saml.Read(saml.Inbound{Method: http.MethodGet, RawQuery: tt.query})
+		_, err := saml.Read(saml.HTTPRequest{Method: http.MethodGet, RawQuery: tt.query})
 		if refusal, ok := errors.AsType[*idp.Refusal](err); !ok || refusal.Code != tt.code || refusal.Seen != tt.seen {
 			t.Errorf("%s: %+v, want %s with %q", tt.name, err, tt.code, tt.seen)
 		}

@@ -37,7 +37,7 @@ func ReadSOAP(body []byte) (*Message, error) {
 			return nil, idp.Refuse(idp.RefusedValue, "Envelope", c.Local)
 		}
 	}
-	root, err := soapMessage(envelope, inner)
+	root, err := extractMessage(envelope, inner)
 	if err != nil {
 		return nil, err
 	}
@@ -56,9 +56,9 @@ func checkHeaders(e *xmltree.Element) error {
 	return nil
 }
 
-// soapMessage returns the only element of the Body as a separate document. It copies the
+// extractMessage returns the only element of the Body as a separate document. It copies the
 // namespace declarations of Envelope and Body, because the element was signed with them.
-func soapMessage(envelope, body *xmltree.Element) (*xmltree.Element, error) {
+func extractMessage(envelope, body *xmltree.Element) (*xmltree.Element, error) {
 	if body == nil {
 		return nil, idp.Refuse(idp.RefusedRequestMissing, "Body", "")
 	}

@@ -15,9 +15,9 @@ type Subject struct {
 	// NameID is nil while it is encrypted.
 	NameID *NameID
 
-	// within are the elements around an encrypted name, from the root of the message to the
+	// ancestors are the elements around an encrypted name, from the root of the message to the
 	// EncryptedID.
-	within []*xmltree.Element
+	ancestors []*xmltree.Element
 }
 
 // readSubject reads a Subject. One without a name, with SubjectConfirmations only, names no
@@ -44,7 +44,7 @@ func readSubject(root, e *xmltree.Element) (*Subject, error) {
 			if name, ok := errors.AsType[*idp.Refusal](err); ok {
 				seen = name.Seen
 			}
-			return nil, idp.Refuse(idp.RefusedSubjectForm, "Subject NameID", seen).With(err)
+			return nil, idp.Refuse(idp.RefusedSubjectForm, "Subject NameID", seen).WithCause(err)
 		}
 	}
 	return s, nil
@@ -56,13 +56,13 @@ func (s *Subject) readName(e *xmltree.Element, around ...*xmltree.Element) (err 
 	if e.Local == "NameID" {
 		s.NameID, err = readNameID(e)
 	} else {
-		s.within = append(around, e)
+		s.ancestors = append(around, e)
 	}
 	return err
 }
 
 // IsEncrypted reports whether the name is encrypted and Open must be called.
-func (s *Subject) IsEncrypted() bool { return s.NameID == nil && s.within != nil }
+func (s *Subject) IsEncrypted() bool { return s.NameID == nil && s.ancestors != nil }
 
 // Open decrypts the name with our key (saml-core §2.2.4), if it is encrypted. Only a verified
 // request may be opened, because decrypting for an attacker discloses the data of other senders. A
@@ -75,23 +75,23 @@ func (s *Subject) Open(key crypto.Signer) error {
 	refused := idp.Refuse(idp.RefusedEncryptedID, "EncryptedID", "")
 	d, ok := key.(crypto.Decrypter)
 	if !ok {
-		return refused.With(errors.New("our key cannot decrypt"))
+		return refused.WithCause(errors.New("our key cannot decrypt"))
 	}
-	plain, err := xmlenc.Decrypt(s.within[len(s.within)-1], d)
+	plain, err := xmlenc.Decrypt(s.ancestors[len(s.ancestors)-1], d)
 	if err != nil {
-		return refused.With(err)
+		return refused.WithCause(err)
 	}
 	// The name may use namespaces that are declared around it: python3-saml encrypts it
 	// without declarations of its own.
-	e, err := xmltree.ParseWithin(plain, xmltree.MessageLimits(), s.within...)
+	e, err := xmltree.ParseWithin(plain, xmltree.MessageLimits(), s.ancestors...)
 	if err != nil {
-		return refused.With(err)
+		return refused.WithCause(err)
 	}
 	if !e.Is(NamespaceAssertion, "NameID") {
 		return refused
 	}
 	if s.NameID, err = readNameID(e); err != nil {
-		return refused.With(err)
+		return refused.WithCause(err)
 	}
 	return nil
 }

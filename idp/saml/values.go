@@ -46,8 +46,8 @@ func checkShape(e *xmltree.Element) error {
 // trimSpace removes white space as defined by XML.
 func trimSpace(s string) string { return strings.Trim(s, " \t\r\n") }
 
-// uriAttr reads an attribute that holds a URI. It returns "" if absent or empty.
-func uriAttr(e *xmltree.Element, name string) (string, error) {
+// readURI reads an attribute that holds a URI. It returns "" if absent or empty.
+func readURI(e *xmltree.Element, name string) (string, error) {
 	v, _ := e.Attr(name)
 	v = trimSpace(v)
 	if len(v) > maxURI {
@@ -56,9 +56,9 @@ func uriAttr(e *xmltree.Element, name string) (string, error) {
 	return v, nil
 }
 
-// boolAttr reads an xs:boolean, or false if absent. It accepts capitals, because .NET writes
+// readBool reads an xs:boolean, or false if absent. It accepts capitals, because .NET writes
 // True.
-func boolAttr(e *xmltree.Element, name string) (bool, error) {
+func readBool(e *xmltree.Element, name string) (bool, error) {
 	v, ok := e.Attr(name)
 	switch strings.ToLower(trimSpace(v)) {
 	case "true", "1":
@@ -77,7 +77,7 @@ func boolAttr(e *xmltree.Element, name string) (bool, error) {
 // UTC, because some senders understand «no time zone component» so.
 func parseInstant(s string) (time.Time, bool) {
 	s = trimSpace(s)
-	if len(s) > 48 || !instant.MatchString(s) {
+	if len(s) > 48 || !instantPattern.MatchString(s) {
 		return time.Time{}, false
 	}
 	t, err := time.Parse(time.RFC3339, s)
@@ -87,6 +87,6 @@ func parseInstant(s string) (time.Time, bool) {
 	return t.UTC(), err == nil
 }
 
-// instant matches an xs:dateTime. time.Parse alone accepts single digits and a comma in
+// instantPattern matches an xs:dateTime. time.Parse alone accepts single digits and a comma in
 // places.
-var instant = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)?$`)
+var instantPattern = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)?$`)

@@ -11,8 +11,8 @@ import (
 	"vernal/idp/secretfile"
 )
 
-// maxFile bounds a master key file: 32 bytes as hex are 64 characters.
-const maxFile = 1024
+// maxFileSize bounds a master key file: 32 bytes as hex are 64 characters.
+const maxFileSize = 1024
 
 // ErrPermissions is returned for a master key file that group or others can read
 // or write.
@@ -27,7 +27,7 @@ var ErrPermissions = secretfile.ErrOpen
 func LoadMaster(path, env string) (*Master, error) {
 	from := "from the environment"
 	if strings.TrimSpace(env) == "" {
-		text, err := secretfile.Read(path, maxFile)
+		text, err := secretfile.Read(path, maxFileSize)
 		if err != nil {
 			return nil, fmt.Errorf("read the master key: %w", err)
 		}

@@ -17,10 +17,10 @@ const idSize = 8
 
 // Master is a master key, which only wraps other keys. It is safe for concurrent use.
 type Master struct {
-	hidden
+	redaction
 	secret []byte
 	id     [idSize]byte
-	wrap   *DataKey
+	wrappingKey   *DataKey
 }
 
 // NewMaster makes a Master of MasterSize bytes, which it copies. HKDF-SHA256 derives the wrapping
@@ -38,7 +38,7 @@ func NewMaster(secret []byte) (*Master, error) {
 	if err != nil {
 		return nil, fmt.Errorf("derive the ID of the master key: %w", err)
 	}
-	m.wrap = newDataKey(wrap)
+	m.wrappingKey = newDataKey(wrap)
 	copy(m.id[:], id)
 	return m, nil
 }
@@ -54,19 +54,19 @@ func (m *Master) Equal(o *Master) bool { return subtle.ConstantTimeCompare(m.sec
 
 // WrapFor wraps this master key by another one, whose UnwrapMaster recovers it. See Masters.
 func (m *Master) WrapFor(o *Master) []byte {
-	return o.wrap.Seal(masterContext(m.ID()), m.secret)
+	return o.wrappingKey.Seal(buildMasterContext(m.ID()), m.secret)
 }
 
 // UnwrapMaster is the reverse of WrapFor. id is the ID of the key that is wrapped.
 func (m *Master) UnwrapMaster(id string, wrapped []byte) (*Master, error) {
-	secret, err := m.wrap.Open(masterContext(id), wrapped)
+	secret, err := m.wrappingKey.Open(buildMasterContext(id), wrapped)
 	if err != nil {
 		return nil, err
 	}
 	return NewMaster(secret)
 }
 
-func masterContext(id string) string { return "master/" + id }
+func buildMasterContext(id string) string { return "master/" + id }
 
 // maxSlots bounds the master keys that one key is wrapped by.
 const maxSlots = 2
@@ -107,7 +107,7 @@ func (s *Masters) Wrap(context string, key []byte) []byte {
 	out = append(out, formWrapped, byte(len(list)))
 	for _, m := range list {
 		out = append(out, m.id[:]...)
-		out = append(out, m.wrap.Seal("key/"+context, key)...)
+		out = append(out, m.wrappingKey.Seal("key/"+context, key)...)
 	}
 	return out
 }
@@ -115,13 +115,13 @@ func (s *Masters) Wrap(context string, key []byte) []byte {
 // Unwrap is the reverse of Wrap. It returns ErrOpen if no master key in force wrapped this
 // key for this context.
 func (s *Masters) Unwrap(context string, wrapped []byte) ([]byte, error) {
-	slots, err := slotsOf(wrapped)
+	slots, err := parseSlots(wrapped)
 	if err != nil {
 		return nil, err
 	}
 	for _, m := range *s.list.Load() {
 		if sealed, ok := slots[m.id]; ok {
-			return m.wrap.Open("key/"+context, sealed)
+			return m.wrappingKey.Open("key/"+context, sealed)
 		}
 	}
 	return nil, ErrOpen
@@ -130,7 +130,7 @@ func (s *Masters) Unwrap(context string, wrapped []byte) ([]byte, error) {
 // Rewrap wraps a wrapped key by the master keys in force now and no other, and
 // reports whether that changed anything.
 func (s *Masters) Rewrap(context string, wrapped []byte) (out []byte, changed bool, err error) {
-	slots, err := slotsOf(wrapped)
+	slots, err := parseSlots(wrapped)
 	if err != nil {
 		return nil, false, err
 	}
@@ -150,7 +150,7 @@ func (s *Masters) Rewrap(context string, wrapped []byte) (out []byte, changed bo
 	return s.Wrap(context, key), true, nil
 }
 
-func slotsOf(wrapped []byte) (map[[idSize]byte][]byte, error) {
+func parseSlots(wrapped []byte) (map[[idSize]byte][]byte, error) {
 	if len(wrapped) < 2 || wrapped[0] != formWrapped {
 		return nil, ErrOpen
 	}
@@ -174,8 +174,8 @@ func (s *Masters) NewDataKey(context string) (key *DataKey, wrapped []byte) {
 	return newDataKey(secret), s.Wrap(context, secret)
 }
 
-// DataKey opens a wrapped key.
-func (s *Masters) DataKey(context string, wrapped []byte) (*DataKey, error) {
+// OpenDataKey opens a wrapped key.
+func (s *Masters) OpenDataKey(context string, wrapped []byte) (*DataKey, error) {
 	secret, err := s.Unwrap(context, wrapped)
 	if err != nil {
 		return nil, err
@@ -193,11 +193,11 @@ func (s *Masters) Seal(context string, plaintext []byte) []byte {
 
 // Open is the reverse of Seal.
 func (s *Masters) Open(context string, sealed []byte) ([]byte, error) {
-	wrapped, value, err := envelopeOf(sealed)
+	wrapped, value, err := splitEnvelope(sealed)
 	if err != nil {
 		return nil, err
 	}
-	key, err := s.DataKey(context, wrapped)
+	key, err := s.OpenDataKey(context, wrapped)
 	if err != nil {
 		return nil, err
 	}
@@ -206,7 +206,7 @@ func (s *Masters) Open(context string, sealed []byte) ([]byte, error) {
 
 // RewrapSealed does what Rewrap does, for the output of Seal.
 func (s *Masters) RewrapSealed(context string, sealed []byte) (out []byte, changed bool, err error) {
-	wrapped, value, err := envelopeOf(sealed)
+	wrapped, value, err := splitEnvelope(sealed)
 	if err != nil {
 		return nil, false, err
 	}
@@ -217,7 +217,7 @@ func (s *Masters) RewrapSealed(context string, sealed []byte) (out []byte, chang
 	return append(append([]byte{formEnvelope}, wrapped...), value...), true, nil
 }
 
-func envelopeOf(sealed []byte) (wrapped, value []byte, err error) {
+func splitEnvelope(sealed []byte) (wrapped, value []byte, err error) {
 	if len(sealed) < 3 || sealed[0] != formEnvelope {
 		return nil, nil, ErrOpen
 	}

@@ -27,7 +27,7 @@ const (
 
 // Generation is one set of ring keys.
 type Generation struct {
-	hidden
+	redaction
 	// Number counts generations, from 1.
 	Number byte
 	keys   [len(purposes)][]byte
@@ -40,15 +40,15 @@ func NewGeneration(number byte) *Generation {
 	for i := range g.keys {
 		g.keys[i] = newKey()
 	}
-	return g.isReady()
+	return g.initMACs()
 }
 
-func (g *Generation) isReady() *Generation {
+func (g *Generation) initMACs() *Generation {
 	g.macs.New = func() any { return hmac.New(sha256.New, g.keys[macKey]) }
 	return g
 }
 
-func (g *Generation) context(purpose string) string {
+func (g *Generation) buildContext(purpose string) string {
 	return fmt.Sprintf("ring/%d/%s", g.Number, purpose)
 }
 
@@ -56,7 +56,7 @@ func (g *Generation) context(purpose string) string {
 func (g *Generation) Wrap(m *Masters) map[string][]byte {
 	out := make(map[string][]byte, len(purposes))
 	for i, purpose := range purposes {
-		out[purpose] = m.Wrap(g.context(purpose), g.keys[i])
+		out[purpose] = m.Wrap(g.buildContext(purpose), g.keys[i])
 	}
 	return out
 }
@@ -65,20 +65,20 @@ func (g *Generation) Wrap(m *Masters) map[string][]byte {
 func OpenGeneration(number byte, wrapped map[string][]byte, m *Masters) (*Generation, error) {
 	g := &Generation{Number: number}
 	for i, purpose := range purposes {
-		key, err := m.Unwrap(g.context(purpose), wrapped[purpose])
+		key, err := m.Unwrap(g.buildContext(purpose), wrapped[purpose])
 		if err != nil {
 			return nil, err
 		}
 		g.keys[i] = key
 	}
-	return g.isReady(), nil
+	return g.initMACs(), nil
 }
 
 // Ring holds the generations in force, at most two. It seals with the newest. Output of the
 // previous one is accepted until Set removes that generation. It implements idp.Sealer and
 // is safe for concurrent use.
 type Ring struct {
-	hidden
+	redaction
 	list atomic.Pointer[[]*Generation]
 }
 
@@ -102,7 +102,7 @@ func (r *Ring) Set(list ...*Generation) {
 // Generations returns the generations in force, the newest first.
 func (r *Ring) Generations() []*Generation { return slices.Clone(*r.list.Load()) }
 
-func (r *Ring) newestGeneration() *Generation { return (*r.list.Load())[0] }
+func (r *Ring) findNewest() *Generation { return (*r.list.Load())[0] }
 
 // macSize is the length of a MAC on a record: HMAC-SHA256 cut to 128 bits (RFC 2104 §5). Guesses
 // can be tested no faster than the store can be read.
@@ -114,7 +114,7 @@ const trailerSize = 1 + macSize
 // Protect appends to a record the MAC over its kind, its key and its content. The
 // kind covers everything that decides how the record is read.
 func (r *Ring) Protect(kind string, key, content []byte) []byte {
-	g := r.newestGeneration()
+	g := r.findNewest()
 	out := make([]byte, len(content), len(content)+trailerSize+sha256.Size)
 	copy(out, content)
 	out = append(out, g.Number)
@@ -143,7 +143,7 @@ func (r *Ring) Verify(kind string, key, protected []byte) (content []byte, err e
 // IsNewest reports whether a record was protected by the newest generation.
 func (r *Ring) IsNewest(protected []byte) bool {
 	cut := len(protected) - trailerSize
-	return cut >= 0 && protected[cut] == r.newestGeneration().Number
+	return cut >= 0 && protected[cut] == r.findNewest().Number
 }
 
 // appendMAC appends to out. The lengths come first, so that no two records give the same
@@ -164,7 +164,7 @@ func (g *Generation) appendMAC(out []byte, kind string, key, content []byte) []b
 
 // MAC returns the HMAC-SHA256 over the context and the data.
 func (r *Ring) MAC(context string, data []byte) []byte {
-	return r.newestGeneration().appendMAC(nil, "value/"+context, nil, data)
+	return r.findNewest().appendMAC(nil, "value/"+context, nil, data)
 }
 
 // VerifyMAC reports whether mac is the output of MAC with a generation in force.
@@ -180,19 +180,19 @@ func (r *Ring) VerifyMAC(context string, data, mac []byte) bool {
 // Hash returns a keyed hash, for look-ups by a value that must not be readable in the
 // store. Without the key, no one can test whether a hash belongs to a guessed value.
 func (r *Ring) Hash(context string, data []byte) []byte {
-	return hashWith(r.newestGeneration().keys[indexKey], context, data)
+	return computeHash(r.findNewest().keys[indexKey], context, data)
 }
 
 // OlderHashes returns the hashes of the other generations in force, under which an entry may
 // still be found.
 func (r *Ring) OlderHashes(context string, data []byte) (hashes [][]byte) {
 	for _, g := range (*r.list.Load())[1:] {
-		hashes = append(hashes, hashWith(g.keys[indexKey], context, data))
+		hashes = append(hashes, computeHash(g.keys[indexKey], context, data))
 	}
 	return hashes
 }
 
-func hashWith(key []byte, context string, data []byte) []byte {
+func computeHash(key []byte, context string, data []byte) []byte {
 	h := hmac.New(sha256.New, key)
 	var n [8]byte
 	binary.BigEndian.PutUint64(n[:], uint64(len(context)))
@@ -205,19 +205,19 @@ func hashWith(key []byte, context string, data []byte) []byte {
 // Seal seals a value that leaves the installation and comes back, such as a cookie.
 // Every context has a key of its own.
 func (r *Ring) Seal(context string, plaintext []byte) []byte {
-	return r.newestGeneration().browserKey(context).Seal(context, plaintext)
+	return r.findNewest().deriveBrowserKey(context).Seal(context, plaintext)
 }
 
 // Open is the reverse of Seal.
 func (r *Ring) Open(context string, sealed []byte) ([]byte, error) {
 	for _, g := range *r.list.Load() {
-		if plain, err := g.browserKey(context).Open(context, sealed); err == nil {
+		if plain, err := g.deriveBrowserKey(context).Open(context, sealed); err == nil {
 			return plain, nil
 		}
 	}
 	return nil, ErrOpen
 }
 
-func (g *Generation) browserKey(context string) *DataKey {
-	return newDataKey(hashWith(g.keys[browserKey], context, nil))
+func (g *Generation) deriveBrowserKey(context string) *DataKey {
+	return newDataKey(computeHash(g.keys[browserKey], context, nil))
 }

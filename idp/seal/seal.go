@@ -49,7 +49,7 @@ var ErrOpen = errors.New("sealed value does not open with this key")
 
 // DataKey seals the data of one user or one year. It is safe for concurrent use.
 type DataKey struct {
-	hidden
+	redaction
 	aead cipher.AEAD
 }
 
@@ -97,14 +97,14 @@ func (k *DataKey) Open(context string, sealed []byte) ([]byte, error) {
 	return plain, nil
 }
 
-// hidden is a part of every type that holds keys, so that no message shows them.
-type hidden struct{}
+// redaction is a part of every type that holds keys, so that no message shows them.
+type redaction struct{}
 
 // String hides the keys.
-func (hidden) String() string { return "seal.Key(hidden)" }
+func (redaction) String() string { return "seal.Key(hidden)" }
 
 // GoString hides the keys from %#v.
-func (h hidden) GoString() string { return h.String() }
+func (h redaction) GoString() string { return h.String() }
 
 // LogValue hides the keys from slog.
-func (h hidden) LogValue() slog.Value { return slog.StringValue(h.String()) }
+func (h redaction) LogValue() slog.Value { return slog.StringValue(h.String()) }

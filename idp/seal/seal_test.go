@@ -241,7 +241,7 @@ func TestSealedFormIsStable(t *testing.T) {
 		t.Errorf("Open of a stored value = %q, %v", got, err)
 	}
 	g := &Generation{Number: 3, keys: [3][]byte{bytes.Repeat([]byte{1}, 32), bytes.Repeat([]byte{2}, 32), bytes.Repeat([]byte{3}, 32)}}
-	r := NewRing(g.isReady())
+	r := NewRing(g.initMACs())
 	for what, got := range map[string]string{
 		"b15ec8361084c7b758c1b1647a2a409ec45513e7b9a0f6c05870885b3160ccf2": hex.EncodeToString(r.Hash("email", []byte("a@b.example"))),
 		"7603770da7947aa0c380329dbf3c8c32d7df":                             hex.EncodeToString(r.Protect("k", []byte("key"), []byte("v"))),

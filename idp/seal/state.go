@@ -30,14 +30,14 @@ type KeyState struct {
 	Configured string `json:"master_key"`
 	// Generation is the number of the newest ring keys.
 	Generation byte `json:"generation"`
-	// Renewing is set while records of the generation before are accepted.
-	Renewing bool `json:"renewing,omitempty"`
+	// IsRenewing is set while records of the generation before are accepted.
+	IsRenewing bool `json:"renewing,omitempty"`
 	// Phase is "" when no change of the master key is under way. The others are its
 	// master keys: from, to and, in PhaseFinish, the one that stays.
 	Phase MasterPhase `json:"phase,omitempty"`
-	From  string      `json:"from,omitempty"`
-	To    string      `json:"to,omitempty"`
-	Keep  string      `json:"-"`
+	FromID  string      `json:"from,omitempty"`
+	ToID    string      `json:"to,omitempty"`
+	KeepID  string      `json:"-"`
 	// RenewAll is set if the other keys are renewed when the change is finished.
 	RenewAll bool `json:"renews_all,omitempty"`
 }

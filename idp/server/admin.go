@@ -122,7 +122,7 @@ func (s *Server) AdminHandler() (http.Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load pages: %w", err)
 	}
-	pages := &web.Pages{Set: set, Langs: s.Languages, Linked: true, Brand: s.Brand, Branding: s.Branding, BaseURL: s.IdP.BaseURL,
+	pages := &web.Pages{Set: set, Langs: s.Languages, HasLinkSwitcher: true, Brand: s.Brand, Branding: s.Branding, BaseURL: s.IdP.BaseURL,
 		HelpURL: s.IdP.BaseURL + templates.HelpPath, DevelopersURL: s.IdP.BaseURL + templates.DevelopersPath}
 	h := &adminhttp.Handler{Board: s.Board, Rotation: s.Rotation, Backups: s.Backups, Links: s.Links, Pages: pages, Clock: s.Clock, Log: s.Log, URL: s.AdminURL,
 		CommandLine: s.CommandLine, Traffic: s.countTraffic(), Ready: s.checkReady, WriteFailures: s.countWriteFailures, Version: s.Version}

@@ -16,9 +16,9 @@ import (
 // change is answered. Nothing is lost, and no restart is needed once there is space.
 func TestFullDiskIsAnsweredAndPasses(t *testing.T) {
 	t.Parallel()
-	folder, fill, free := fixture.SmallDisk(t)
+	folder, fill, free := fixture.MountSmallDisk(t)
 	i := idptest.New(t, idptest.Options{Folder: folder, Log: slog.DiscardHandler})
-	p, ana := i.AddProvider(spURL), i.AddPerson("ana@example.gov")
+	p, ana := i.AddProvider(spURL), i.AddUser("ana@example.gov")
 	signedIn := i.Browser()
 	first := new(idptest.Request)
 	page := signedIn.SignIn(signedIn.Get(p.URL(first)), ana)

@@ -49,7 +49,7 @@ func assertion(t *testing.T, p *idptest.Provider, r *idptest.Request, page *idpt
 // checkMetric checks the value of a series on the admin listener.
 func checkMetric(t *testing.T, i *idptest.IdP, series string, isGood func(string) bool) {
 	t.Helper()
-	body := answer(t, i.Watch, "http://localhost/metrics", nil).Body.String()
+	body := answer(t, i.AdminHandler, "http://localhost/metrics", nil).Body.String()
 	for line := range strings.Lines(body) {
 		if value, ok := strings.CutPrefix(line, series+" "); ok {
 			if !isGood(strings.TrimSpace(value)) {
@@ -114,7 +114,7 @@ func TestTokenAwayIsAnsweredAndPasses(t *testing.T) {
 	t.Parallel()
 	box := &tokenBox{keys: map[idp.Year]*rsa.PrivateKey{}}
 	i := idptest.New(t, idptest.Options{FirstStart: true, Vault: box, Log: slog.DiscardHandler})
-	p, ana := i.AddProvider(spURL), i.AddPerson("ana@example.gov")
+	p, ana := i.AddProvider(spURL), i.AddUser("ana@example.gov")
 	browser := i.Browser()
 	first := new(idptest.Request)
 	want := assertion(t, p, first, browser.SignIn(browser.Get(p.URL(first)), ana)).Subject.NameID.Value
@@ -170,12 +170,12 @@ func TestClockAnHourOffIsAnsweredAndPasses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			i := idptest.New(t, idptest.Options{Log: slog.DiscardHandler})
-			p, ana := i.AddProvider(spURL), i.AddPerson("ana@example.gov")
+			p, ana := i.AddProvider(spURL), i.AddUser("ana@example.gov")
 			right := i.Clock.Now()
 			browser := i.Browser()
 			first := new(idptest.Request)
 			want := assertion(t, p, first, browser.SignIn(browser.Get(p.URL(first)), ana)).Subject.NameID.Value
-			sent := p.URL(&idptest.Request{Issued: right})
+			sent := p.URL(&idptest.Request{IssuedAt: right})
 			i.Clock.Set(right.Add(tt.by))
 			page := i.Browser().Get(sent)
 			if page.Status != http.StatusBadRequest || page.Response() != nil {

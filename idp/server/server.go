@@ -96,20 +96,20 @@ func (s *Server) Handler() (http.Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load guides: %w", err)
 	}
-	signer := &signing.Desk{Years: s.Years, Registry: s.Registry}
+	signer := &signing.Signer{Years: s.Years, Registry: s.Registry}
 	sessions := &session.Manager{
-		Store: s.Store, Clock: s.Clock, Sealer: s.Sealer, Idle: s.Idle, Absolute: s.Absolute, CodeTime: s.CodeTime, Secure: s.IsSecure(),
-		Device: func(r *http.Request) idp.Device { return session.DeviceOf(r.UserAgent(), web.EventOf(r).Client) },
+		Store: s.Store, Clock: s.Clock, Sealer: s.Sealer, IdleTimeout: s.Idle, AbsoluteTimeout: s.Absolute, CodeTime: s.CodeTime, Secure: s.IsSecure(),
+		Device: func(r *http.Request) idp.Device { return session.DescribeDevice(r.UserAgent(), web.EventOf(r).Client) },
 	}
 	pages.SessionUser = func(r *http.Request) idp.UserID {
-		current, err := sessions.Current(r)
+		current, err := sessions.LookupCurrent(r)
 		if err != nil {
 			return ""
 		}
 		return current.User
 	}
 	access := &yearaccess.Gate{
-		Years: s.Years, Clock: s.Clock, Links: s.Links, Fields: s.Registry.HasPreview, Pages: pages, Secure: s.IsSecure(),
+		Years: s.Years, Clock: s.Clock, Links: s.Links, HasFields: s.Registry.HasPreview, Pages: pages, Secure: s.IsSecure(),
 	}
 	signOn := &sso.Handler{
 		IdP: s.IdP, Store: s.Store, Registry: s.Registry, Sessions: sessions, Access: access, Signing: signer,
@@ -139,7 +139,7 @@ func (s *Server) Handler() (http.Handler, error) {
 		h.Mount(router)
 	}
 	s.mountHealth(router)
-	router.HandlePrefix(set.StaticPrefix(), web.Static(set.StaticPrefix(), templates.Static()))
+	router.HandlePrefix(set.StaticPrefix(), web.ServeStatic(set.StaticPrefix(), templates.Static()))
 	router.HandlePrefix(templates.BrandPrefix, web.ServeBrand(s.Branding))
 	router.HandlePrefix(idp.LogoPrefix, web.ServeLogos(s.Registry.Logo))
 
@@ -149,11 +149,11 @@ func (s *Server) Handler() (http.Handler, error) {
 	}
 	middleware := &web.Middleware{
 		Next: guardedHandler, Pages: pages, Log: s.Log, Clock: s.Clock,
-		Strangers: &web.Strangers{Log: s.Log, Clock: s.Clock},
+		UntrustedPeers: &web.UntrustedPeers{Log: s.Log, Clock: s.Clock},
 		Count:     s.countTraffic().CountRequest, TrustedProxies: s.TrustedProxies, HSTS: s.IsSecure(),
 	}
 	if s.Doctor != nil {
-		middleware.Strangers, middleware.Probe = s.Doctor.Strangers, s.Doctor.Probe
+		middleware.UntrustedPeers, middleware.Probe = s.Doctor.UntrustedPeers, s.Doctor.Probe
 	}
 	return middleware, nil
 }

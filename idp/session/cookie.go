@@ -24,8 +24,8 @@ func (m *Manager) newCookie(name, value string, age time.Duration) *http.Cookie 
 	}
 }
 
-// hashOf returns the hash of a cookie's value, which we store instead of the value.
-func hashOf(value string) []byte {
+// hashValue returns the hash of a cookie's value, which we store instead of the value.
+func hashValue(value string) []byte {
 	sum := sha256.Sum256([]byte(value))
 	return sum[:]
 }

@@ -10,11 +10,11 @@ import (
 // maxUserAgent limits how much of a User-Agent is examined.
 const maxUserAgent = 512
 
-// mark maps a token in a User-Agent to a name. The first match counts, because most browsers
+// agentToken maps a token in a User-Agent to a name. The first match counts, because most browsers
 // also name the browsers that they resemble.
-type mark struct{ token, name string }
+type agentToken struct{ token, name string }
 
-var browsers = []mark{
+var browsers = []agentToken{
 	{"Edg", "Edge"}, // "Edg/", "EdgA/" and "EdgiOS/"
 	{"OPR/", "Opera"},
 	{"SamsungBrowser/", "Samsung Internet"},
@@ -27,7 +27,7 @@ var browsers = []mark{
 	{"Safari/", "Safari"},
 }
 
-var systems = []mark{
+var systems = []agentToken{
 	{"Android", "Android"},
 	{"iPhone", "iPhone"},
 	{"iPad", "iPad"},
@@ -37,16 +37,16 @@ var systems = []mark{
 	{"Linux", "Linux"},
 }
 
-// DeviceOf returns a description by which a user can recognize a browser: its family and system,
+// DescribeDevice returns a description by which a user can recognize a browser: its family and system,
 // from its User-Agent, and its network. Nothing else of the User-Agent is kept, because the client
 // chooses it, and it discloses more than users need to recognize their own devices. The same
 // applies to the rest of the IP address.
-func DeviceOf(userAgent string, client netip.Addr) idp.Device {
+func DescribeDevice(userAgent string, client netip.Addr) idp.Device {
 	agent := userAgent[:min(len(userAgent), maxUserAgent)]
-	return idp.Device{Browser: nameOf(browsers, agent), System: nameOf(systems, agent), Network: networkOf(client)}
+	return idp.Device{Browser: findName(browsers, agent), System: findName(systems, agent), Network: findNetwork(client)}
 }
 
-func nameOf(marks []mark, agent string) string {
+func findName(marks []agentToken, agent string) string {
 	for _, m := range marks {
 		if strings.Contains(agent, m.token) {
 			return m.name
@@ -55,7 +55,7 @@ func nameOf(marks []mark, agent string) string {
 	return ""
 }
 
-func networkOf(client netip.Addr) string {
+func findNetwork(client netip.Addr) string {
 	if !client.IsValid() {
 		return ""
 	}

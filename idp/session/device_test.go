@@ -35,7 +35,7 @@ func TestDeviceOfReadsUserAgentAndNetwork(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			client, _ := netip.ParseAddr(tt.client)
-			if diff := cmp.Diff(tt.want, session.DeviceOf(tt.agent, client)); diff != "" {
+			if diff := cmp.Diff(tt.want, session.DescribeDevice(tt.agent, client)); diff != "" {
 				t.Errorf("device (-want +got):\n%s", diff)
 			}
 		})

@@ -16,7 +16,7 @@ import (
 func TestSessionEndsWhenIdleOrExpired(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2031, 4, 1, 9, 0, 0, 0, time.UTC)
-	m := &session.Manager{Clock: func() time.Time { return now }, Idle: 15 * time.Minute, Absolute: 12 * time.Hour}
+	m := &session.Manager{Clock: func() time.Time { return now }, IdleTimeout: 15 * time.Minute, AbsoluteTimeout: 12 * time.Hour}
 	tests := []struct {
 		name    string
 		seen    time.Duration // ago
@@ -69,7 +69,7 @@ func TestRequestBelongsToItsSession(t *testing.T) {
 		}
 		return r
 	}
-	answered := &idp.LoginRequest{Handle: "h", AnsweredIn: idp.HashSessionToken("one")}
+	answered := &idp.LoginRequest{Handle: "h", AnsweringSession: idp.HashSessionToken("one")}
 	tests := []struct {
 		name string
 		req  *idp.LoginRequest

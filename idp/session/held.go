@@ -31,14 +31,14 @@ import (
 const (
 	heldPrefix = "w." // secrets of TieTo contain no dot
 
-	// maxHeldCookie limits name and value of the cookie, in bytes. A usual request takes
+	// maxHeldCookieSize limits name and value of the cookie, in bytes. A usual request takes
 	// 400, one with a RelayState of 2,048 about 2,500. A browser holds that much in such
 	// cookies, and at most as much again before Trim removes the older ones. With all our
 	// other cookies it stays below 8 kB, the longest header line that nginx accepts by
 	// default: a site that sends a browser here with huge requests must not lock it out.
 	// The answer that sets the cookie stays below 4 kB, the largest header that nginx
 	// accepts by default.
-	maxHeldCookie = 3000
+	maxHeldCookieSize = 3000
 	// maxHeldCookies limits the requests that one browser holds.
 	maxHeldCookies = 2
 	// maxHeldJSON limits the inflated size of a value, in bytes. Most of it is a
@@ -69,9 +69,9 @@ var heldWriters = sync.Pool{New: func() any {
 	return w
 }}
 
-// Hold stores the request in the browser instead of the store. It returns ErrTooLong, and sets
+// HoldRequest stores the request in the browser instead of the store. It returns ErrTooLong, and sets
 // no cookie, if the request does not fit.
-func (m *Manager) Hold(w http.ResponseWriter, req *idp.LoginRequest) error {
+func (m *Manager) HoldRequest(w http.ResponseWriter, req *idp.LoginRequest) error {
 	held := *req
 	held.SecretHash = nil
 	var plain, packed bytes.Buffer
@@ -93,9 +93,9 @@ func (m *Manager) Hold(w http.ResponseWriter, req *idp.LoginRequest) error {
 	if m.Sealer == nil {
 		return errNoSealer
 	}
-	sealed := m.Sealer.Seal(heldContext(req.Handle), packed.Bytes())
-	c := m.newCookie(m.requestCookie(req.Handle), heldPrefix+base64.RawURLEncoding.EncodeToString(sealed), req.ExpiresAt.Sub(m.Clock.Now()))
-	if len(c.Name)+len(c.Value) > maxHeldCookie || c.MaxAge <= 0 {
+	sealed := m.Sealer.Seal(buildHeldContext(req.Handle), packed.Bytes())
+	c := m.newCookie(m.requestCookieName(req.Handle), heldPrefix+base64.RawURLEncoding.EncodeToString(sealed), req.ExpiresAt.Sub(m.Clock.Now()))
+	if len(c.Name)+len(c.Value) > maxHeldCookieSize || c.MaxAge <= 0 {
 		return ErrTooLong
 	}
 	http.SetCookie(w, c)
@@ -105,17 +105,17 @@ func (m *Manager) Hold(w http.ResponseWriter, req *idp.LoginRequest) error {
 // HoldsRequest reports whether the browser sends the request itself, as opposed to the secret of a
 // stored one.
 func (m *Manager) HoldsRequest(r *http.Request, handle idp.RequestHandle) bool {
-	c, err := r.Cookie(m.requestCookie(handle))
+	c, err := r.Cookie(m.requestCookieName(handle))
 	return err == nil && isHeld(c)
 }
 
 func isHeld(c *http.Cookie) bool { return strings.HasPrefix(c.Value, heldPrefix) }
 
-// openHeld opens the request that the browser holds under the handle. It returns
+// openHeldRequest opens the request that the browser holds under the handle. It returns
 // idp.ErrNotFound if it holds none, or if Hold did not make the value for this handle.
-func (m *Manager) openHeld(r *http.Request, handle idp.RequestHandle) (*idp.LoginRequest, error) {
-	c, err := r.Cookie(m.requestCookie(handle))
-	if err != nil || !isHeld(c) || len(c.Name)+len(c.Value) > maxHeldCookie {
+func (m *Manager) openHeldRequest(r *http.Request, handle idp.RequestHandle) (*idp.LoginRequest, error) {
+	c, err := r.Cookie(m.requestCookieName(handle))
+	if err != nil || !isHeld(c) || len(c.Name)+len(c.Value) > maxHeldCookieSize {
 		return nil, idp.ErrNotFound
 	}
 	sealed, err := base64.RawURLEncoding.Strict().DecodeString(c.Value[len(heldPrefix):])
@@ -125,20 +125,20 @@ func (m *Manager) openHeld(r *http.Request, handle idp.RequestHandle) (*idp.Logi
 	if m.Sealer == nil {
 		return nil, errNoSealer
 	}
-	packed, err := m.Sealer.Open(heldContext(handle), sealed)
+	packed, err := m.Sealer.Open(buildHeldContext(handle), sealed)
 	if err != nil {
 		return nil, idp.ErrNotFound
 	}
-	req, err := unpackHeld(packed, handle)
+	req, err := decompressHeld(packed, handle)
 	if err != nil {
 		return nil, idp.ErrNotFound
 	}
-	req.SecretHash = hashOf(c.Value)
+	req.SecretHash = hashValue(c.Value)
 	return req, nil
 }
 
-// unpackHeld decompresses and parses a held request.
-func unpackHeld(packed []byte, handle idp.RequestHandle) (*idp.LoginRequest, error) {
+// decompressHeld decompresses and parses a held request.
+func decompressHeld(packed []byte, handle idp.RequestHandle) (*idp.LoginRequest, error) {
 	z := flate.NewReaderDict(bytes.NewReader(packed), []byte(heldDictionary))
 	plain, err := io.ReadAll(io.LimitReader(z, maxHeldJSON+1))
 	if err != nil {
@@ -159,7 +159,7 @@ func unpackHeld(packed []byte, handle idp.RequestHandle) (*idp.LoginRequest, err
 
 var errNoSealer = errors.New("session.Manager has no Sealer")
 
-func heldContext(handle idp.RequestHandle) string { return "request-held-by-browser/" + string(handle) }
+func buildHeldContext(handle idp.RequestHandle) string { return "request-held-by-browser/" + string(handle) }
 
 // listSurplus lists the cookies, oldest first, that a browser must give up because it holds
 // too many requests. The newest one stays.
@@ -170,7 +170,7 @@ func listSurplus(cookies []*http.Cookie) (names []string) {
 		if !isHeld(c) {
 			continue
 		}
-		if n := len(c.Name) + len(c.Value); kept == 0 || kept < maxHeldCookies && size+n <= maxHeldCookie {
+		if n := len(c.Name) + len(c.Value); kept == 0 || kept < maxHeldCookies && size+n <= maxHeldCookieSize {
 			kept, size = kept+1, size+n
 		} else {
 			names = append(names, c.Name)

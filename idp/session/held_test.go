@@ -41,7 +41,7 @@ func heldRequest() *idp.LoginRequest {
 func hold(t testing.TB, m *Manager, req *idp.LoginRequest) *http.Cookie {
 	t.Helper()
 	w := httptest.NewRecorder()
-	if err := m.Hold(w, req); err != nil {
+	if err := m.HoldRequest(w, req); err != nil {
 		t.Fatal(err)
 	}
 	cookies := w.Result().Cookies()
@@ -71,7 +71,7 @@ func TestHeldRequestComesBack(t *testing.T) {
 		t.Errorf("a usual request takes %d bytes", len(c.Value))
 	}
 	r := bringing(c)
-	got, err := m.openHeld(r, req.Handle)
+	got, err := m.openHeldRequest(r, req.Handle)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,14 +101,14 @@ func TestHeldRequestIsSealed(t *testing.T) {
 	value := func(b []byte) string { return heldPrefix + base64.RawURLEncoding.EncodeToString(b) }
 	for name, v := range map[string]string{
 		"changed": value(changed), "cut short": value(raw[:len(raw)-1]), "nothing": heldPrefix, "no prefix": c.Value[len(heldPrefix):],
-		"not base64": heldPrefix + "!", "another request's": other.Value, "too long": c.Value + strings.Repeat("A", maxHeldCookie),
+		"not base64": heldPrefix + "!", "another request's": other.Value, "too long": c.Value + strings.Repeat("A", maxHeldCookieSize),
 		"trailing bits": c.Value + "=", "another installation's": hold(t, newHolder(), one).Value,
 	} {
-		if got, err := m.openHeld(bringing(&http.Cookie{Name: c.Name, Value: v}), one.Handle); !errors.Is(err, idp.ErrNotFound) {
+		if got, err := m.openHeldRequest(bringing(&http.Cookie{Name: c.Name, Value: v}), one.Handle); !errors.Is(err, idp.ErrNotFound) {
 			t.Errorf("%s: %v, %v", name, got, err)
 		}
 	}
-	if _, err := m.openHeld(bringing(), one.Handle); !errors.Is(err, idp.ErrNotFound) {
+	if _, err := m.openHeldRequest(bringing(), one.Handle); !errors.Is(err, idp.ErrNotFound) {
 		t.Errorf("no cookie: %v", err)
 	}
 }
@@ -133,7 +133,7 @@ func TestUnpackHeldIsBounded(t *testing.T) {
 		"a bomb": pack(`{"handle":"` + strings.Repeat("A", 50<<20) + `"}`), "no JSON": pack("x"), "nothing": nil, "not deflated": []byte(`{}`),
 		"another handle": pack(`{"handle":"X"}`), "answered": pack(string(text)),
 	} {
-		if req, err := unpackHeld(packed, answered.Handle); err == nil {
+		if req, err := decompressHeld(packed, answered.Handle); err == nil {
 			t.Errorf("%s: %+v", name, req)
 		}
 	}
@@ -154,7 +154,7 @@ func TestHeldRequestIsBounded(t *testing.T) {
 	}
 	longest := heldRequest()
 	longest.RelayState, longest.MessageID = noise(2048), "_"+noise(255)
-	if c := hold(t, m, longest); len(c.Name)+len(c.Value) > maxHeldCookie {
+	if c := hold(t, m, longest); len(c.Name)+len(c.Value) > maxHeldCookieSize {
 		t.Errorf("a cookie of %d bytes", len(c.Name)+len(c.Value))
 	}
 	for name, change := range map[string]func(*idp.LoginRequest){
@@ -165,7 +165,7 @@ func TestHeldRequestIsBounded(t *testing.T) {
 		req := heldRequest()
 		change(req)
 		w := httptest.NewRecorder()
-		if err := m.Hold(w, req); !errors.Is(err, ErrTooLong) || len(w.Result().Cookies()) > 0 {
+		if err := m.HoldRequest(w, req); !errors.Is(err, ErrTooLong) || len(w.Result().Cookies()) > 0 {
 			t.Errorf("%s: %v, %d cookies", name, err, len(w.Result().Cookies()))
 		}
 	}
@@ -177,10 +177,10 @@ func TestTrimBoundsRequestsHeldByBrowser(t *testing.T) {
 	t.Parallel()
 	m := newHolder()
 	cookie := func(n, size int) *http.Cookie {
-		name := m.requestCookie(NewHandle(heldNow.Add(time.Duration(n) * time.Second)))
+		name := m.requestCookieName(NewHandle(heldNow.Add(time.Duration(n) * time.Second)))
 		return &http.Cookie{Name: name, Value: heldPrefix + strings.Repeat("A", size-len(name)-len(heldPrefix))}
 	}
-	stored := &http.Cookie{Name: m.requestCookie(NewHandle(heldNow.Add(-time.Hour))), Value: strings.Repeat("A", 43)}
+	stored := &http.Cookie{Name: m.requestCookieName(NewHandle(heldNow.Add(-time.Hour))), Value: strings.Repeat("A", 43)}
 	tests := []struct {
 		name  string
 		sizes []int // of the requests that the browser holds, oldest first
@@ -201,7 +201,7 @@ func TestTrimBoundsRequestsHeldByBrowser(t *testing.T) {
 		}
 		r := bringing(cookies...)
 		w := httptest.NewRecorder()
-		m.Trim(w, r)
+		m.TrimRequestCookies(w, r)
 		got := map[string]bool{}
 		for _, c := range w.Result().Cookies() {
 			got[c.Name] = c.MaxAge < 0
@@ -222,14 +222,14 @@ func TestTrimKeepsCurrentRequest(t *testing.T) {
 	m := newHolder()
 	var cookies []*http.Cookie
 	for n := range maxRequestCookies + 2 {
-		name := m.requestCookie(NewHandle(heldNow.Add(time.Duration(n) * time.Second)))
+		name := m.requestCookieName(NewHandle(heldNow.Add(time.Duration(n) * time.Second)))
 		cookies = append(cookies, &http.Cookie{Name: name, Value: heldPrefix + strings.Repeat("A", 500)})
 	}
 	for n := range cookies {
 		r := bringing(cookies...)
-		r.URL.RawQuery = "request=" + strings.TrimPrefix(cookies[n].Name, m.requestCookie(""))
+		r.URL.RawQuery = "request=" + strings.TrimPrefix(cookies[n].Name, m.requestCookieName(""))
 		w := httptest.NewRecorder()
-		m.Trim(w, r)
+		m.TrimRequestCookies(w, r)
 		dropped := w.Result().Cookies()
 		if len(dropped) != len(cookies)-maxHeldCookies {
 			t.Errorf("%d are dropped, want %d", len(dropped), len(cookies)-maxHeldCookies)
@@ -253,10 +253,10 @@ func TestCookieHeaderIsBounded(t *testing.T) {
 		add(m.cookieName(name), len(token))
 	}
 	for range maxRequestCookies {
-		add(m.requestCookie(NewHandle(heldNow)), len(token))
+		add(m.requestCookieName(NewHandle(heldNow)), len(token))
 		add(m.cookieName("preview-")+strings.Repeat("0", 16), 100) // package yearaccess has as many
 	}
-	n += 2*maxHeldCookie + 2*len("=; ") // what Trim keeps, and a new one
+	n += 2*maxHeldCookieSize + 2*len("=; ") // what Trim keeps, and a new one
 	if n > 8<<10 {
 		t.Errorf("%d bytes", n)
 	}
@@ -269,7 +269,7 @@ func FuzzHeld(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	packed, err := m.Sealer.Open(heldContext(req.Handle), raw)
+	packed, err := m.Sealer.Open(buildHeldContext(req.Handle), raw)
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -278,14 +278,14 @@ func FuzzHeld(f *testing.F) {
 	f.Fuzz(func(t *testing.T, value string, packed []byte) {
 		r := bringing()
 		r.Header.Set("Cookie", fmt.Sprintf("%s=%s", c.Name, value))
-		if got, err := m.openHeld(r, req.Handle); err == nil {
+		if got, err := m.openHeldRequest(r, req.Handle); err == nil {
 			if brought, _ := r.Cookie(c.Name); brought.Value != c.Value {
 				t.Errorf("%q opens as %+v", value, got)
 			}
 		} else if !errors.Is(err, idp.ErrNotFound) {
 			t.Errorf("%q: %v", value, err)
 		}
-		if got, err := unpackHeld(packed, req.Handle); err == nil && (got.Handle != req.Handle || got.IsAnswered()) {
+		if got, err := decompressHeld(packed, req.Handle); err == nil && (got.Handle != req.Handle || got.IsAnswered()) {
 			t.Errorf("unpacked %+v", got)
 		}
 	})

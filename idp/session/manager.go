@@ -37,9 +37,9 @@ type Manager struct {
 	Clock idp.Clock
 	// Sealer seals the requests that browsers hold; nil if they hold none.
 	Sealer idp.Sealer
-	// Idle and Absolute are the lifetimes of a session: since its last use, and since the
+	// IdleTimeout and Absolute are the lifetimes of a session: since its last use, and since the
 	// user signed in.
-	Idle, Absolute time.Duration
+	IdleTimeout, AbsoluteTimeout time.Duration
 	// Secure is set when base_url is https: cookies are then Secure and carry
 	// the __Host- prefix (RFC 6265bis §4.1.3.2).
 	Secure bool
@@ -50,21 +50,21 @@ type Manager struct {
 	Device func(*http.Request) idp.Device
 }
 
-// Current returns the browser's session, or idp.ErrNotFound if it has none or the session has
+// LookupCurrent returns the browser's session, or idp.ErrNotFound if it has none or the session has
 // reached one of its ends.
-func (m *Manager) Current(r *http.Request) (*idp.Session, error) {
+func (m *Manager) LookupCurrent(r *http.Request) (*idp.Session, error) {
 	return m.loadSession(r, "session", func(s *idp.Session) bool { return !s.Pending && s.User != idp.RehearsalUser })
 }
 
-// Pending returns the browser's sign-in that waits for its second factor, or idp.ErrNotFound.
-func (m *Manager) Pending(r *http.Request) (*idp.Session, error) {
+// LookupPending returns the browser's sign-in that waits for its second factor, or idp.ErrNotFound.
+func (m *Manager) LookupPending(r *http.Request) (*idp.Session, error) {
 	return m.loadSession(r, "signin", func(s *idp.Session) bool { return s.Pending })
 }
 
 // loadSession loads the live session of a cookie if it fits there: a session under the wrong
 // cookie gives no access.
 func (m *Manager) loadSession(r *http.Request, cookie string, fits func(*idp.Session) bool) (*idp.Session, error) {
-	ids := m.sessionOfCookie(r, cookie)
+	ids := m.findCookieSession(r, cookie)
 	if len(ids) == 0 {
 		return nil, idp.ErrNotFound
 	}
@@ -96,7 +96,7 @@ func (m *Manager) IsLive(s *idp.Session) bool {
 // applies to sessions that began before.
 func (m *Manager) EndsAt(s *idp.Session) time.Time {
 	end := s.EndsAt()
-	if idle := s.SeenAt.Add(m.Idle); !s.Pending && idle.Before(end) {
+	if idle := s.SeenAt.Add(m.IdleTimeout); !s.Pending && idle.Before(end) {
 		return idle
 	}
 	return end
@@ -105,7 +105,7 @@ func (m *Manager) EndsAt(s *idp.Session) time.Time {
 // Touch records that the session is in use, also in s; see touchEvery.
 func (m *Manager) Touch(ctx context.Context, s *idp.Session) error {
 	now := m.Clock.Now()
-	if now.Sub(s.SeenAt) < min(touchEvery, m.Idle/4) {
+	if now.Sub(s.SeenAt) < min(touchEvery, m.IdleTimeout/4) {
 		return nil
 	}
 	err := m.Store.UpdateSession(ctx, s.ID, func(s *idp.Session) error {
@@ -126,11 +126,11 @@ func (m *Manager) Touch(ctx context.Context, s *idp.Session) error {
 func (m *Manager) StartPending(w http.ResponseWriter, r *http.Request, user idp.UserID, cameAs string, events ...idp.AuditEvent) (*idp.Session, error) {
 	now := m.Clock.Now()
 	s := &idp.Session{
-		User: user, Pending: true, CameAs: cameAs,
+		User: user, Pending: true, SignInEmailMark: cameAs,
 		CreatedAt: now, SeenAt: now, ExpiresAt: now.Add(m.TimeForCode()),
 		Factors: []idp.FactorUse{{Factor: idp.FactorPassword, At: now}},
 	}
-	if err := m.startSession(w, r, "signin", idp.SessionStart{Session: s, Replaces: m.sessionOfCookie(r, "signin")}, events...); err != nil {
+	if err := m.startSession(w, r, "signin", idp.SessionStart{Session: s, ReplacedIDs: m.findCookieSession(r, "signin")}, events...); err != nil {
 		return nil, fmt.Errorf("begin sign-in: %w", err)
 	}
 	return s, nil
@@ -139,7 +139,7 @@ func (m *Manager) StartPending(w http.ResponseWriter, r *http.Request, user idp.
 // startSession stores a session that begins in this browser, with a new token in the cookie.
 func (m *Manager) startSession(w http.ResponseWriter, r *http.Request, cookie string, b idp.SessionStart, events ...idp.AuditEvent) error {
 	token := newToken()
-	b.Session.ID, b.Session.Device = idp.HashSessionToken(token), m.deviceOf(r)
+	b.Session.ID, b.Session.Device = idp.HashSessionToken(token), m.describeDevice(r)
 	if err := m.Store.StartSession(r.Context(), b, events...); err != nil {
 		return err
 	}
@@ -147,19 +147,19 @@ func (m *Manager) startSession(w http.ResponseWriter, r *http.Request, cookie st
 	return nil
 }
 
-// Complete starts the session of a user who has proved a second factor, now or, for a
+// CompleteSignIn starts the session of a user who has proved a second factor, now or, for a
 // remembered device, earlier. The pending sign-in and any other session of the browser end
 // with it. If that session belonged to the same user, its service providers are carried over.
 // It returns idp.ErrSessionEnded if the pending sign-in has ended in the meantime.
-func (m *Manager) Complete(w http.ResponseWriter, r *http.Request, pending *idp.Session, second idp.FactorUse, events ...idp.AuditEvent) (*idp.Session, error) {
+func (m *Manager) CompleteSignIn(w http.ResponseWriter, r *http.Request, pending *idp.Session, second idp.FactorUse, events ...idp.AuditEvent) (*idp.Session, error) {
 	now := m.Clock.Now()
 	s := &idp.Session{
 		User:      pending.User,
-		CreatedAt: now, SeenAt: now, AuthnAt: now, ExpiresAt: now.Add(m.Absolute),
-		Idle:    m.Idle,
+		CreatedAt: now, SeenAt: now, AuthnAt: now, ExpiresAt: now.Add(m.AbsoluteTimeout),
+		IdleTimeout:    m.IdleTimeout,
 		Factors: append(pending.Factors, second),
 	}
-	if err := m.startSession(w, r, "session", idp.SessionStart{Session: s, Completes: pending.ID, Replaces: m.sessionOfCookie(r, "session")}, events...); err != nil {
+	if err := m.startSession(w, r, "session", idp.SessionStart{Session: s, PendingID: pending.ID, ReplacedIDs: m.findCookieSession(r, "session")}, events...); err != nil {
 		return nil, fmt.Errorf("complete sign-in: %w", err)
 	}
 	m.dropCookie(w, m.cookieName("signin"))
@@ -170,7 +170,7 @@ func (m *Manager) Complete(w http.ResponseWriter, r *http.Request, pending *idp.
 // the same step.
 func (m *Manager) End(w http.ResponseWriter, r *http.Request, events ...idp.AuditEvent) error {
 	for _, cookie := range []string{"session", "signin"} {
-		if ids := m.sessionOfCookie(r, cookie); len(ids) > 0 {
+		if ids := m.findCookieSession(r, cookie); len(ids) > 0 {
 			if _, err := m.Store.EndSessions(r.Context(), idp.SessionEnd{IDs: ids}, events...); err != nil {
 				return fmt.Errorf("end session: %w", err)
 			}
@@ -181,14 +181,14 @@ func (m *Manager) End(w http.ResponseWriter, r *http.Request, events ...idp.Audi
 	return nil
 }
 
-// Forget removes the cookies of a session that was ended in the store.
-func (m *Manager) Forget(w http.ResponseWriter) {
+// DropCookies removes the cookies of a session that was ended in the store.
+func (m *Manager) DropCookies(w http.ResponseWriter) {
 	m.dropCookie(w, m.cookieName("session"))
 	m.dropCookie(w, m.cookieName("signin"))
 }
 
-// Abandon ends a sign-in that was begun in this request.
-func (m *Manager) Abandon(w http.ResponseWriter, r *http.Request, pending *idp.Session) error {
+// AbandonSignIn ends a sign-in that was begun in this request.
+func (m *Manager) AbandonSignIn(w http.ResponseWriter, r *http.Request, pending *idp.Session) error {
 	m.dropCookie(w, m.cookieName("signin"))
 	if _, err := m.Store.EndSessions(r.Context(), idp.SessionEnd{IDs: []idp.SessionID{pending.ID}}); err != nil {
 		return fmt.Errorf("end sign-in: %w", err)
@@ -196,18 +196,18 @@ func (m *Manager) Abandon(w http.ResponseWriter, r *http.Request, pending *idp.S
 	return nil
 }
 
-// Drop removes the cookie of a session that is over. A pending sign-in stays.
-func (m *Manager) Drop(w http.ResponseWriter) { m.dropCookie(w, m.cookieName("session")) }
+// DropSessionCookie removes the cookie of a session that is over. A pending sign-in stays.
+func (m *Manager) DropSessionCookie(w http.ResponseWriter) { m.dropCookie(w, m.cookieName("session")) }
 
-func (m *Manager) deviceOf(r *http.Request) idp.Device {
+func (m *Manager) describeDevice(r *http.Request) idp.Device {
 	if m.Device == nil {
 		return idp.Device{}
 	}
 	return m.Device(r)
 }
 
-// sessionOfCookie returns the session of the named cookie, live or not.
-func (m *Manager) sessionOfCookie(r *http.Request, cookie string) []idp.SessionID {
+// findCookieSession returns the session of the named cookie, live or not.
+func (m *Manager) findCookieSession(r *http.Request, cookie string) []idp.SessionID {
 	c, err := r.Cookie(m.cookieName(cookie))
 	if err != nil || c.Value == "" {
 		return nil

@@ -13,7 +13,7 @@ import (
 )
 
 func manager(i *idptest.IdP, secure bool) *session.Manager {
-	return &session.Manager{Store: i.Store, Clock: i.Clock.Now, Idle: 15 * time.Minute, Absolute: 12 * time.Hour, Secure: secure}
+	return &session.Manager{Store: i.Store, Clock: i.Clock.Now, IdleTimeout: 15 * time.Minute, AbsoluteTimeout: 12 * time.Hour, Secure: secure}
 }
 
 // browserOf returns a request with the cookies that w set.
@@ -30,11 +30,11 @@ func browserOf(w *httptest.ResponseRecorder) *http.Request {
 func TestPendingSessionCookieIsRestricted(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
-	person := i.AddPerson("ada@example.gov")
+	person := i.AddUser("ada@example.gov")
 	for _, secure := range []bool{false, true} {
 		m := manager(i, secure)
 		w := httptest.NewRecorder()
-		if _, err := m.StartPending(w, httptest.NewRequest(http.MethodPost, "/", nil), person.User.ID, ""); err != nil {
+		if _, err := m.StartPending(w, httptest.NewRequest(http.MethodPost, "/", nil), person.Record.ID, ""); err != nil {
 			t.Fatal(err)
 		}
 		c := w.Result().Cookies()[0]
@@ -52,31 +52,31 @@ func TestPendingSessionCookieIsRestricted(t *testing.T) {
 func TestPendingIsNoSession(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
-	person := i.AddPerson("ada@example.gov")
+	person := i.AddUser("ada@example.gov")
 	m := manager(i, false)
 	w := httptest.NewRecorder()
-	pending, err := m.StartPending(w, httptest.NewRequest(http.MethodPost, "/", nil), person.User.ID, "")
+	pending, err := m.StartPending(w, httptest.NewRequest(http.MethodPost, "/", nil), person.Record.ID, "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	r := browserOf(w)
 	r.AddCookie(&http.Cookie{Name: "vernal-session", Value: w.Result().Cookies()[0].Value})
-	if s, err := m.Current(r); !errors.Is(err, idp.ErrNotFound) {
+	if s, err := m.LookupCurrent(r); !errors.Is(err, idp.ErrNotFound) {
 		t.Errorf("a pending sign-in passes for a session: %v, %v", s, err)
 	}
 
 	w = httptest.NewRecorder()
-	if _, err := m.Complete(w, r, pending, idp.FactorUse{Factor: idp.FactorTOTP, At: m.Clock.Now()}); err != nil {
+	if _, err := m.CompleteSignIn(w, r, pending, idp.FactorUse{Factor: idp.FactorTOTP, At: m.Clock.Now()}); err != nil {
 		t.Fatal(err)
 	}
 	r = browserOf(w)
-	if _, err := m.Current(r); err != nil {
+	if _, err := m.LookupCurrent(r); err != nil {
 		t.Errorf("no session after the second factor: %v", err)
 	}
 	token := r.Cookies()[0].Value
 	r = httptest.NewRequest(http.MethodGet, "/", nil)
 	r.AddCookie(&http.Cookie{Name: "vernal-signin", Value: token})
-	if s, err := m.Pending(r); !errors.Is(err, idp.ErrNotFound) {
+	if s, err := m.LookupPending(r); !errors.Is(err, idp.ErrNotFound) {
 		t.Errorf("a session passes for a pending sign-in: %v, %v", s, err)
 	}
 }
@@ -84,10 +84,10 @@ func TestPendingIsNoSession(t *testing.T) {
 func TestEndedPendingSessionCannotComplete(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
-	person := i.AddPerson("ada@example.gov")
+	person := i.AddUser("ada@example.gov")
 	m := manager(i, false)
 	w := httptest.NewRecorder()
-	pending, err := m.StartPending(w, httptest.NewRequest(http.MethodPost, "/", nil), person.User.ID, "")
+	pending, err := m.StartPending(w, httptest.NewRequest(http.MethodPost, "/", nil), person.Record.ID, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,7 +97,7 @@ func TestEndedPendingSessionCannotComplete(t *testing.T) {
 	if err := i.Accounts.Unlock(t.Context(), person.Email, "test"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := m.Complete(httptest.NewRecorder(), browserOf(w), pending, idp.FactorUse{Factor: idp.FactorTOTP, At: m.Clock.Now()}); !errors.Is(err, idp.ErrSessionEnded) {
+	if _, err := m.CompleteSignIn(httptest.NewRecorder(), browserOf(w), pending, idp.FactorUse{Factor: idp.FactorTOTP, At: m.Clock.Now()}); !errors.Is(err, idp.ErrSessionEnded) {
 		t.Errorf("a sign-in that was begun before the lock is completed after it: %v", err)
 	}
 }
@@ -110,7 +110,7 @@ func TestRequestBelongsToItsBrowser(t *testing.T) {
 	tie := func(id string) (*idp.LoginRequest, *http.Request) {
 		req := &idp.LoginRequest{Handle: session.NewHandle(now), SP: "https://sp.example", MessageID: id, ReceivedAt: now, ExpiresAt: now.Add(session.RequestLifetime)}
 		w := httptest.NewRecorder()
-		http.SetCookie(w, m.Tie(req))
+		http.SetCookie(w, m.TieRequest(req))
 		if err := i.Store.CreateLoginRequest(t.Context(), req); err != nil {
 			t.Fatal(err)
 		}
@@ -118,20 +118,20 @@ func TestRequestBelongsToItsBrowser(t *testing.T) {
 	}
 	one, browserOne := tie("_1")
 	two, browserTwo := tie("_2")
-	if _, err := m.Request(browserOne, one.Handle); err != nil {
+	if _, err := m.LookupRequest(browserOne, one.Handle); err != nil {
 		t.Errorf("own request: %v", err)
 	}
-	if _, err := m.Request(browserTwo, one.Handle); !errors.Is(err, session.ErrOtherBrowser) {
+	if _, err := m.LookupRequest(browserTwo, one.Handle); !errors.Is(err, session.ErrOtherBrowser) {
 		t.Errorf("request of another browser: %v", err)
 	}
 	// The secret of one request under the name of another.
 	swapped := httptest.NewRequest(http.MethodGet, "/", nil)
 	swapped.AddCookie(&http.Cookie{Name: "vernal-request-" + string(one.Handle), Value: browserTwo.Cookies()[0].Value})
-	if _, err := m.Request(swapped, one.Handle); !errors.Is(err, session.ErrOtherBrowser) {
+	if _, err := m.LookupRequest(swapped, one.Handle); !errors.Is(err, session.ErrOtherBrowser) {
 		t.Errorf("secret of another request: %v", err)
 	}
 	i.Clock.Advance(session.RequestLifetime)
-	if _, err := m.Request(browserTwo, two.Handle); !errors.Is(err, idp.ErrNotFound) {
+	if _, err := m.LookupRequest(browserTwo, two.Handle); !errors.Is(err, idp.ErrNotFound) {
 		t.Errorf("expired request: %v", err)
 	}
 }
@@ -149,7 +149,7 @@ func TestTrimKeepsNewestRequests(t *testing.T) {
 		r.AddCookie(&http.Cookie{Name: name, Value: "x"})
 	}
 	w := httptest.NewRecorder()
-	m.Trim(w, r)
+	m.TrimRequestCookies(w, r)
 	var dropped []string
 	for _, c := range w.Result().Cookies() {
 		if c.MaxAge < 0 {

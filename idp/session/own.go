@@ -23,7 +23,7 @@ const (
 // LookupLapse returns why the session of the browser's cookie is over, or "" if the browser holds
 // no cookie or the session is live.
 func (m *Manager) LookupLapse(r *http.Request) (Lapse, error) {
-	ids := m.sessionOfCookie(r, "session")
+	ids := m.findCookieSession(r, "session")
 	if len(ids) == 0 {
 		return "", nil
 	}
@@ -41,9 +41,9 @@ func (m *Manager) LookupLapse(r *http.Request) (Lapse, error) {
 	return LapseAbsolute, nil
 }
 
-// ListOwn lists the live sessions of a user, including those that wait for a second factor, the
+// ListOwnSessions lists the live sessions of a user, including those that wait for a second factor, the
 // most recently used first.
-func (m *Manager) ListOwn(ctx context.Context, user idp.UserID) ([]*idp.Session, error) {
+func (m *Manager) ListOwnSessions(ctx context.Context, user idp.UserID) ([]*idp.Session, error) {
 	all, err := m.Store.Sessions(ctx, idp.SessionQuery{User: user})
 	if err != nil {
 		return nil, fmt.Errorf("list sessions: %w", err)
@@ -53,23 +53,23 @@ func (m *Manager) ListOwn(ctx context.Context, user idp.UserID) ([]*idp.Session,
 	return all, nil
 }
 
-// EndOwn ends sessions of a user except from, which makes the request: the one identified by
+// EndOwnSessions ends sessions of a user except from, which makes the request: the one identified by
 // short, or all with "". That includes sign-ins that wait for their second factor or get it at
 // this moment. It returns how many ended, and writes event with a Detail for each. It returns
 // idp.ErrSessionEnded if from has ended in the meantime.
-func (m *Manager) EndOwn(ctx context.Context, from *idp.Session, short string, event idp.AuditEvent) (int, error) {
+func (m *Manager) EndOwnSessions(ctx context.Context, from *idp.Session, short string, event idp.AuditEvent) (int, error) {
 	on := func(s *idp.Session) idp.AuditEvent {
 		e := event
-		e.Detail = map[string]string{"session": s.ID.Short()}
+		e.Detail = map[string]string{"session": s.ID.ShortID()}
 		return e
 	}
-	end, events := idp.SessionEnd{User: from.User, Keep: from.ID, Event: on}, []idp.AuditEvent(nil)
+	end, events := idp.SessionEnd{User: from.User, KeptID: from.ID, Event: on}, []idp.AuditEvent(nil)
 	if short != "" { // the named session, even past its end
 		all, err := m.Store.Sessions(ctx, idp.SessionQuery{User: from.User})
 		if err != nil {
 			return 0, fmt.Errorf("end sessions: %w", err)
 		}
-		i := slices.IndexFunc(all, func(s *idp.Session) bool { return s.ID != from.ID && s.ID.Short() == short })
+		i := slices.IndexFunc(all, func(s *idp.Session) bool { return s.ID != from.ID && s.ID.ShortID() == short })
 		if i < 0 {
 			return 0, nil
 		}

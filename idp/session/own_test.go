@@ -15,7 +15,7 @@ import (
 func TestEndOthersRacesSignIn(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
-	ann := i.AddPerson("ann@example.gov").User.ID
+	ann := i.AddUser("ann@example.gov").Record.ID
 	m := manager(i, false)
 	begin := func() (*http.Request, *idp.Session) {
 		w := httptest.NewRecorder()
@@ -28,7 +28,7 @@ func TestEndOthersRacesSignIn(t *testing.T) {
 	signIn := func() (*http.Request, *idp.Session) {
 		r, pending := begin()
 		w := httptest.NewRecorder()
-		s, err := m.Complete(w, r, pending, idp.FactorUse{Factor: idp.FactorTOTP, At: m.Clock.Now()})
+		s, err := m.CompleteSignIn(w, r, pending, idp.FactorUse{Factor: idp.FactorTOTP, At: m.Clock.Now()})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -40,14 +40,14 @@ func TestEndOthersRacesSignIn(t *testing.T) {
 		there, other := signIn()
 		done := make(chan error, 2)
 		go func() {
-			_, err := m.Complete(httptest.NewRecorder(), r, pending, idp.FactorUse{Factor: idp.FactorTOTP, At: m.Clock.Now()})
+			_, err := m.CompleteSignIn(httptest.NewRecorder(), r, pending, idp.FactorUse{Factor: idp.FactorTOTP, At: m.Clock.Now()})
 			done <- err
 		}()
 		go func() {
 			_, err := m.StepUp(httptest.NewRecorder(), there, other, idp.FactorTOTP)
 			done <- err
 		}()
-		if _, err := m.EndOwn(t.Context(), here, "", idp.AuditEvent{Kind: "session.end", Outcome: "ok"}); err != nil {
+		if _, err := m.EndOwnSessions(t.Context(), here, "", idp.AuditEvent{Kind: "session.end", Outcome: "ok"}); err != nil {
 			t.Fatal(err)
 		}
 		for range 2 {
@@ -55,7 +55,7 @@ func TestEndOthersRacesSignIn(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if left, err := m.ListOwn(t.Context(), ann); err != nil || len(left) != 1 || left[0].ID != here.ID {
+		if left, err := m.ListOwnSessions(t.Context(), ann); err != nil || len(left) != 1 || left[0].ID != here.ID {
 			t.Fatalf("%d sessions are left (%v), want this one alone", len(left), err)
 		}
 	}
@@ -65,7 +65,7 @@ func TestEndOthersRacesSignIn(t *testing.T) {
 func TestEndOthersFromEnded(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
-	ann := i.AddPerson("ann@example.gov").User.ID
+	ann := i.AddUser("ann@example.gov").Record.ID
 	m := manager(i, false)
 	start := func() *idp.Session {
 		s, err := m.StartPending(httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/", nil), ann, "")
@@ -75,10 +75,10 @@ func TestEndOthersFromEnded(t *testing.T) {
 		return s
 	}
 	stolen, own := start(), start()
-	if n, err := m.EndOwn(t.Context(), own, "", idp.AuditEvent{Kind: idp.AuditSessionEnd}); err != nil || n != 1 {
+	if n, err := m.EndOwnSessions(t.Context(), own, "", idp.AuditEvent{Kind: idp.AuditSessionEnd}); err != nil || n != 1 {
 		t.Fatalf("%d ended, %v", n, err)
 	}
-	if _, err := m.EndOwn(t.Context(), stolen, "", idp.AuditEvent{Kind: idp.AuditSessionEnd}); !errors.Is(err, idp.ErrSessionEnded) {
+	if _, err := m.EndOwnSessions(t.Context(), stolen, "", idp.AuditEvent{Kind: idp.AuditSessionEnd}); !errors.Is(err, idp.ErrSessionEnded) {
 		t.Errorf("from a session that was ended: %v, want idp.ErrSessionEnded", err)
 	}
 	if _, err := i.Store.Session(t.Context(), own.ID); err != nil {

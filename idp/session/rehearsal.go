@@ -32,8 +32,8 @@ func (m *Manager) MintRehearsal(ctx context.Context, lifetime time.Duration, eve
 	return &http.Cookie{Name: m.cookieName(rehearsalCookie), Value: token}, s.ID, nil
 }
 
-// Rehearsal returns the session of a rehearsal, or idp.ErrNotFound.
-func (m *Manager) Rehearsal(r *http.Request) (*idp.Session, error) {
+// LookupRehearsal returns the session of a rehearsal, or idp.ErrNotFound.
+func (m *Manager) LookupRehearsal(r *http.Request) (*idp.Session, error) {
 	return m.loadSession(r, rehearsalCookie, func(s *idp.Session) bool {
 		return !s.Pending && s.User == idp.RehearsalUser && m.Clock.Now().Before(s.ExpiresAt)
 	})

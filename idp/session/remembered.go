@@ -18,9 +18,9 @@ const deviceCookie = "device"
 // never remembered.
 func (m *Manager) NewDevice(r *http.Request) (cookie *http.Cookie, d idp.RememberedDevice) {
 	token := newToken()
-	is := m.deviceOf(r)
-	d = idp.RememberedDevice{Hash: hashOf(token), Browser: is.Browser, System: is.System}
-	return m.newCookie(m.cookieName(deviceCookie), token, assurance.RememberedFor), d
+	is := m.describeDevice(r)
+	d = idp.RememberedDevice{Hash: hashValue(token), Browser: is.Browser, System: is.System}
+	return m.newCookie(m.cookieName(deviceCookie), token, assurance.RememberedDeviceLifetime), d
 }
 
 // DeviceHash returns the hash of the browser's cookie of a remembered device; nil without one.
@@ -29,19 +29,19 @@ func (m *Manager) DeviceHash(r *http.Request) []byte {
 	if err != nil || c.Value == "" {
 		return nil
 	}
-	return hashOf(c.Value)
+	return hashValue(c.Value)
 }
 
 // LookupRemembered returns the use of the browser as a second factor of the user. ok is false if it
 // is not remembered, or was remembered too long ago.
 func (m *Manager) LookupRemembered(r *http.Request, u *idp.User) (use idp.FactorUse, ok bool) {
-	at, ok := u.Remembers(m.DeviceHash(r))
-	if !ok || !m.Clock.Now().Before(RememberedUntil(at)) {
+	at, ok := u.RememberedAt(m.DeviceHash(r))
+	if !ok || !m.Clock.Now().Before(RememberedEndsAt(at)) {
 		return idp.FactorUse{}, false
 	}
 	return idp.FactorUse{Factor: idp.FactorRememberedDevice, At: at}, true
 }
 
-// RememberedUntil returns when a device remembered at a time stops counting as a second
+// RememberedEndsAt returns when a device remembered at a time stops counting as a second
 // factor.
-func RememberedUntil(at time.Time) time.Time { return at.Add(assurance.RememberedFor) }
+func RememberedEndsAt(at time.Time) time.Time { return at.Add(assurance.RememberedDeviceLifetime) }

@@ -25,10 +25,10 @@ func TestHeldRequestEndsWithRestore(t *testing.T) {
 			ReceivedAt: received, ExpiresAt: i.Clock.Now().Add(time.Hour),
 		}
 		w := httptest.NewRecorder()
-		if err := m.Hold(w, req); err != nil {
+		if err := m.HoldRequest(w, req); err != nil {
 			t.Fatal(err)
 		}
-		_, err := m.Request(browserOf(w), req.Handle)
+		_, err := m.LookupRequest(browserOf(w), req.Handle)
 		return err
 	}
 	now := i.Clock.Now()

@@ -80,12 +80,12 @@ func TestLinkOpensUntilExpiryOrRevocation(t *testing.T) {
 	w.opens(sharelink.Preview, token, false) // it has ended
 	w.now = w.now.Add(-time.Minute)
 
-	other, otherToken := w.create(sharelink.Link{Kind: sharelink.Wall})
+	other, otherToken := w.create(sharelink.Link{Kind: sharelink.Wallboard})
 	if _, err := w.Revoke(t.Context(), made.ID, "cli:uid=0"); err != nil {
 		t.Fatal(err)
 	}
 	w.opens(sharelink.Preview, token, false)
-	w.opens(sharelink.Wall, otherToken, true) // the other one stays
+	w.opens(sharelink.Wallboard, otherToken, true) // the other one stays
 	if _, err := w.Revoke(t.Context(), "no such link", "x"); !errors.Is(err, idp.ErrNotFound) {
 		t.Errorf("revoke of nothing: %v", err)
 	}
@@ -93,7 +93,7 @@ func TestLinkOpensUntilExpiryOrRevocation(t *testing.T) {
 	if err != nil || len(list) != 1 || !list[0].RevokedAt.Equal(w.now) || list[0].Actor != "cli:uid=0" {
 		t.Errorf("list = %+v, %v", list, err)
 	}
-	if list, _ := w.List(t.Context(), sharelink.Wall); len(list) != 1 || list[0].ID != other.ID {
+	if list, _ := w.List(t.Context(), sharelink.Wallboard); len(list) != 1 || list[0].ID != other.ID {
 		t.Errorf("walls = %+v", list)
 	}
 }
@@ -104,7 +104,7 @@ func TestForgedTokenOpensNothing(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t)
 	made, token := w.create(preview)
-	_, wall := w.create(sharelink.Link{Kind: sharelink.Wall})
+	_, wall := w.create(sharelink.Link{Kind: sharelink.Wallboard})
 	id, mac, _ := strings.Cut(token, ".")
 	_, wallMAC, _ := strings.Cut(wall, ".")
 	for _, forged := range []string{
@@ -113,14 +113,14 @@ func TestForgedTokenOpensNothing(t *testing.T) {
 	} {
 		w.opens(sharelink.Preview, forged, false)
 	}
-	w.opens(sharelink.Wall, token, false)
+	w.opens(sharelink.Wallboard, token, false)
 	w.opens(sharelink.Calendar, wall, false)
 
 	// An attacker who can write to the store cannot widen what a token opens.
 	for _, change := range []func(*sharelink.Link){
 		func(l *sharelink.Link) { l.SP = "https://other.example" },
 		func(l *sharelink.Link) { l.Year = "2033" },
-		func(l *sharelink.Link) { l.Kind = sharelink.Wall },
+		func(l *sharelink.Link) { l.Kind = sharelink.Wallboard },
 	} {
 		l := made
 		change(&l)
@@ -141,7 +141,7 @@ func TestForgedTokenOpensNothing(t *testing.T) {
 	}
 	otherService := w.Service
 	otherService.Sealer = seal.NewRing(seal.NewGeneration(1))
-	if _, err := otherService.Check(t.Context(), sharelink.Wall, wall); !errors.Is(err, idp.ErrNotFound) {
+	if _, err := otherService.Check(t.Context(), sharelink.Wallboard, wall); !errors.Is(err, idp.ErrNotFound) {
 		t.Errorf("other keys: %v", err)
 	}
 }
@@ -150,7 +150,7 @@ func TestCreateRefusesInvalidLink(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t)
 	for _, l := range []sharelink.Link{
-		{}, {Kind: "other"}, {Kind: sharelink.Preview}, {Kind: sharelink.Preview, Year: "2032"}, {Kind: sharelink.Wall, SP: "https://sp.example", Year: "2032"},
+		{}, {Kind: "other"}, {Kind: sharelink.Preview}, {Kind: sharelink.Preview, Year: "2032"}, {Kind: sharelink.Wallboard, SP: "https://sp.example", Year: "2032"},
 	} {
 		if _, token, err := w.Create(t.Context(), l, "x"); err == nil || token != "" {
 			t.Errorf("%+v was made", l)

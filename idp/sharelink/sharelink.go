@@ -35,14 +35,14 @@ type Kind string
 const (
 	// Preview opens a year that is not published, for one service provider.
 	Preview Kind = "preview"
-	// Wall shows the migration board without contacts.
-	Wall Kind = "wall"
+	// Wallboard shows the migration board without contacts.
+	Wallboard Kind = "wall"
 	// Calendar is the plan as an iCalendar feed.
 	Calendar Kind = "calendar"
 )
 
-// documents is the kind under which the store keeps links.
-const documents = "link"
+// documentKind is the kind under which the store keeps links.
+const documentKind = "link"
 
 // Link is a secret URL without its secret.
 type Link struct {
@@ -75,7 +75,7 @@ type Service struct {
 // Create makes a link of l's Kind, Year, SP and ExpiresAt. The token is disclosed only here.
 func (s *Service) Create(ctx context.Context, l Link, actor string) (made Link, token string, err error) {
 	switch {
-	case l.Kind != Preview && l.Kind != Wall && l.Kind != Calendar:
+	case l.Kind != Preview && l.Kind != Wallboard && l.Kind != Calendar:
 		return l, "", fmt.Errorf("link: unknown kind %q", l.Kind)
 	case (l.Kind == Preview) != (l.Year != "" && l.SP != ""):
 		return l, "", errors.New("link: a preview, and nothing else, has a year and a service provider")
@@ -83,17 +83,17 @@ func (s *Service) Create(ctx context.Context, l Link, actor string) (made Link, 
 	var id [8]byte
 	rand.Read(id[:])
 	l.ID, l.CreatedAt, l.RevokedAt, l.Actor = hex.EncodeToString(id[:]), s.Clock.Now(), time.Time{}, actor
-	err = s.links().Update(ctx, []string{l.ID}, func(r *idp.Record[Link]) error {
+	err = s.openLinks().Update(ctx, []string{l.ID}, func(r *idp.Record[Link]) error {
 		if r.Value != nil {
 			return idp.ErrExists // the same 64 random bits twice are a fault, so report it
 		}
 		r.Value = &l
 		return nil
-	}, s.linkEvent(idp.AuditLinkCreate, &l, actor))
+	}, s.newLinkEvent(idp.AuditLinkCreate, &l, actor))
 	if err != nil {
 		return l, "", fmt.Errorf("store link: %w", err)
 	}
-	return l, s.tokenOf(&l), nil
+	return l, s.computeToken(&l), nil
 }
 
 // Check returns the link that a token opens now. The error for every unusable token is
@@ -103,11 +103,11 @@ func (s *Service) Check(ctx context.Context, kind Kind, token string) (*Link, er
 	if !ok || len(token) > 128 {
 		return nil, idp.ErrNotFound
 	}
-	l, err := s.links().Get(ctx, id)
+	l, err := s.openLinks().Get(ctx, id)
 	if err != nil {
 		return nil, fmt.Errorf("read link: %w", err)
 	}
-	if l.Kind != kind || !s.tokenOpens(l, token) || !l.IsLive(s.Clock.Now()) {
+	if l.Kind != kind || !s.isTokenValid(l, token) || !l.IsLive(s.Clock.Now()) {
 		return nil, idp.ErrNotFound
 	}
 	return l, nil
@@ -116,7 +116,7 @@ func (s *Service) Check(ctx context.Context, kind Kind, token string) (*Link, er
 // List returns every link that was not removed, of the given kinds or of all if none is
 // given, the newest first.
 func (s *Service) List(ctx context.Context, kinds ...Kind) ([]Link, error) {
-	stored, err := s.links().List(ctx)
+	stored, err := s.openLinks().List(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("list links: %w", err)
 	}
@@ -135,9 +135,9 @@ func (s *Service) List(ctx context.Context, kinds ...Kind) ([]Link, error) {
 // Revoke ends a link permanently. It returns idp.ErrNotFound for an unknown link, and
 // leaves a revoked one unchanged.
 func (s *Service) Revoke(ctx context.Context, id, actor string) (*Link, error) {
-	l, err := s.links().Get(ctx, id)
+	l, err := s.openLinks().Get(ctx, id)
 	if err == nil && l.RevokedAt.IsZero() {
-		err = s.links().Update(ctx, []string{id}, func(r *idp.Record[Link]) error {
+		err = s.openLinks().Update(ctx, []string{id}, func(r *idp.Record[Link]) error {
 			if r.Value == nil {
 				return idp.ErrNotFound
 			}
@@ -146,7 +146,7 @@ func (s *Service) Revoke(ctx context.Context, id, actor string) (*Link, error) {
 			}
 			l = r.Value
 			return nil
-		}, s.linkEvent(idp.AuditLinkRevoke, l, actor))
+		}, s.newLinkEvent(idp.AuditLinkRevoke, l, actor))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("revoke link: %w", err)
@@ -157,15 +157,15 @@ func (s *Service) Revoke(ctx context.Context, id, actor string) (*Link, error) {
 // Remove deletes a link, and returns nil if it does not exist. It is for links that the server
 // made for its own use. An operator's link is revoked instead, so that it stays in the list.
 func (s *Service) Remove(ctx context.Context, id, actor string) error {
-	l, err := s.links().Get(ctx, id)
+	l, err := s.openLinks().Get(ctx, id)
 	if errors.Is(err, idp.ErrNotFound) {
 		return nil
 	}
 	if err == nil {
-		err = s.links().Update(ctx, []string{id}, func(r *idp.Record[Link]) error {
+		err = s.openLinks().Update(ctx, []string{id}, func(r *idp.Record[Link]) error {
 			r.Value = nil
 			return nil
-		}, s.linkEvent(idp.AuditLinkRemove, l, actor))
+		}, s.newLinkEvent(idp.AuditLinkRemove, l, actor))
 	}
 	if err != nil {
 		return fmt.Errorf("remove link: %w", err)
@@ -173,26 +173,26 @@ func (s *Service) Remove(ctx context.Context, id, actor string) error {
 	return nil
 }
 
-func (s *Service) links() idp.Records[Link] {
-	return idp.Records[Link]{Store: s.Store, Kind: documents, Clock: s.Clock}
+func (s *Service) openLinks() idp.Records[Link] {
+	return idp.Records[Link]{Store: s.Store, Kind: documentKind, Clock: s.Clock}
 }
 
-// tokenOf returns the token that opens the link until the installation's keys are renewed.
-func (s *Service) tokenOf(l *Link) string {
-	return l.ID + "." + base64.RawURLEncoding.EncodeToString(s.Sealer.MAC(macContext(l), macText(l)))
+// computeToken returns the token that opens the link until the installation's keys are renewed.
+func (s *Service) computeToken(l *Link) string {
+	return l.ID + "." + base64.RawURLEncoding.EncodeToString(s.Sealer.MAC(buildMACContext(l), encodeMACText(l)))
 }
 
-// tokenOpens reports whether the token belongs to the link. The MAC has one valid spelling only.
-func (s *Service) tokenOpens(l *Link, token string) bool {
+// isTokenValid reports whether the token belongs to the link. The MAC has one valid spelling only.
+func (s *Service) isTokenValid(l *Link, token string) bool {
 	id, text, _ := strings.Cut(token, ".")
 	mac, err := base64.RawURLEncoding.Strict().DecodeString(text)
-	return err == nil && id == l.ID && s.Sealer.VerifyMAC(macContext(l), macText(l), mac)
+	return err == nil && id == l.ID && s.Sealer.VerifyMAC(buildMACContext(l), encodeMACText(l), mac)
 }
 
-func macContext(l *Link) string { return "link/" + string(l.Kind) }
+func buildMACContext(l *Link) string { return "link/" + string(l.Kind) }
 
-// macText encodes the parts of the link, each with its length, as input of the MAC.
-func macText(l *Link) (text []byte) {
+// encodeMACText encodes the parts of the link, each with its length, as input of the MAC.
+func encodeMACText(l *Link) (text []byte) {
 	for _, part := range []string{l.ID, string(l.Year), string(l.SP)} {
 		text = binary.BigEndian.AppendUint64(text, uint64(len(part)))
 		text = append(text, part...)
@@ -200,7 +200,7 @@ func macText(l *Link) (text []byte) {
 	return text
 }
 
-func (s *Service) linkEvent(kind idp.AuditKind, l *Link, actor string) idp.AuditEvent {
+func (s *Service) newLinkEvent(kind idp.AuditKind, l *Link, actor string) idp.AuditEvent {
 	return idp.AuditEvent{
 		Kind: kind, Outcome: "ok", Actor: actor, Year: l.Year, SP: l.SP,
 		Detail: map[string]string{"link": l.ID, "opens": string(l.Kind)},

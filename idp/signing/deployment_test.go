@@ -84,7 +84,7 @@ type deployment struct {
 	t    *testing.T
 	keys *keyring
 	a    *idptest.Provider
-	user *idptest.Person
+	user *idptest.User
 	// record is the SP's registration.
 	record idp.ServiceProvider
 }
@@ -96,7 +96,7 @@ func newDeployment(t *testing.T) *deployment {
 		Now: time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC), FirstStart: true, Vault: w.keys, Log: slog.DiscardHandler,
 	})
 	w.a = w.AddProvider(spA, signedLogout)
-	w.user = w.AddPerson("ada@example.gov")
+	w.user = w.AddUser("ada@example.gov")
 	record, err := w.Registry.Get(t.Context(), spA)
 	if err != nil {
 		t.Fatal(err)

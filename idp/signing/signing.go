@@ -31,18 +31,18 @@ import (
 	"vernal/idp/xmldsig"
 )
 
-// Desk signs answers. Its exported fields are required. It must not be copied.
-type Desk struct {
+// Signer signs answers. Its exported fields are required. It must not be copied.
+type Signer struct {
 	Years    *keyring.Ring
 	Registry *sp.Registry
 
-	// ended is the last decision about the rotation's document, which changes about once a
+	// cache is the last decision about the rotation's document, which changes about once a
 	// minute and is read at each sign-in.
-	ended atomic.Pointer[endedYears]
+	cache atomic.Pointer[yearCache]
 }
 
-// endedYears lists the closed years of a rotation document.
-type endedYears struct {
+// yearCache lists the closed years of a rotation document.
+type yearCache struct {
 	document []byte
 	years    []idp.Year
 }
@@ -51,7 +51,7 @@ type endedYears struct {
 // the key of the entry that decide returns. A command that closes the year or changes the
 // registration waits until sign has returned. The error is that of decide or sign unchanged,
 // idp.ErrNotFound for a provider that was removed, or the signer's.
-func (d *Desk) Sign(ctx context.Context, id idp.EntityID, decide func(*sp.Provider) (keyring.Entry, error), sign func(*xmldsig.Signer) error) error {
+func (d *Signer) Sign(ctx context.Context, id idp.EntityID, decide func(*sp.Provider) (keyring.Entry, error), sign func(*xmldsig.Signer) error) error {
 	defer d.Registry.BeginAnswer()()
 	defer d.Years.BeginSigning()()
 	p, err := d.Registry.Lookup(ctx, id)
@@ -62,7 +62,7 @@ func (d *Desk) Sign(ctx context.Context, id idp.EntityID, decide func(*sp.Provid
 	if err != nil {
 		return err
 	}
-	signer, err := SignerOf(entry.Key)
+	signer, err := LookupSigner(entry.Key)
 	if err != nil {
 		return err
 	}
@@ -71,7 +71,7 @@ func (d *Desk) Sign(ctx context.Context, id idp.EntityID, decide func(*sp.Provid
 
 // CheckKey returns idp.ErrKeyAway if the year's key is in a token that does not answer. It is
 // called before an answer is recorded: once recorded, the request could not be sent again.
-func (d *Desk) CheckKey(y idp.Year, now time.Time) error {
+func (d *Signer) CheckKey(y idp.Year, now time.Time) error {
 	entry, _ := d.Years.Lookup(y, now)
 	if entry.Key == nil {
 		return nil // the year's own check says why
@@ -82,9 +82,9 @@ func (d *Desk) CheckKey(y idp.Year, now time.Time) error {
 	return nil
 }
 
-// SignerOf returns the Signer of a year's key. It is cached with the key, so that it ends with
+// LookupSigner returns the Signer of a year's key. It is cached with the key, so that it ends with
 // it. Callers must use it at once, between BeginSigning and its end.
-func SignerOf(k *certs.Key) (*xmldsig.Signer, error) {
+func LookupSigner(k *certs.Key) (*xmldsig.Signer, error) {
 	s, err := certs.LookupDerived(k, func(k *certs.Key) (*xmldsig.Signer, error) { return xmldsig.NewSigner(k.Signer, k.Cert) })
 	if err != nil {
 		return nil, fmt.Errorf("key of %s: %w", k.Year, err)
@@ -95,7 +95,7 @@ func SignerOf(k *certs.Key) (*xmldsig.Signer, error) {
 // Check returns the check for a write whose answer is signed by the year for p. It fails with
 // idp.ErrYearEnded if the year is closed, and with idp.ErrProviderChanged if the registration has
 // changed since p was read, or is gone.
-func (d *Desk) Check(y idp.Year, p *sp.Provider) idp.Check {
+func (d *Signer) Check(y idp.Year, p *sp.Provider) idp.Check {
 	return func(s idp.Standing) error {
 		over, err := d.isOver(s.Rotation, y)
 		if err != nil {
@@ -112,15 +112,15 @@ func (d *Desk) Check(y idp.Year, p *sp.Provider) idp.Check {
 }
 
 // isOver reports whether the rotation's document says that the year is retired or revoked.
-func (d *Desk) isOver(document []byte, y idp.Year) (bool, error) {
-	known := d.ended.Load()
+func (d *Signer) isOver(document []byte, y idp.Year) (bool, error) {
+	known := d.cache.Load()
 	if known == nil || !bytes.Equal(known.document, document) {
 		years, err := rotator.EndedYears(document)
 		if err != nil {
 			return false, err
 		}
-		known = &endedYears{document: bytes.Clone(document), years: years}
-		d.ended.Store(known)
+		known = &yearCache{document: bytes.Clone(document), years: years}
+		d.cache.Store(known)
 	}
 	for _, over := range known.years {
 		if over == y {

@@ -24,10 +24,10 @@ import (
 )
 
 const (
-	maxMail  = 1 << 20 // bytes of one mail
+	maxMailSize  = 1 << 20 // bytes of one mail
 	maxMails = 1000    // that are kept
 	maxConns = 100
-	idleTime = time.Minute
+	idleTimeout = time.Minute
 )
 
 // Server is a mailbox. The zero value is good; fields are set before Serve.
@@ -43,15 +43,15 @@ type Server struct {
 	mu       sync.Mutex
 	mails    []Mail
 	sessions int
-	serving  []*smtp.Server
+	smtpServers  []*smtp.Server
 }
 
 // Mail is one mail as it was handed over.
 type Mail struct {
 	From string
 	To   []string
-	// Secured reports whether it came through TLS.
-	Secured bool
+	// IsTLS reports whether it came through TLS.
+	IsTLS bool
 	// Data is all of it, head and body, as it came.
 	Data string
 }
@@ -74,11 +74,11 @@ func (s *Server) Sessions() int {
 func (s *Server) Serve(l net.Listener) error {
 	srv := smtp.NewServer(smtp.BackendFunc(s.newSession))
 	srv.Domain, srv.TLSConfig, srv.AllowInsecureAuth = "mailbox", s.TLS, true
-	srv.MaxMessageBytes, srv.MaxRecipients = maxMail, 100
-	srv.ReadTimeout, srv.WriteTimeout = idleTime, idleTime
+	srv.MaxMessageBytes, srv.MaxRecipients = maxMailSize, 100
+	srv.ReadTimeout, srv.WriteTimeout = idleTimeout, idleTimeout
 	srv.ErrorLog = log.New(io.Discard, "", 0)
 	s.mu.Lock()
-	s.serving = append(s.serving, srv)
+	s.smtpServers = append(s.smtpServers, srv)
 	s.mu.Unlock()
 	if err := srv.Serve(netutil.LimitListener(l, maxConns)); !errors.Is(err, net.ErrClosed) {
 		return err
@@ -90,7 +90,7 @@ func (s *Server) Serve(l net.Listener) error {
 func (s *Server) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, srv := range s.serving {
+	for _, srv := range s.smtpServers {
 		_ = srv.Close() // an error is that of a listener which was closed before
 	}
 	return nil
@@ -137,7 +137,7 @@ func (s *session) Mail(from string, _ *smtp.MailOptions) error {
 		return &smtp.SMTPError{Code: 530, EnhancedCode: smtp.EnhancedCode{5, 7, 0}, Message: "sign in first"}
 	}
 	_, secured := s.conn.TLSConnectionState()
-	s.mail = Mail{From: from, Secured: secured}
+	s.mail = Mail{From: from, IsTLS: secured}
 	return nil
 }
 

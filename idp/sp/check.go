@@ -208,7 +208,7 @@ func (c *checker) checkValues(p *idp.ServiceProvider) {
 	}
 	c.checkList("name_id_formats", p.NameIDFormats, idp.MaxList)
 	c.checkList("attributes", p.Attributes, idp.MaxList)
-	if p.Preview != "" && !p.Preview.Valid() {
+	if p.Preview != "" && !p.Preview.IsValid() {
 		c.add("preview", string(p.Preview), "is not a year, such as 2027 or 2027b")
 	}
 }

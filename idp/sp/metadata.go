@@ -42,7 +42,7 @@ func convertMetadata(doc []byte, now time.Time, ourCerts []*x509.Certificate, o 
 			invalidErr.Problems = append(invalidErr.Problems, Problem{Field: "metadata", Text: n.Text, Option: suppliedFields[n.Part]})
 			if n.Option.Name == idp.OptionEntityID {
 				invalidErr.Suggestions = append(invalidErr.Suggestions,
-					idp.Suggest(idp.DoSPAdd).With(idp.OptionMetadata, "").With(idp.OptionEntityID, "").Labeled(idp.LabelChooseProvider))
+					idp.Suggest(idp.DoSPAdd).WithOption(idp.OptionMetadata, "").WithOption(idp.OptionEntityID, "").WithLabel(idp.LabelChooseProvider))
 			}
 		}
 		return nil, nil, invalidErr
@@ -68,7 +68,7 @@ func convertNotes(notes []metadata.Note, id idp.EntityID) (warnings []string, su
 			suggestions = append(suggestions, suggestNaming(id))
 		case string(PermitInsecureURL):
 			suggestions = append(suggestions, idp.Suggest(idp.DoSPEdit, string(id)).
-				With(idp.OptionMetadata, "").With(idp.OptionAllowInsecureURL, "").Labeled(idp.LabelAllowHTTP))
+				WithOption(idp.OptionMetadata, "").WithOption(idp.OptionAllowInsecureURL, "").WithLabel(idp.LabelAllowHTTP))
 		}
 	}
 	return warnings, suggestions

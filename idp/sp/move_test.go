@@ -32,7 +32,7 @@ func signIn(t *testing.T, r *sp.Registry, s idp.Store, id idp.EntityID, user str
 	}
 	issued, err := s.RecordIssuance(ctx, &idp.Issuance{
 		Request: &idp.LoginRequest{Handle: idp.RequestHandle(unique), SP: id, MessageID: unique, ExpiresAt: testTime},
-		Session: idp.SessionID(unique), User: idp.UserID(user), Scope: p.NameIDScope, Proposed: idp.NameID("new-" + unique),
+		Session: idp.SessionID(unique), User: idp.UserID(user), Scope: p.NameIDScope, ProposedNameID: idp.NameID("new-" + unique),
 		SessionIndex: unique, At: testTime, Event: idp.AuditEvent{Kind: "sign_in"},
 	})
 	if err != nil {

@@ -68,7 +68,7 @@ func TestMetadataRefusalSuggestsFix(t *testing.T) {
 	several := sp.Document{Data: []byte(`<EntitiesDescriptor xmlns="urn:oasis:names:tc:SAML:2.0:metadata">` +
 		string(spMetadata("urn:a", acsElement(good, "0")).Data) + string(spMetadata("urn:b", acsElement(good, "0")).Data) + `</EntitiesDescriptor>`)}
 	edit := func() idp.Suggestion { return idp.Suggest(idp.DoSPEdit, "urn:a") }
-	name := edit().With(idp.OptionName, "").Labeled(idp.LabelNameProvider)
+	name := edit().WithOption(idp.OptionName, "").WithLabel(idp.LabelNameProvider)
 	tests := []struct {
 		name string
 		doc  sp.Document
@@ -76,15 +76,15 @@ func TestMetadataRefusalSuggestsFix(t *testing.T) {
 	}{
 		{"no name", spMetadata("urn:a", acsElement(good, "0")), []idp.Suggestion{name}},
 		{"http beside https", spMetadata("urn:a", acsElement("http://sp.example.gov/b", "0")+acsElement(good, "1")),
-			[]idp.Suggestion{edit().With(idp.OptionMetadata, "").With(idp.OptionAllowInsecureURL, "").Labeled(idp.LabelAllowHTTP), name}},
-		{"several providers", several, []idp.Suggestion{idp.Suggest(idp.DoSPAdd).With(idp.OptionMetadata, "").With(idp.OptionEntityID, "").Labeled(idp.LabelChooseProvider)}},
+			[]idp.Suggestion{edit().WithOption(idp.OptionMetadata, "").WithOption(idp.OptionAllowInsecureURL, "").WithLabel(idp.LabelAllowHTTP), name}},
+		{"several providers", several, []idp.Suggestion{idp.Suggest(idp.DoSPAdd).WithOption(idp.OptionMetadata, "").WithOption(idp.OptionEntityID, "").WithLabel(idp.LabelChooseProvider)}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			r, _ := newRegistry(t)
 			c, err := r.AddEdit(t.Context(), "", tt.doc, sp.Edit{Set: values{"sign_requests": {"optional"}}}, sp.Options{}, "test")
-			got := idp.SuggestionsOf(err)
+			got := idp.FindSuggestions(err)
 			if err == nil {
 				got = c.Suggestions
 			}

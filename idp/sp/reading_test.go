@@ -263,7 +263,7 @@ func TestWarningsNameUsedEncryptionCert(t *testing.T) {
 		// An unused certificate can be removed.
 		var want []idp.Suggestion
 		if len(tt.list) > 1 && slices.Contains(tt.list, ended) {
-			want = append(want, idp.Suggest(idp.DoSPEdit, string(entity)).With(idp.OptionRemoveEncryptionCert, certs.CertSHA256(ended)[:16]).Labeled(idp.LabelRemoveCertificate))
+			want = append(want, idp.Suggest(idp.DoSPEdit, string(entity)).WithOption(idp.OptionRemoveEncryptionCert, certs.CertSHA256(ended)[:16]).WithLabel(idp.LabelRemoveCertificate))
 		}
 		if diff := cmp.Diff(want, next); diff != "" {
 			t.Errorf("%s: suggestions (-want +got):\n%s", tt.name, diff)

@@ -38,7 +38,7 @@ func ListWarnings(p *idp.ServiceProvider, now time.Time) (warnings []string, sug
 		warnings = append(warnings, listEncryptionWarnings(encryptionCerts, now)...)
 		for _, cert := range findUnusedCerts(encryptionCerts, now) {
 			suggestions = append(suggestions, idp.Suggest(idp.DoSPEdit, string(p.EntityID)).
-				With(idp.OptionRemoveEncryptionCert, certs.CertSHA256(cert)[:16]).Labeled(idp.LabelRemoveCertificate))
+				WithOption(idp.OptionRemoveEncryptionCert, certs.CertSHA256(cert)[:16]).WithLabel(idp.LabelRemoveCertificate))
 		}
 	}
 	for _, f := range listURLFields(p) {
@@ -62,7 +62,7 @@ func ListWarnings(p *idp.ServiceProvider, now time.Time) (warnings []string, sug
 }
 
 func suggestNaming(id idp.EntityID) idp.Suggestion {
-	return idp.Suggest(idp.DoSPEdit, string(id)).With(idp.OptionName, "").Labeled(idp.LabelNameProvider)
+	return idp.Suggest(idp.DoSPEdit, string(id)).WithOption(idp.OptionName, "").WithLabel(idp.LabelNameProvider)
 }
 
 // findUnusedCerts returns the expired encryption certificates that are not used.

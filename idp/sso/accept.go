@@ -49,7 +49,7 @@ func newRequest(q *inbound.Request, msg *saml.Message, year idp.Year, now time.T
 // acceptRequest has package inbound verify and check a message that arrived at a year's URL.
 // It returns the sender and the locale even with an error, for the page of the refusal.
 func (h *Handler) acceptRequest(ctx context.Context, msg *saml.Message, year idp.Year, now time.Time) (a acceptedRequest, q inbound.Request, err error) {
-	q, err = inbound.Accept(ctx, h.Registry, msg, inbound.AuthnRequest, inbound.Expect{
+	q, err = inbound.Accept(ctx, h.Registry, msg, inbound.AuthnRequest, inbound.Expectation{
 		Now: now, RestoredAt: h.Store.RestoredAt(), Destinations: []string{h.IdP.AuthnURL(year), h.IdP.AuthnURL("")},
 	})
 	a = acceptedRequest{provider: q.Provider, cert: q.Cert, need: q.Need}
@@ -83,7 +83,7 @@ func (a *acceptedRequest) checkRegistration() error {
 		return idp.Refuse(idp.RefusedSignatureMissing, "Signature", "")
 	}
 	if req.CertSHA256 != "" && a.cert == nil {
-		cert, err := inbound.RequestCert(p, req.CertSHA256)
+		cert, err := inbound.FindRequestCert(p, req.CertSHA256)
 		if err != nil {
 			return err
 		}

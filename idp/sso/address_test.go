@@ -15,8 +15,8 @@ func TestAddressNeedsSecondFactor(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	p := i.AddProvider(spA)
-	first := i.AddPerson("ada@example.gov")
-	err := i.Store.UpdateUser(t.Context(), first.User.ID, func(u *idp.User) error {
+	first := i.AddUser("ada@example.gov")
+	err := i.Store.UpdateUser(t.Context(), first.Record.ID, func(u *idp.User) error {
 		u.Emails = append(u.Emails, idp.Email{Address: "byron@example.gov", ConfirmedAt: u.CreatedAt})
 		return nil
 	})

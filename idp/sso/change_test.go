@@ -52,7 +52,7 @@ func TestWithdrawnDuringSignIn(t *testing.T) {
 		{
 			name: "the certificate that verified it",
 			change: func(i *idptest.IdP, p *idp.ServiceProvider) {
-				p.Certs = []string{string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: i.OtherCert().Raw}))}
+				p.Certs = []string{string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: i.NewOtherCert().Raw}))}
 			},
 			says: "Signature",
 		},
@@ -77,7 +77,7 @@ func TestWithdrawnDuringSignIn(t *testing.T) {
 			if tt.before != nil {
 				edit(t, i, spA, tt.before)
 			}
-			person, browser := i.AddPerson("ada@example.gov"), i.Browser()
+			person, browser := i.AddUser("ada@example.gov"), i.Browser()
 			waiting := browser.Get(a.URL(&tt.request))
 			form := waiting.Form()
 			form.Fields.Set("email", person.Email)
@@ -114,19 +114,19 @@ func TestEndedDuringSignIn(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name string
-		end  func(*testing.T, *idptest.IdP, *idptest.Person) error
+		end  func(*testing.T, *idptest.IdP, *idptest.User) error
 	}{
-		{"locked and unlocked", func(t *testing.T, i *idptest.IdP, p *idptest.Person) error {
+		{"locked and unlocked", func(t *testing.T, i *idptest.IdP, p *idptest.User) error {
 			if _, err := i.Accounts.Lock(t.Context(), p.Email, "test", "test"); err != nil {
 				return err
 			}
 			return i.Accounts.Unlock(t.Context(), p.Email, "test")
 		}},
-		{"password changed", func(t *testing.T, i *idptest.IdP, p *idptest.Person) error {
+		{"password changed", func(t *testing.T, i *idptest.IdP, p *idptest.User) error {
 			_, err := i.Accounts.SetPassword(t.Context(), p.Email, "eleven calm badgers hum low", "test")
 			return err
 		}},
-		{"deleted", func(t *testing.T, i *idptest.IdP, p *idptest.Person) error {
+		{"deleted", func(t *testing.T, i *idptest.IdP, p *idptest.User) error {
 			return i.Accounts.Delete(t.Context(), p.Email, "test")
 		}},
 	}
@@ -135,7 +135,7 @@ func TestEndedDuringSignIn(t *testing.T) {
 			t.Parallel()
 			i := idptest.New(t, idptest.Options{})
 			a := i.AddProvider(spA)
-			person, browser := i.AddPerson("ada@example.gov"), i.Browser()
+			person, browser := i.AddUser("ada@example.gov"), i.Browser()
 			form := browser.Get(a.URL(&idptest.Request{})).Form()
 			form.Fields.Set("email", person.Email)
 			form.Fields.Set("password", person.Password)
@@ -147,7 +147,7 @@ func TestEndedDuringSignIn(t *testing.T) {
 			if page := browser.Post(form.Action, form.Fields); page.Response() != nil {
 				t.Error("a Response was issued")
 			}
-			if s, err := i.Store.Sessions(t.Context(), idp.SessionQuery{User: person.User.ID}); err != nil || len(s) > 0 {
+			if s, err := i.Store.Sessions(t.Context(), idp.SessionQuery{User: person.Record.ID}); err != nil || len(s) > 0 {
 				t.Errorf("sessions %v, error %v; want none", s, err)
 			}
 		})
@@ -160,7 +160,7 @@ func TestSessionEndsInAnotherTab(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{Log: slog.NewTextHandler(io.Discard, nil)})
 	a := i.AddProvider(spA)
-	person := i.AddPerson("ada@example.gov")
+	person := i.AddUser("ada@example.gov")
 	for range 12 {
 		browser := i.Browser()
 		if page := signIn(browser, a, &idptest.Request{}, person); page.Response() == nil {
@@ -184,7 +184,7 @@ func TestForceAuthnAsksEveryFactorAgain(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	a := i.AddProvider(spA)
-	person, browser := i.AddPerson("ada@example.gov"), i.Browser()
+	person, browser := i.AddUser("ada@example.gov"), i.Browser()
 	form := browser.Get(a.URL(&idptest.Request{})).Form()
 	form.Fields.Set("email", person.Email)
 	form.Fields.Set("password", person.Password)
@@ -203,7 +203,7 @@ func TestForceAuthnInAnOldTab(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	a, b := i.AddProvider(spA), i.AddProvider(spB)
-	person, browser := i.AddPerson("ada@example.gov"), i.Browser()
+	person, browser := i.AddUser("ada@example.gov"), i.Browser()
 	forced := browser.Get(a.URL(&idptest.Request{ForceAuthn: true}))
 	i.Clock.Advance(time.Hour)
 	if page := signIn(browser, b, &idptest.Request{}, person); page.Response() == nil {
@@ -220,7 +220,7 @@ func TestHEADSpendsNoRequest(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	a, b := i.AddProvider(spA), i.AddProvider(spB)
-	person, browser := i.AddPerson("ada@example.gov"), i.Browser()
+	person, browser := i.AddUser("ada@example.gov"), i.Browser()
 	first, other := &idptest.Request{}, &idptest.Request{}
 	waiting := browser.Get(a.URL(first))
 	accept(t, b, other, signIn(browser, b, other, person)) // now a session would answer the first
@@ -232,7 +232,7 @@ func TestHEADSpendsNoRequest(t *testing.T) {
 func TestSignOutEndsWhatWasBegun(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
-	person, browser := i.AddPerson("ada@example.gov"), i.Browser()
+	person, browser := i.AddUser("ada@example.gov"), i.Browser()
 	form := browser.Get(i.URL + "/sign-in").Form()
 	form.Fields.Set("email", person.Email)
 	form.Fields.Set("password", person.Password)
@@ -249,7 +249,7 @@ func TestLogHoldsNoPersonalData(t *testing.T) {
 	log := &buffer{}
 	i := idptest.New(t, idptest.Options{Log: slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})})
 	a := i.AddProvider(spA)
-	person, browser := i.AddPerson("ada@example.gov"), i.Browser()
+	person, browser := i.AddUser("ada@example.gov"), i.Browser()
 	r := &idptest.Request{RelayState: "secret-state"}
 	assertion := accept(t, a, r, signIn(browser, a, r, person))
 	browser.Get(i.URL + "/nosuch/" + person.Email)

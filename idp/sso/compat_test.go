@@ -38,7 +38,7 @@ func TestLoginGovRequestsAreAccepted(t *testing.T) {
 		p.ACSURLs = append(p.ACSURLs, spA+"/second")
 		p.IAL, p.Attributes = idp.IALVerified, []string{"email", "dob"}
 	})
-	person := i.AddPerson("ada@example.gov")
+	person := i.AddUser("ada@example.gov")
 	proof(t, i, person, &idp.Profile{Level: idp.IALVerified, VerifiedAt: time.Date(2031, 4, 1, 9, 0, 0, 0, time.UTC), DOB: "1990-02-28"})
 	browser := i.Browser()
 	tests := []struct {
@@ -86,7 +86,7 @@ func TestCompatAnswersOnlyAtRegisteredACS(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	a, b := i.AddProvider(spA, loginGov), i.AddProvider(spB)
-	person, browser := i.AddPerson("ada@example.gov"), i.Browser()
+	person, browser := i.AddUser("ada@example.gov"), i.Browser()
 	for _, acs := range []string{evil, b.ACS, "javascript:alert(1)", spA + ".evil.example/acs", spA + "/acs#" + evil} {
 		for _, passive := range []bool{false, true} {
 			r := &idptest.Request{ACS: acs, IsPassive: passive, ForceAuthn: passive}
@@ -110,7 +110,7 @@ func TestCompatAnswersOnlyAtRegisteredACS(t *testing.T) {
 func TestCompatLoosensNothingElse(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
-	a, person := i.AddProvider(spA, loginGov), i.AddPerson("ada@example.gov")
+	a, person := i.AddProvider(spA, loginGov), i.AddUser("ada@example.gov")
 	post := "/api/saml/auth" + string(i.Year())
 	form := func(r *idptest.Request, change func(xml string) string) func(*idptest.Browser) *idptest.Page {
 		return func(w *idptest.Browser) *idptest.Page {
@@ -142,8 +142,8 @@ func TestCompatLoosensNothingElse(t *testing.T) {
 		{"changed after signing", form(&idptest.Request{ACS: evil}, replace("https://evil.example", "https://evil.exampl3")), idp.RefusedDigest},
 		{"SHA-1 signature", form(&idptest.Request{}, replace("http://www.w3.org/2001/04/xmldsig-more#rsa-sha256", "http://www.w3.org/2000/09/xmldsig#rsa-sha1")), idp.RefusedSignatureAlgorithm},
 		{"SHA-1 digest", form(&idptest.Request{}, replace("http://www.w3.org/2001/04/xmlenc#sha256", "http://www.w3.org/2000/09/xmldsig#sha1")), idp.RefusedDigestAlgorithm},
-		{"too old", get(idptest.Request{Issued: i.Clock.Now().Add(-7 * time.Minute)}), idp.RefusedIssueInstantOld},
-		{"from the future", get(idptest.Request{Issued: i.Clock.Now().Add(2 * time.Minute)}), idp.RefusedIssueInstantFuture},
+		{"too old", get(idptest.Request{IssuedAt: i.Clock.Now().Add(-7 * time.Minute)}), idp.RefusedIssueInstantOld},
+		{"from the future", get(idptest.Request{IssuedAt: i.Clock.Now().Add(2 * time.Minute)}), idp.RefusedIssueInstantFuture},
 		{"unregistered ACS index", get(idptest.Request{ACSIndex: "7"}), idp.RefusedACSIndex},
 		{"email address as NameID", get(idptest.Request{Format: "urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress"}), idp.RefusedNameIDFormat},
 		{"more than it may ask", get(idptest.Request{ClassRefs: []string{ial2}}), idp.RefusedAuthnContextLevel},
@@ -174,7 +174,7 @@ func TestCompatLoosensNothingElse(t *testing.T) {
 func TestACSIndexBesideURL(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
-	a, person, browser := i.AddProvider(spA), i.AddPerson("ada@example.gov"), i.Browser()
+	a, person, browser := i.AddProvider(spA), i.AddUser("ada@example.gov"), i.Browser()
 	start := &idptest.Request{}
 	accept(t, a, start, signIn(browser, a, start, person))
 	for _, index := range []string{"0", "7", "65536", "x", "-1"} {

@@ -20,7 +20,7 @@ type between struct {
 	reading, answering, issuing atomic.Pointer[func()]
 }
 
-func (b *between) RecordIssuance(ctx context.Context, is *idp.Issuance) (idp.Issued, error) {
+func (b *between) RecordIssuance(ctx context.Context, is *idp.Issuance) (idp.IssuedIDs, error) {
 	if then := b.issuing.Swap(nil); then != nil {
 		(*then)()
 	}
@@ -44,12 +44,12 @@ func (b *between) AnswerLoginRequest(ctx context.Context, r *idp.LoginRequest, a
 func newBetween(t *testing.T) (*idptest.IdP, *between) {
 	t.Helper()
 	store := new(between)
-	return idptest.New(t, idptest.Options{Between: func(s idp.OwnedStore) idp.OwnedStore { store.OwnedStore = s; return store }}), store
+	return idptest.New(t, idptest.Options{WrapStore: func(s idp.OwnedStore) idp.OwnedStore { store.OwnedStore = s; return store }}), store
 }
 
 // leaveRequest signs the user in, leaves a request of the provider at its continue URL, and returns
 // that URL.
-func leaveRequest(t *testing.T, b *idptest.Browser, p *idptest.Provider, person *idptest.Person, r *idptest.Request) string {
+func leaveRequest(t *testing.T, b *idptest.Browser, p *idptest.Provider, person *idptest.User, r *idptest.Request) string {
 	t.Helper()
 	first := &idptest.Request{}
 	accept(t, p, first, signIn(b, p, first, person))
@@ -76,7 +76,7 @@ func TestRetiredBeforeTheAnswer(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			i, store := newBetween(t)
-			a, person, browser, year := i.AddProvider(spA), i.AddPerson("ada@example.gov"), i.Browser(), i.Year()
+			a, person, browser, year := i.AddProvider(spA), i.AddUser("ada@example.gov"), i.Browser(), i.Year()
 			to := leaveRequest(t, browser, a, person, &tt.request)
 			retire := func() { i.Retire(year) }
 			store.reading.Store(&retire)
@@ -92,7 +92,7 @@ func TestRetiredBeforeTheAnswer(t *testing.T) {
 func TestNoPassiveIsAnsweredOnce(t *testing.T) {
 	t.Parallel()
 	i, store := newBetween(t)
-	a, person, browser := i.AddProvider(spA), i.AddPerson("ada@example.gov"), i.Browser()
+	a, person, browser := i.AddProvider(spA), i.AddUser("ada@example.gov"), i.Browser()
 	r := &idptest.Request{IsPassive: true, ForceAuthn: true}
 	to := leaveRequest(t, browser, a, person, r)
 	faster := func() { browser.Get(to) } // another tab
@@ -127,7 +127,7 @@ func TestIssuanceMeetsAnotherTab(t *testing.T) {
 	t.Parallel()
 	for _, answered := range []bool{true, false} {
 		i, store := newBetween(t)
-		a, person, browser := i.AddProvider(spA), i.AddPerson("ada@example.gov"), i.Browser()
+		a, person, browser := i.AddProvider(spA), i.AddUser("ada@example.gov"), i.Browser()
 		to := leaveRequest(t, browser, a, person, &idptest.Request{})
 		faster := func() {
 			if !answered {
@@ -151,11 +151,11 @@ func TestIssuanceMeetsAnotherTab(t *testing.T) {
 func TestContinueInAnotherBrowser(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
-	a, person, browser, other := i.AddProvider(spA), i.AddPerson("ada@example.gov"), i.Browser(), i.Browser()
+	a, person, browser, other := i.AddProvider(spA), i.AddUser("ada@example.gov"), i.Browser(), i.Browser()
 	r := &idptest.Request{}
 	to := leaveRequest(t, browser, a, person, r)
 	checkRefusal(t, other.Get(to), http.StatusBadRequest, "other_browser")
-	signIn(other, a, &idptest.Request{}, i.AddPerson("bob@example.gov"))
+	signIn(other, a, &idptest.Request{}, i.AddUser("bob@example.gov"))
 	checkRefusal(t, other.Get(to), http.StatusBadRequest, "other_browser")
 	if got := attribute(accept(t, a, r, browser.Get(to)), "email"); got != person.Email {
 		t.Errorf("the Response is of %q", got)

@@ -162,8 +162,8 @@ func TestSignInEventTellsHowUserSignedIn(t *testing.T) {
 	}
 	for _, tt := range tests {
 		tt.req.Year = "2031"
-		got := newSignInEvent(&tt.req, &idp.User{ID: "ada"}, &web.Event{ID: "ID", Address: "192.0.2.1"})
-		if got.Actor != "user:ada" || got.User != "ada" || got.SP != tt.req.SP || got.Year != "2031" || got.RequestID != "ID" || got.Address != "192.0.2.1" {
+		got := newSignInEvent(&tt.req, &idp.User{ID: "ada"}, &web.Event{ID: "ID", ClientIP: "192.0.2.1"})
+		if got.Actor != "user:ada" || got.User != "ada" || got.SP != tt.req.SP || got.Year != "2031" || got.RequestID != "ID" || got.IPAddress != "192.0.2.1" {
 			t.Errorf("%s: %+v", tt.name, got)
 		}
 		if string(got.Kind) != tt.kind || !maps.Equal(got.Detail, tt.detail) || len(got.Detail) != len(tt.detail) {
@@ -174,7 +174,7 @@ func TestSignInEventTellsHowUserSignedIn(t *testing.T) {
 
 func TestLogNamesDroppedAttributes(t *testing.T) {
 	t.Parallel()
-	list := []assurance.Dropped{{Name: "ssn", Reason: assurance.DropLevel}, {Name: "shoe_size", Reason: assurance.DropUnknown}}
+	list := []assurance.DroppedAttribute{{Name: "ssn", Reason: assurance.DropLevel}, {Name: "shoe_size", Reason: assurance.DropUnknown}}
 	if got := formatDropReasons(list); got != "ssn:level shoe_size:unknown" {
 		t.Errorf("the log has %q", got)
 	}

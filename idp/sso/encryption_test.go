@@ -42,7 +42,7 @@ func TestEncryptsToTheCurrentCertificate(t *testing.T) {
 		p.Encryption = idp.EncryptionGCM
 		p.EncryptionCerts = []string{certs.EncodePEM(ended), certs.EncodePEM(next), certs.EncodePEM(current)}
 	})
-	user := i.AddPerson("ada@example.gov")
+	user := i.AddUser("ada@example.gov")
 	for _, want := range []*x509.Certificate{current, next} {
 		browser := i.Browser()
 		response := browser.SignIn(browser.Get(a.URL(&idptest.Request{})), user).Response()

@@ -25,7 +25,7 @@ func runDaily(t *testing.T, i *idptest.IdP, to time.Time) {
 		if err := i.Rotation.Tick(t.Context(), ran); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := i.Rotation.Automatic(t.Context()); err != nil {
+		if _, err := i.Rotation.TakeDueSteps(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -174,7 +174,7 @@ func TestGraceYearWarnsAtEachRequest(t *testing.T) {
 	t.Parallel()
 	log := make(lines, 10_000)
 	i := idptest.New(t, idptest.Options{Now: time.Date(2027, 1, 10, 12, 0, 0, 0, time.UTC), Log: slog.NewTextHandler(log, nil)})
-	a, person := i.AddProvider(spA), i.AddPerson("ada@example.gov")
+	a, person := i.AddProvider(spA), i.AddUser("ada@example.gov")
 	const warned, ended = "level=WARN", "signing_certificate_ended=2027-04-01"
 
 	ask := func(address string) {

@@ -30,7 +30,7 @@ func (w *writes) around(write func() error) error {
 	return err
 }
 
-func (w *writes) RecordIssuance(ctx context.Context, i *idp.Issuance) (issued idp.Issued, err error) {
+func (w *writes) RecordIssuance(ctx context.Context, i *idp.Issuance) (issued idp.IssuedIDs, err error) {
 	err = w.around(func() error { issued, err = w.OwnedStore.RecordIssuance(ctx, i); return err })
 	return issued, err
 }
@@ -83,8 +83,8 @@ func TestClosedAroundTheWrite(t *testing.T) {
 				t.Run(tt.name+" "+when+" of "+name, func(t *testing.T) {
 					t.Parallel()
 					store := new(writes)
-					i := idptest.New(t, idptest.Options{Between: func(s idp.OwnedStore) idp.OwnedStore { store.OwnedStore = s; return store }})
-					a, user, browser := i.AddProvider(spA), i.AddPerson("ada@example.gov"), i.Browser()
+					i := idptest.New(t, idptest.Options{WrapStore: func(s idp.OwnedStore) idp.OwnedStore { store.OwnedStore = s; return store }})
+					a, user, browser := i.AddProvider(spA), i.AddUser("ada@example.gov"), i.Browser()
 					sent := request // filled in when it is sent
 					to := leaveRequest(t, browser, a, user, &sent)
 					records := countSignIns(t, i)

@@ -39,7 +39,7 @@ func accept(t *testing.T, p *idptest.Provider, r *idptest.Request, page *idptest
 }
 
 // signIn completes a sign-in that starts at the provider.
-func signIn(b *idptest.Browser, p *idptest.Provider, r *idptest.Request, person *idptest.Person) *idptest.Page {
+func signIn(b *idptest.Browser, p *idptest.Provider, r *idptest.Request, person *idptest.User) *idptest.Page {
 	return b.SignIn(b.Get(p.URL(r)), person)
 }
 
@@ -73,7 +73,7 @@ func TestSignInReturnsAssertion(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	a, b := i.AddProvider(spA), i.AddProvider(spB)
-	person := i.AddPerson("ada@example.gov")
+	person := i.AddUser("ada@example.gov")
 	browser := i.Browser()
 
 	first := &idptest.Request{RelayState: "/deep?link=1&two=ü"}
@@ -114,7 +114,7 @@ func TestPostFromAnotherSite(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	a := i.AddProvider(spA)
-	person := i.AddPerson("ada@example.gov")
+	person := i.AddUser("ada@example.gov")
 	browser := i.Browser()
 	address := "/api/saml/auth" + string(i.Year())
 
@@ -142,7 +142,7 @@ func TestAnsweredRequestIsRefused(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	a := i.AddProvider(spA, func(p *idp.ServiceProvider) { p.SPInitiatedLoginURL = spA + "/start" })
-	person := i.AddPerson("ada@example.gov")
+	person := i.AddUser("ada@example.gov")
 	browser := i.Browser()
 
 	r := &idptest.Request{}
@@ -174,7 +174,7 @@ func TestTwoTabsSignInToTwoProviders(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	a, b := i.AddProvider(spA), i.AddProvider(spB)
-	person := i.AddPerson("ada@example.gov")
+	person := i.AddUser("ada@example.gov")
 	browser := i.Browser()
 	one, two := &idptest.Request{}, &idptest.Request{}
 	tabOne, tabTwo := browser.Get(a.URL(one)), browser.Get(b.URL(two))
@@ -187,7 +187,7 @@ func TestTwoTabsAtTheCode(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	a, b := i.AddProvider(spA), i.AddProvider(spB)
-	person := i.AddPerson("ada@example.gov")
+	person := i.AddUser("ada@example.gov")
 	browser := i.Browser()
 	one, two := &idptest.Request{}, &idptest.Request{}
 	tabOne, tabTwo := browser.Get(a.URL(one)), browser.Get(b.URL(two))
@@ -205,7 +205,7 @@ func TestForceAuthnAsksAgain(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	a := i.AddProvider(spA)
-	person := i.AddPerson("ada@example.gov")
+	person := i.AddUser("ada@example.gov")
 	browser := i.Browser()
 	plain := &idptest.Request{}
 	before := accept(t, a, plain, signIn(browser, a, plain, person))
@@ -226,7 +226,7 @@ func TestIsPassiveAsksNothing(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	a := i.AddProvider(spA)
-	person := i.AddPerson("ada@example.gov")
+	person := i.AddUser("ada@example.gov")
 	browser := i.Browser()
 
 	r := &idptest.Request{IsPassive: true, RelayState: "r"}
@@ -251,19 +251,19 @@ func TestEndedSessionMustSignInAgain(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name string
-		end  func(*idptest.IdP, *idptest.Browser, *idptest.Person)
+		end  func(*idptest.IdP, *idptest.Browser, *idptest.User)
 	}{
-		{"idle for 15 minutes", func(i *idptest.IdP, _ *idptest.Browser, _ *idptest.Person) {
+		{"idle for 15 minutes", func(i *idptest.IdP, _ *idptest.Browser, _ *idptest.User) {
 			i.Clock.Advance(15*time.Minute + time.Second)
 		}},
-		{"12 hours, always in use", func(i *idptest.IdP, b *idptest.Browser, _ *idptest.Person) {
+		{"12 hours, always in use", func(i *idptest.IdP, b *idptest.Browser, _ *idptest.User) {
 			for range 12 * 6 {
 				i.Clock.Advance(10 * time.Minute)
 				b.Get(i.URL + "/account")
 			}
 		}},
-		{"signed out", func(i *idptest.IdP, b *idptest.Browser, _ *idptest.Person) { b.Post("/account/sign-out", nil) }},
-		{"locked", func(i *idptest.IdP, _ *idptest.Browser, p *idptest.Person) {
+		{"signed out", func(i *idptest.IdP, b *idptest.Browser, _ *idptest.User) { b.Post("/account/sign-out", nil) }},
+		{"locked", func(i *idptest.IdP, _ *idptest.Browser, p *idptest.User) {
 			if _, err := i.Accounts.Lock(t.Context(), p.Email, "test", "test"); err != nil {
 				t.Error(err)
 			}
@@ -274,7 +274,7 @@ func TestEndedSessionMustSignInAgain(t *testing.T) {
 			t.Parallel()
 			i := idptest.New(t, idptest.Options{})
 			a := i.AddProvider(spA)
-			person := i.AddPerson("ada@example.gov")
+			person := i.AddUser("ada@example.gov")
 			browser := i.Browser()
 			r := &idptest.Request{}
 			accept(t, a, r, signIn(browser, a, r, person))

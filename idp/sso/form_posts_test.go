@@ -17,7 +17,7 @@ func TestDoubleClickOnCodeLeadsOn(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	a := i.AddProvider(spA)
-	person, browser := i.AddPerson("ada@example.gov"), i.Browser()
+	person, browser := i.AddUser("ada@example.gov"), i.Browser()
 	r := &idptest.Request{}
 	form := browser.GivePassword(browser.Get(a.URL(r)), person).Form()
 	form.Fields.Set("code", person.Code())
@@ -41,8 +41,8 @@ func TestDoubleClickOnCodeLeadsOn(t *testing.T) {
 		return resp
 	}
 	first, second := send(), send()
-	browser.Keep(first)
-	browser.Keep(second)
+	browser.KeepCookies(first)
+	browser.KeepCookies(second)
 	if second.StatusCode != http.StatusSeeOther {
 		t.Fatalf("the second form is answered with %s", second.Status)
 	}
@@ -54,7 +54,7 @@ func TestDoubleClickOnCodeLeadsOn(t *testing.T) {
 func TestOneCodeOneSession(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
-	person := i.AddPerson("ada@example.gov")
+	person := i.AddUser("ada@example.gov")
 	var forms []idptest.Form
 	var browsers []*idptest.Browser
 	for range 4 {

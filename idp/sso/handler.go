@@ -76,7 +76,7 @@ type Handler struct {
 	Store    Store
 	Registry *sp.Registry
 	Sessions *session.Manager
-	Signing  *signing.Desk
+	Signing  *signing.Signer
 	Pages    *web.Pages
 	Clock    idp.Clock
 	Access   *yearaccess.Gate
@@ -100,7 +100,7 @@ func (h *Handler) recordUse(req *idp.LoginRequest, at time.Time) {
 	}
 	h.Uses.Use(idp.Use{
 		SP: req.SP, Year: req.Year, At: at, CertSHA256: req.CertSHA256,
-		RelayState: len(req.RelayState), IssuedAt: req.IssuedAt, ReceivedAt: req.ReceivedAt,
+		RelayStateLength: len(req.RelayState), IssuedAt: req.IssuedAt, ReceivedAt: req.ReceivedAt,
 	})
 }
 
@@ -127,7 +127,7 @@ func nameSender(step func(http.ResponseWriter, *http.Request, *acceptedRequest) 
 // describeSender returns the provider's details for pages.
 func (a *acceptedRequest) describeSender() web.Sender {
 	verified := a.cert != nil || a.request != nil && a.request.CertSHA256 != ""
-	return web.SenderOf(&a.provider.ServiceProvider, verified)
+	return web.NewSender(&a.provider.ServiceProvider, verified)
 }
 
 // recheckYear opens the year again for a request that was accepted before, if the request may

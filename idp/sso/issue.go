@@ -38,7 +38,7 @@ func (h *Handler) issueAssertion(w http.ResponseWriter, r *http.Request, a *acce
 		return err
 	}
 	e := web.EventOf(r)
-	e.NoteEnded(a.year, now)
+	e.NoteExpiredCert(a.year, now)
 	request, err := h.loadRecordedRequest(r.Context(), a)
 	if err != nil {
 		return err
@@ -46,12 +46,12 @@ func (h *Handler) issueAssertion(w http.ResponseWriter, r *http.Request, a *acce
 	cookie := h.bindAnswer(a, request)
 	issuance, err := h.Store.RecordIssuance(r.Context(), &idp.Issuance{
 		Request: request, Session: s.ID, User: user.ID,
-		Scope: a.provider.NameIDScope, Proposed: idp.NameID(uuid.NewString()),
-		SessionIndex: newID(), Address: a.findUndisclosedEmail(user), At: now,
+		Scope: a.provider.NameIDScope, ProposedNameID: idp.NameID(uuid.NewString()),
+		SessionIndex: newID(), EmailAddress: a.findUndisclosedEmail(user), At: now,
 		Check: h.Signing.Check(a.request.Year, a.provider), Event: newSignInEvent(a.request, user, e),
 	})
 	if errors.Is(err, idp.ErrYearEnded) {
-		return h.Access.EndedYear(a.request.Year)
+		return h.Access.CheckEnded(a.request.Year)
 	}
 	if errors.Is(err, idp.ErrProviderChanged) {
 		_, _ = h.Registry.Reload(r.Context(), a.request.SP) // for the next decision
@@ -80,7 +80,7 @@ func (h *Handler) issueAssertion(w http.ResponseWriter, r *http.Request, a *acce
 	if err != nil {
 		return err
 	}
-	e.SignedIn = a.request.Year
+	e.SigningYear = a.request.Year
 	e.Note(slog.String("user", string(user.ID)), slog.String("outcome", "issued"))
 	return h.postResponse(w, r, a, buffer)
 }
@@ -93,7 +93,7 @@ func (h *Handler) bindAnswer(a *acceptedRequest, request *idp.LoginRequest) *htt
 	if !a.isInBrowser || request != a.request {
 		return nil
 	}
-	return h.Sessions.Tie(request)
+	return h.Sessions.TieRequest(request)
 }
 
 // signResponse signs with the key of the year, if year, registration and preview still allow
@@ -108,7 +108,7 @@ func (h *Handler) signResponse(r *http.Request, a *acceptedRequest, write func(*
 	}, write)
 	switch {
 	case errors.Is(err, idp.ErrNotFound):
-		return idp.Refuse(idp.RefusedSPUnknown, "Issuer", string(a.request.SP)).With(err)
+		return idp.Refuse(idp.RefusedSPUnknown, "Issuer", string(a.request.SP)).WithCause(err)
 	case err != nil:
 		return fmt.Errorf("sign response: %w", err)
 	}
@@ -126,7 +126,7 @@ func (a *acceptedRequest) checkChange(p *sp.Provider) error {
 	if err := current.checkRegistration(); err != nil {
 		return err
 	}
-	return idp.Refuse(idp.RefusedStale, "request", string(a.request.Handle)).With(idp.ErrProviderChanged)
+	return idp.Refuse(idp.RefusedStale, "request", string(a.request.Handle)).WithCause(idp.ErrProviderChanged)
 }
 
 // errProfileChanged reports that an operator changed the user's profile after the user's record was
@@ -136,7 +136,7 @@ var errProfileChanged = errors.New("the user's profile was changed during the si
 // loadProfile unseals the user's profile if the assertion discloses attributes of it.
 // Otherwise it returns nil and the profile stays sealed.
 func (h *Handler) loadProfile(r *http.Request, a *acceptedRequest, user *idp.User) (*idp.Profile, error) {
-	if !a.need.ReadsProfile(&a.provider.ServiceProvider, user.Proofed) {
+	if !a.need.ReadsProfile(&a.provider.ServiceProvider, user.Proofing) {
 		return nil, nil
 	}
 	p, err := h.Store.Profile(r.Context(), user.ID)
@@ -145,7 +145,7 @@ func (h *Handler) loadProfile(r *http.Request, a *acceptedRequest, user *idp.Use
 		return nil, errProfileChanged
 	case err != nil:
 		return nil, fmt.Errorf("unseal profile: %w", err)
-	case !p.Proofed().Equal(user.Proofed):
+	case !p.Proofing().Equal(user.Proofing):
 		return nil, errProfileChanged
 	}
 	return p, nil
@@ -156,7 +156,7 @@ func (h *Handler) loadProfile(r *http.Request, a *acceptedRequest, user *idp.Use
 func newSignInEvent(req *idp.LoginRequest, user *idp.User, e *web.Event) idp.AuditEvent {
 	event := idp.AuditEvent{
 		Kind: idp.AuditSignIn, Outcome: "ok", Actor: "user:" + string(user.ID), User: user.ID,
-		SP: req.SP, Year: req.Year, RequestID: e.ID, Address: e.Address,
+		SP: req.SP, Year: req.Year, RequestID: e.ID, IPAddress: e.ClientIP,
 	}
 	if req.SP == idp.RehearsalSP {
 		event.Kind, event.Detail = idp.AuditRotationRehearse, map[string]string{"step": "response"}
@@ -168,7 +168,7 @@ func newSignInEvent(req *idp.LoginRequest, user *idp.User, e *web.Event) idp.Aud
 
 // newAssertion returns the facts about the user and the sign-in that the request asks for and the
 // provider may know. Attributes are disclosed here only.
-func (a *acceptedRequest) newAssertion(s *idp.Session, user *idp.User, profile *idp.Profile, issuance idp.Issued, now time.Time, lang string) *saml.Assertion {
+func (a *acceptedRequest) newAssertion(s *idp.Session, user *idp.User, profile *idp.Profile, issuance idp.IssuedIDs, now time.Time, lang string) *saml.Assertion {
 	email := findSignInEmail(user)
 	subject := string(issuance.NameID)
 	if a.request.NameIDFormat == saml.NameIDFormatEmail {
@@ -179,7 +179,7 @@ func (a *acceptedRequest) newAssertion(s *idp.Session, user *idp.User, profile *
 		NameID: subject, NameIDFormat: a.request.NameIDFormat,
 		SessionIndex: issuance.SessionIndex, AuthnInstant: a.need.AuthnInstant(s, now), ClassRef: a.need.ClassRef,
 		Attributes: assurance.Release(a.need, &a.provider.ServiceProvider, assurance.UserData{
-			UUID: issuance.NameID, Email: email, Emails: user.Emails, Locale: lang, Proofed: user.Proofed, Profile: profile,
+			UUID: issuance.NameID, Email: email, Emails: user.Emails, Locale: lang, Proofed: user.Proofing, Profile: profile,
 		}),
 	}
 }

@@ -58,7 +58,7 @@ func TestSignInUsesRequestedLocale(t *testing.T) {
 	t.Parallel()
 	w := idptest.New(t, idptest.Options{})
 	p := w.AddProvider(spA, func(r *idp.ServiceProvider) { r.Attributes = []string{"email", "locale"} })
-	person := w.AddPerson("ada@example.gov")
+	person := w.AddUser("ada@example.gov")
 	b := w.Browser()
 	b.Language = "en-US"
 
@@ -114,7 +114,7 @@ func TestRefusalUsesUsersLanguage(t *testing.T) {
 	checkLanguage(t, w.Browser().CrossSitePost("/api/saml/auth"+string(w.Year()), form), "es", "Este proveedor de servicios está desactivado")
 
 	// The same at the continue URL of a request that came by POST.
-	p, person := w.AddProvider(spB), w.AddPerson("ada@example.gov")
+	p, person := w.AddProvider(spB), w.AddUser("ada@example.gov")
 	c := w.Browser()
 	signIn(c, p, &idptest.Request{}, person)
 	form = p.Form(&idptest.Request{ClassRefs: []string{hspd12}})

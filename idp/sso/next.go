@@ -51,12 +51,12 @@ func nextStep(req *idp.LoginRequest, need *assurance.Requirement, s *idp.Session
 	}
 	// The record is read each time, so an operator's change counts at once and without another
 	// sign-in. A user is never asked for a factor that would not help.
-	if o := need.Obstacle(s, assurance.ProofingOf(user.Proofed), user.Factors(), now); o != nil {
+	if o := need.FindObstacle(s, assurance.ReadProofing(user.Proofing), user.Factors(), now); o != nil {
 		refusedStep := refuseStep(req, o.Refusal())
 		refusedStep.obstacle = o
 		return refusedStep
 	}
-	if missingProof != assurance.NothingMissing {
+	if missingProof != assurance.NoMissingProof {
 		if signInStep.kind == stepSignIn {
 			signInStep.kind = stepUp // the proven factor still counts
 		}

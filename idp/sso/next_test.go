@@ -30,7 +30,7 @@ func TestRehearsalUserAndProviderStayTogether(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			need, err := assurance.Resolve(assurance.Ask{}, &idp.ServiceProvider{IAL: idp.IALAuthOnly, AAL: idp.AALDefault})
+			need, err := assurance.Resolve(assurance.ContextRequest{}, &idp.ServiceProvider{IAL: idp.IALAuthOnly, AAL: idp.AALDefault})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -79,7 +79,7 @@ func TestNextStepDependsOnSession(t *testing.T) {
 		{"forced: a second less than five minutes ago", idp.LoginRequest{ForceAuthn: true}, signedIn(s, after(s, idp.FactorPassword), after(s, code)), ada, 5 * m, stepIssue, ""},
 		{"forced: five minutes ago", idp.LoginRequest{ForceAuthn: true}, signedIn(s, after(s, idp.FactorPassword), after(s, code)), ada, 5*m + s, stepSignIn, ""},
 	}
-	need, err := assurance.Resolve(assurance.Ask{}, &idp.ServiceProvider{IAL: idp.IALAuthOnly, AAL: idp.AALDefault})
+	need, err := assurance.Resolve(assurance.ContextRequest{}, &idp.ServiceProvider{IAL: idp.IALAuthOnly, AAL: idp.AALDefault})
 	if err != nil {
 		t.Fatal(err)
 	}

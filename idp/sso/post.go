@@ -43,7 +43,7 @@ func (h *Handler) refusePassive(w http.ResponseWriter, r *http.Request, a *accep
 	buffer := takeBuffer()
 	defer buffer.release()
 	if err := h.signPassive(w, r, a, buffer); errors.Is(err, idp.ErrYearEnded) {
-		return h.Access.EndedYear(a.request.Year)
+		return h.Access.CheckEnded(a.request.Year)
 	} else if err != nil {
 		return err
 	}
@@ -103,7 +103,7 @@ func (h *Handler) recordPassive(w http.ResponseWriter, r *http.Request, a *accep
 	}
 	var cookie *http.Cookie
 	if !a.isInStore && request == a.request {
-		cookie = h.Sessions.Tie(a.request)
+		cookie = h.Sessions.TieRequest(a.request)
 		record := *a.request // kept only to recognize its ID
 		record.RelayState, record.ClassRefs, record.SubjectHash = "", nil, nil
 		request = &record

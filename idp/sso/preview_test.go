@@ -137,7 +137,7 @@ func (w *previewDeployment) uncounted() (opened []string) {
 func TestRegisteredPreviewAllowsSignIn(t *testing.T) {
 	t.Parallel()
 	w := newPreviewDeployment(t)
-	a, person, browser := w.AddProvider(spA, w.field), w.AddPerson("ada@example.gov"), w.Browser()
+	a, person, browser := w.AddProvider(spA, w.field), w.AddUser("ada@example.gov"), w.Browser()
 	b := w.AddProvider(spB)
 
 	first, second := w.request(), w.request()
@@ -157,7 +157,7 @@ func TestRegisteredPreviewAllowsSignIn(t *testing.T) {
 func TestPreviewLinkAllowsSignInInItsBrowser(t *testing.T) {
 	t.Parallel()
 	w := newPreviewDeploymentWith(t, idptest.Options{TLS: true}) // the cookie comes along with a POST over https
-	a, person, browser := w.AddProvider(spA), w.AddPerson("ada@example.gov"), w.Browser()
+	a, person, browser := w.AddProvider(spA), w.AddUser("ada@example.gov"), w.Browser()
 	l, token := w.link(spA, w.next)
 	w.enter(browser, token)
 
@@ -185,7 +185,7 @@ func TestPreviewAllowsUnsignedWhereOptional(t *testing.T) {
 	t.Parallel()
 	w := newPreviewDeployment(t)
 	a := w.AddProvider(spA, w.field, func(p *idp.ServiceProvider) { p.SignRequests = idp.SignRequestsOptional })
-	page := signIn(w.Browser(), a, &idptest.Request{Year: w.next, Unsigned: true}, w.AddPerson("ada@example.gov"))
+	page := signIn(w.Browser(), a, &idptest.Request{Year: w.next, Unsigned: true}, w.AddUser("ada@example.gov"))
 	if page.Response() == nil {
 		t.Errorf("%d\n%s", page.Status, page.Text())
 	}
@@ -196,7 +196,7 @@ func TestPreviewAllowsUnsignedWhereOptional(t *testing.T) {
 func TestYearPublishedDuringPreview(t *testing.T) {
 	t.Parallel()
 	w := newPreviewDeployment(t)
-	a, person, browser := w.AddProvider(spA, w.field), w.AddPerson("ada@example.gov"), w.Browser()
+	a, person, browser := w.AddProvider(spA, w.field), w.AddUser("ada@example.gov"), w.Browser()
 	request := w.request()
 	waiting := browser.Get(a.URL(request))
 	w.step(rotation.StepPublish)

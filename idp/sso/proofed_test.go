@@ -16,9 +16,9 @@ const (
 )
 
 // proof sets the profile in a user's record, or removes it.
-func proof(t *testing.T, i *idptest.IdP, person *idptest.Person, profile *idp.Profile) {
+func proof(t *testing.T, i *idptest.IdP, person *idptest.User, profile *idp.Profile) {
 	t.Helper()
-	if err := i.Store.SetProfile(t.Context(), person.User.ID, profile, i.Clock.Now()); err != nil {
+	if err := i.Store.SetProfile(t.Context(), person.Record.ID, profile, i.Clock.Now()); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -31,7 +31,7 @@ func TestProofingCountsWithinSession(t *testing.T) {
 	p := i.AddProvider(spA, func(p *idp.ServiceProvider) {
 		p.IAL, p.Attributes = idp.IALFacialMatch, []string{"email", "all_emails", "phone", "first_name", "last_name", "verified_at"}
 	})
-	person := i.AddPerson("ada@example.gov")
+	person := i.AddUser("ada@example.gov")
 	ask := func(refs ...string) *idptest.Request { return &idptest.Request{ClassRefs: refs} }
 	browser := i.Browser()
 	// A user without a proofed identity is refused before a code is asked for.

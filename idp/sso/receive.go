@@ -32,7 +32,7 @@ func (h *Handler) receiveRequest(w http.ResponseWriter, r *http.Request, a *acce
 	received, q, err := h.acceptRequest(r.Context(), msg, year, now)
 	if received.provider != nil {
 		e.Note(slog.String("sp", string(received.provider.EntityID)))
-		e.SP, e.Year, e.Verified = received.provider.EntityID, year, received.cert != nil
+		e.SP, e.Year, e.IsVerified = received.provider.EntityID, year, received.cert != nil
 	}
 	received.noteNeed(e)
 	entry, preview, denyErr := visit.Admit(received.provider, received.cert != nil, err)
@@ -40,7 +40,7 @@ func (h *Handler) receiveRequest(w http.ResponseWriter, r *http.Request, a *acce
 		return denyErr
 	}
 	*a, a.year = received, entry // from here on an error may name the sender
-	e.Ask(msg.Locale, now)
+	e.RequestLocale(msg.Locale, now)
 	if err == nil {
 		err = h.readSubject(a, &q)
 	}
@@ -50,7 +50,7 @@ func (h *Handler) receiveRequest(w http.ResponseWriter, r *http.Request, a *acce
 	a.request.Preview = preview
 	e.Note(slog.Bool("signed", a.cert != nil))
 	e.NoteMessage(a.request.RelayState, a.cert, now)
-	e.NoteEnded(entry, now)
+	e.NoteExpiredCert(entry, now)
 	if a.cert != nil {
 		h.recordUse(a.request, now)
 	}
@@ -69,16 +69,16 @@ func (a *acceptedRequest) noteNeed(e *web.Event) {
 	if a.need == nil {
 		return
 	}
-	if len(a.need.Unknown) > 0 {
-		e.Note(slog.Any("unknown_authn_contexts", a.need.Unknown))
+	if len(a.need.UnknownClassRefs) > 0 {
+		e.Note(slog.Any("unknown_authn_contexts", a.need.UnknownClassRefs))
 	}
-	if len(a.need.Dropped) > 0 {
-		e.Note(slog.String("dropped", formatDropReasons(a.need.Dropped)))
+	if len(a.need.DroppedAttributes) > 0 {
+		e.Note(slog.String("dropped", formatDropReasons(a.need.DroppedAttributes)))
 	}
 }
 
 // formatDropReasons formats for the log which requested attributes are not sent, and why.
-func formatDropReasons(list []assurance.Dropped) string {
+func formatDropReasons(list []assurance.DroppedAttribute) string {
 	all := make([]string, len(list))
 	for i, d := range list {
 		all[i] = d.Name + ":" + string(d.Reason)
@@ -100,7 +100,7 @@ func (h *Handler) answerAtOnce(w http.ResponseWriter, r *http.Request, a *accept
 	case stepIssue:
 		err = h.issueAssertion(w, r, a, s, user)
 	case stepPassive:
-		h.Sessions.Trim(w, r) // the answer sets a cookie, and there may be many already
+		h.Sessions.TrimRequestCookies(w, r) // the answer sets a cookie, and there may be many already
 		err = h.refusePassive(w, r, a)
 	default:
 		return h.keepRequest(w, r, a)

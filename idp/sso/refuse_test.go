@@ -66,10 +66,10 @@ func TestBadRequestGetsExplainedRefusal(t *testing.T) {
 			return w.Get(inactive.URL(&idptest.Request{}))
 		}, []string{"Issuer", inactive.EntityID}},
 		{"too old", func(w *idptest.Browser) *idptest.Page {
-			return w.Get(a.URL(&idptest.Request{Issued: i.Clock.Now().Add(-7 * time.Minute)}))
+			return w.Get(a.URL(&idptest.Request{IssuedAt: i.Clock.Now().Add(-7 * time.Minute)}))
 		}, []string{"IssueInstant"}},
 		{"from the future", func(w *idptest.Browser) *idptest.Page {
-			return w.Get(a.URL(&idptest.Request{Issued: i.Clock.Now().Add(2 * time.Minute)}))
+			return w.Get(a.URL(&idptest.Request{IssuedAt: i.Clock.Now().Add(2 * time.Minute)}))
 		}, []string{"IssueInstant"}},
 		{"address as NameID without leave", func(w *idptest.Browser) *idptest.Page {
 			return w.Get(a.URL(&idptest.Request{Format: "urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress"}))
@@ -131,7 +131,7 @@ func TestRegisteredValuesAreDisclosedToVerifiedSendersOnly(t *testing.T) {
 	a := i.AddProvider(spA)
 	loose := i.AddProvider("https://loose.example", func(p *idp.ServiceProvider) { p.SignRequests = idp.SignRequestsOptional })
 	forged := *a
-	forged.Key, forged.Cert = idptest.OtherKey(), i.OtherCert()
+	forged.Key, forged.Cert = idptest.OtherKey(), i.NewOtherCert()
 	fingerprint := func(p *idptest.Provider) string { return fmt.Sprintf("%x", sha256.Sum256(p.Cert.Raw)) }
 	send := func(method, address string, form url.Values, accept string) string {
 		t.Helper()
@@ -200,7 +200,7 @@ func TestUnsignedIsAcceptedWhereOptional(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	a := i.AddProvider(spA, func(p *idp.ServiceProvider) { p.SignRequests = idp.SignRequestsOptional })
-	person := i.AddPerson("ada@example.gov")
+	person := i.AddUser("ada@example.gov")
 	r := &idptest.Request{Unsigned: true}
 	accept(t, a, r, signIn(i.Browser(), a, r, person))
 	checkRefusal(t, i.Browser().Get(a.URL(&idptest.Request{Key: idptest.OtherKey()})), http.StatusBadRequest, "Signature")
@@ -267,7 +267,7 @@ func TestRetiredDuringSignIn(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	a := i.AddProvider(spA)
-	person := i.AddPerson("ada@example.gov")
+	person := i.AddUser("ada@example.gov")
 	browser, year := i.Browser(), i.Year()
 	page := browser.Get(a.URL(&idptest.Request{Year: year}))
 	i.Retire(year)
@@ -279,7 +279,7 @@ func TestEveryYearSignsWithItsOwnKey(t *testing.T) {
 	emergency := rotation.DefaultPolicy().FirstYears(time.Now())[0] + "b"
 	i := idptest.New(t, idptest.Options{Years: []idp.Year{emergency}})
 	a := i.AddProvider(spA)
-	person := i.AddPerson("ada@example.gov")
+	person := i.AddUser("ada@example.gov")
 	live := i.Years.Live(i.Clock.Now())
 	if len(live) < 2 {
 		t.Fatalf("%d live years, want two at least", len(live))
@@ -295,7 +295,7 @@ func TestConcurrentTabsGetOneResponse(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	a, b := i.AddProvider(spA), i.AddProvider(spB)
-	person := i.AddPerson("ada@example.gov")
+	person := i.AddUser("ada@example.gov")
 	browser := i.Browser()
 	start := &idptest.Request{}
 	accept(t, a, start, signIn(browser, a, start, person))

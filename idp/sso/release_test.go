@@ -42,7 +42,7 @@ func recordOf(level string) (*idp.User, *idp.Profile) {
 		Address1: values["address1"], Address2: values["address2"], City: values["city"], State: values["state"],
 		Zipcode: values["zipcode"], DOB: values["dob"], SSN: values["ssn"], Phone: values["phone"],
 	}
-	u.Proofed = profile.Proofed()
+	u.Proofing = profile.Proofing()
 	return u, profile
 }
 
@@ -58,7 +58,7 @@ var classRefs = []string{
 
 // anyRequest draws a RequestedAuthnContext: known values, lists of attributes in many
 // spellings, and arbitrary text.
-func anyRequest(t *rapid.T, names []string) assurance.Ask {
+func anyRequest(t *rapid.T, names []string) assurance.ContextRequest {
 	list := rapid.Custom(func(t *rapid.T) string {
 		asked := rapid.SliceOfN(rapid.SampledFrom(append(names, "ascii", "x")), 0, 8).Draw(t, "names")
 		sep := rapid.SampledFrom([]string{",", ":", " ", "%2C", "&ReqAttr="}).Draw(t, "separator")
@@ -69,7 +69,7 @@ func anyRequest(t *rapid.T, names []string) assurance.Ask {
 		return "http://idmanagement.gov/ns/requested_attributes?ReqAttr=" + text
 	})
 	ref := rapid.OneOf(rapid.SampledFrom(classRefs), list, rapid.String())
-	return assurance.Ask{
+	return assurance.ContextRequest{
 		Comparison: rapid.SampledFrom([]string{"", "exact", "minimum", "maximum", "better", "x"}).Draw(t, "comparison"),
 		ClassRefs:  rapid.SliceOfN(ref, 0, 5).Draw(t, "refs"),
 	}
@@ -106,13 +106,13 @@ func TestAssertionHoldsOnlyPermittedAttributes(t *testing.T) {
 			return
 		}
 		a := acceptedRequest{request: req, provider: p, need: need}
-		checkLeft(t, &p.ServiceProvider, ask, user, a.newAssertion(s, user, profile, idp.Issued{NameID: "the-name-id", SessionIndex: "_index"}, now, values["locale"]))
+		checkLeft(t, &p.ServiceProvider, ask, user, a.newAssertion(s, user, profile, idp.IssuedIDs{NameID: "the-name-id", SessionIndex: "_index"}, now, values["locale"]))
 	})
 }
 
 // checkLeft checks the contents of an assertion against the rules, independently of how it was
 // built.
-func checkLeft(t *rapid.T, p *idp.ServiceProvider, ask assurance.Ask, user *idp.User, a *saml.Assertion) {
+func checkLeft(t *rapid.T, p *idp.ServiceProvider, ask assurance.ContextRequest, user *idp.User, a *saml.Assertion) {
 	allowed := map[string]bool{}
 	for _, name := range p.Attributes {
 		allowed[values[name]] = values[name] != ""
@@ -129,7 +129,7 @@ func checkLeft(t *rapid.T, p *idp.ServiceProvider, ask assurance.Ask, user *idp.
 	asksMore := ask.Comparison == "minimum" || slices.ContainsFunc(ask.ClassRefs, func(r string) bool {
 		return strings.Contains(r, "verified") || strings.Contains(r, "/ial/2") || strings.Contains(r, "/ial/0") || strings.Contains(r, "/loa/3")
 	})
-	proofed := user.Proofed != nil && user.Proofed.Level != "bogus" && mayProof && (!asksLess || asksMore)
+	proofed := user.Proofing != nil && user.Proofing.Level != "bogus" && mayProof && (!asksLess || asksMore)
 	for _, attr := range a.Attributes {
 		switch attr.FriendlyName {
 		case "uuid", "ial", "aal":
@@ -141,7 +141,7 @@ func checkLeft(t *rapid.T, p *idp.ServiceProvider, ask assurance.Ask, user *idp.
 		if slices.Contains(proofedNames, attr.FriendlyName) && !proofed {
 			t.Fatalf("%s leaves below its level", attr.FriendlyName)
 		}
-		if attr.FriendlyName == "verified_at" && len(attr.Values) > 0 && (user.Proofed == nil || user.Proofed.Level == "bogus" || !mayProof) {
+		if attr.FriendlyName == "verified_at" && len(attr.Values) > 0 && (user.Proofing == nil || user.Proofing.Level == "bogus" || !mayProof) {
 			t.Fatalf("verified_at leaves: %q", attr.Values)
 		}
 		for _, v := range attr.Values {

@@ -15,7 +15,7 @@ import (
 func TestResponsePageNonceIsUnguessable(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
-	a, person, browser := i.AddProvider(spA), i.AddPerson("ada@example.gov"), i.Browser()
+	a, person, browser := i.AddProvider(spA), i.AddUser("ada@example.gov"), i.Browser()
 	page, seen := signIn(browser, a, &idptest.Request{}, person), map[string]bool{}
 	for range 3 {
 		policy := regexp.MustCompile(`script-src 'nonce-([^']+)'`).FindStringSubmatch(page.Header.Get("Content-Security-Policy"))
@@ -39,11 +39,11 @@ func TestResponsePageNonceIsUnguessable(t *testing.T) {
 func TestEncryptedAssertionIsReadOnlyBySP(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
-	other := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: i.OtherCert().Raw}))
+	other := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: i.NewOtherCert().Raw}))
 	a := i.AddProvider(spA, func(p *idp.ServiceProvider) { // CBC is what crewjam/saml can decrypt
 		p.Encryption, p.Certs = idp.EncryptionCBC, append([]string{other}, p.Certs...)
 	})
-	person, browser := i.AddPerson("ada@example.gov"), i.Browser()
+	person, browser := i.AddUser("ada@example.gov"), i.Browser()
 	for n := range 2 { // with a sign-in in between, then at once
 		r := &idptest.Request{}
 		page := browser.Get(a.URL(r))
@@ -66,7 +66,7 @@ func TestAddressAsNameID(t *testing.T) {
 	const email, persistent = "urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress", "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent"
 	i := idptest.New(t, idptest.Options{})
 	a := i.AddProvider(spA, func(p *idp.ServiceProvider) { p.NameIDFormats = []string{"persistent", "emailAddress"} })
-	person, browser := i.AddPerson("ada@example.gov"), i.Browser()
+	person, browser := i.AddUser("ada@example.gov"), i.Browser()
 	plain, named := &idptest.Request{Format: persistent}, &idptest.Request{Format: email}
 	first := accept(t, a, plain, signIn(browser, a, plain, person)).Subject.NameID
 	second := accept(t, a, named, browser.Get(a.URL(named)))
@@ -88,7 +88,7 @@ func TestWhatCountsAsUse(t *testing.T) {
 	i := idptest.New(t, idptest.Options{})
 	signed := i.AddProvider(spA)
 	loose := i.AddProvider(spB, func(p *idp.ServiceProvider) { p.SignRequests = idp.SignRequestsOptional })
-	person, browser := i.AddPerson("ada@example.gov"), i.Browser()
+	person, browser := i.AddUser("ada@example.gov"), i.Browser()
 	used := func(want map[idp.EntityID]int) {
 		t.Helper()
 		if err := i.Usage.Flush(t.Context()); err != nil {
@@ -124,12 +124,12 @@ func TestWhatCountsAsUse(t *testing.T) {
 func TestResponseIsSignedWhereConfigured(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
-	person, browser := i.AddPerson("ada@example.gov"), i.Browser()
+	person, browser := i.AddUser("ada@example.gov"), i.Browser()
 	browser.SignIn(browser.Get("/sign-in"), person)
 	for id, both := range map[string]bool{spA: false, spB: true} {
 		p := i.AddProvider(id, func(p *idp.ServiceProvider) { p.SignResponse = both })
 		for _, ago := range []time.Duration{-50 * time.Second, 4 * time.Minute} {
-			r := &idptest.Request{Issued: i.Clock.Now().Add(-ago)}
+			r := &idptest.Request{IssuedAt: i.Clock.Now().Add(-ago)}
 			page := browser.Get(p.URL(r))
 			accept(t, p, r, page)
 			if n := strings.Count(string(page.Response()), ":SignatureValue>") / 2; (n == 2) != both {

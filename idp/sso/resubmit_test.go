@@ -28,7 +28,7 @@ func deliver(t *testing.T, b *idptest.Browser, form url.Values) string {
 func TestDoubleSubmitGoesOn(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
-	a, person := i.AddProvider(spA), i.AddPerson("ada@example.gov")
+	a, person := i.AddProvider(spA), i.AddUser("ada@example.gov")
 
 	for _, keep := range []string{"the first", "the second", "both"} {
 		r := &idptest.Request{RelayState: "r"}
@@ -79,7 +79,7 @@ func TestDoubleSubmitGoesOn(t *testing.T) {
 func TestReplayWithinTheWindow(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
-	a, ada, mallory := i.AddProvider(spA), i.AddPerson("ada@example.gov"), i.AddPerson("mallory@example.gov")
+	a, ada, mallory := i.AddProvider(spA), i.AddUser("ada@example.gov"), i.AddUser("mallory@example.gov")
 	user, thief := i.Browser(), i.Browser()
 	r := &idptest.Request{}
 	form := a.Form(r)
@@ -119,7 +119,7 @@ func TestReplayWithinTheWindow(t *testing.T) {
 func TestResubmitNeedsSameBytesInWindow(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
-	a, person := i.AddProvider(spA), i.AddPerson("ada@example.gov")
+	a, person := i.AddProvider(spA), i.AddUser("ada@example.gov")
 	once := func(r *idptest.Request) (again func(*idptest.Request) *idptest.Page) {
 		deliver(t, i.Browser(), a.Form(r))
 		return func(r *idptest.Request) *idptest.Page {
@@ -159,7 +159,7 @@ func TestRepeatedMessageIsStoredOnce(t *testing.T) {
 	t.Parallel()
 	i, store := newFull(t)
 	store.room.Store(true)
-	a, person := i.AddProvider(spA), i.AddPerson("ada@example.gov")
+	a, person := i.AddProvider(spA), i.AddUser("ada@example.gov")
 	r := &idptest.Request{RelayState: "0123456789"}
 	form := a.Form(r)
 	var to [6]string
@@ -204,7 +204,7 @@ func TestDoubleSubmitGivesBack(t *testing.T) {
 	t.Parallel()
 	i, store := newFull(t)
 	store.room.Store(true)
-	a, person := i.AddProvider(spA, allowUnsigned), i.AddPerson("ada@example.gov")
+	a, person := i.AddProvider(spA, allowUnsigned), i.AddUser("ada@example.gov")
 	browser, lost := i.Browser(), i.Browser()
 	start := &idptest.Request{}
 	accept(t, a, start, signIn(browser, a, start, person))

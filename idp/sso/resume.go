@@ -16,7 +16,7 @@ import (
 // resumeRequest serves GET /sign-in/continue. Every step of a sign-in returns here, and only
 // this function decides on the next step.
 func (h *Handler) resumeRequest(w http.ResponseWriter, r *http.Request, a *acceptedRequest) error {
-	h.Sessions.Trim(w, r)
+	h.Sessions.TrimRequestCookies(w, r)
 	if err := h.loadRequest(r, a); err != nil {
 		return err
 	}
@@ -48,7 +48,7 @@ func (h *Handler) resumeRequest(w http.ResponseWriter, r *http.Request, a *accep
 		// It came twice, and the other delivery was faster.
 		return h.handleReplay(w, r, a)
 	case errors.Is(err, idp.ErrAnswered):
-		return idp.Refuse(idp.RefusedAnswered, "AuthnRequest", a.request.MessageID).With(err)
+		return idp.Refuse(idp.RefusedAnswered, "AuthnRequest", a.request.MessageID).WithCause(err)
 	case isOutdated(err):
 		return redirectTo(w, r, makeContinueURL(a.request)) // decide again with the current records
 	}
@@ -67,9 +67,9 @@ func isOutdated(err error) bool {
 // registration may have changed since.
 func (h *Handler) loadRequest(r *http.Request, a *acceptedRequest) error {
 	handle := r.URL.Query().Get("request")
-	req, err := h.Sessions.Request(r, idp.RequestHandle(handle))
+	req, err := h.Sessions.LookupRequest(r, idp.RequestHandle(handle))
 	if errors.Is(err, idp.ErrNotFound) {
-		return idp.Refuse(idp.RefusedStale, "request", handle).With(err)
+		return idp.Refuse(idp.RefusedStale, "request", handle).WithCause(err)
 	}
 	isOtherBrowser := errors.Is(err, session.ErrOtherBrowser)
 	if err != nil && !isOtherBrowser {
@@ -77,7 +77,7 @@ func (h *Handler) loadRequest(r *http.Request, a *acceptedRequest) error {
 	}
 	p, err := h.Registry.Lookup(r.Context(), req.SP)
 	if errors.Is(err, idp.ErrNotFound) {
-		return idp.Refuse(idp.RefusedSPUnknown, "Issuer", string(req.SP)).With(err)
+		return idp.Refuse(idp.RefusedSPUnknown, "Issuer", string(req.SP)).WithCause(err)
 	} else if err != nil {
 		return fmt.Errorf("look up service provider %q: %w", req.SP, err)
 	}
@@ -85,10 +85,10 @@ func (h *Handler) loadRequest(r *http.Request, a *acceptedRequest) error {
 	e.Note(slog.String("sp", string(req.SP)), slog.String("year", string(req.Year)))
 	if isOtherBrowser {
 		// The page does not name the sender, so that it equals the one for an unknown request.
-		return idp.Refuse(idp.RefusedOtherBrowser, "request", handle).With(session.ErrOtherBrowser)
+		return idp.Refuse(idp.RefusedOtherBrowser, "request", handle).WithCause(session.ErrOtherBrowser)
 	}
-	e.SP, e.Year, e.Verified = req.SP, req.Year, req.CertSHA256 != ""
-	e.Ask(req.Locale, req.ReceivedAt)
+	e.SP, e.Year, e.IsVerified = req.SP, req.Year, req.CertSHA256 != ""
+	e.RequestLocale(req.Locale, req.ReceivedAt)
 	// If the year was retired during the sign-in, nothing that was begun on it is signed. If
 	// its preview ended, the year answers as if it had never existed.
 	entry, err := h.recheckYear(r, p, req)
@@ -103,7 +103,7 @@ func (h *Handler) loadRequest(r *http.Request, a *acceptedRequest) error {
 	if err := a.checkRegistration(); err != nil {
 		return err
 	}
-	a.need, err = assurance.Resolve(assurance.AskOf(req), &p.ServiceProvider)
+	a.need, err = assurance.Resolve(assurance.NewContextRequest(req), &p.ServiceProvider)
 	a.noteNeed(e)
 	return err
 }
@@ -111,9 +111,9 @@ func (h *Handler) loadRequest(r *http.Request, a *acceptedRequest) error {
 // loadSession returns the browser's session and its user, or nil for both without a usable session.
 // The user of a rehearsal has no record.
 func (h *Handler) loadSession(r *http.Request, req *idp.LoginRequest) (*idp.Session, *idp.User, error) {
-	load := h.Sessions.Current
+	load := h.Sessions.LookupCurrent
 	if req.SP == idp.RehearsalSP {
-		load = h.Sessions.Rehearsal
+		load = h.Sessions.LookupRehearsal
 	}
 	s, err := load(r)
 	switch {

@@ -36,14 +36,14 @@ func ada(level string) *idp.Profile {
 }
 
 // sealedDeployment returns a provider that may ask for every attribute, and a proofed user.
-func sealedDeployment(t *testing.T) (*idptest.IdP, *watchedStore, *idptest.Provider, *idptest.Person) {
+func sealedDeployment(t *testing.T) (*idptest.IdP, *watchedStore, *idptest.Provider, *idptest.User) {
 	t.Helper()
 	s := new(watchedStore)
-	i := idptest.New(t, idptest.Options{Between: func(store idp.OwnedStore) idp.OwnedStore { s.OwnedStore = store; return s }})
+	i := idptest.New(t, idptest.Options{WrapStore: func(store idp.OwnedStore) idp.OwnedStore { s.OwnedStore = store; return s }})
 	p := i.AddProvider(spA, func(p *idp.ServiceProvider) {
 		p.IAL, p.Attributes = idp.IALFacialMatch, []string{"email", "all_emails", "first_name", "verified_at", "ssn"}
 	})
-	person := i.AddPerson("ada@example.gov")
+	person := i.AddUser("ada@example.gov")
 	proof(t, i, person, ada(idp.IALFacialMatch))
 	return i, s, p, person
 }

@@ -18,7 +18,7 @@ const (
 
 // rememberBrowser signs in with password and code, has the browser remembered, and ends the
 // session.
-func rememberBrowser(t *testing.T, i *idptest.IdP, a *idptest.Provider, person *idptest.Person) *idptest.Browser {
+func rememberBrowser(t *testing.T, i *idptest.IdP, a *idptest.Provider, person *idptest.User) *idptest.Browser {
 	t.Helper()
 	browser, r := i.Browser(), &idptest.Request{}
 	accept(t, a, r, browser.GiveCode(browser.GivePassword(browser.Get(a.URL(r)), person), person, "remember"))
@@ -32,7 +32,7 @@ func TestRememberedDeviceReplacesCode(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	a := i.AddProvider(spA)
-	person := i.AddPerson("ada@example.gov")
+	person := i.AddUser("ada@example.gov")
 	browser := rememberBrowser(t, i, a, person)
 
 	r := &idptest.Request{}
@@ -59,7 +59,7 @@ func TestRememberedDeviceReplacesCode(t *testing.T) {
 	if now := browser.Session(); now == before || now == "" {
 		t.Error("the step-up left the session cookie as it was")
 	}
-	if sessions, err := i.Store.Sessions(t.Context(), idp.SessionQuery{User: person.User.ID}); err != nil || len(sessions) != 1 || len(sessions[0].Factors) != 3 {
+	if sessions, err := i.Store.Sessions(t.Context(), idp.SessionQuery{User: person.Record.ID}); err != nil || len(sessions) != 1 || len(sessions[0].Factors) != 3 {
 		t.Errorf("sessions after the step-up: %v, %v", sessions, err)
 	}
 	again := &idptest.Request{ClassRefs: []string{aal2}}
@@ -84,7 +84,7 @@ func TestRememberedDeviceIsNotEnough(t *testing.T) {
 	plain := i.AddProvider(spA)
 	proofing := i.AddProvider(spB, func(p *idp.ServiceProvider) { p.IAL = idp.IALVerified })
 	loose := i.AddProvider("https://c.example", func(p *idp.ServiceProvider) { p.AAL, p.SignRequests = idp.AAL2, idp.SignRequestsOptional })
-	person := i.AddPerson("ada@example.gov")
+	person := i.AddUser("ada@example.gov")
 	browser := rememberBrowser(t, i, plain, person)
 	tests := []struct {
 		name string
@@ -109,7 +109,7 @@ func TestRememberedDeviceIsNotEnough(t *testing.T) {
 		accept(t, tt.p, tt.r, browser.Post(form.Action, form.Fields))
 		browser.Post("/account/sign-out", nil)
 	}
-	u, err := i.Store.User(t.Context(), person.User.ID)
+	u, err := i.Store.User(t.Context(), person.Record.ID)
 	if err != nil || len(u.Devices) != 1 {
 		t.Errorf("devices remembered: %d, %v; want the one before", len(u.Devices), err)
 	}
@@ -126,15 +126,15 @@ func TestDeviceIsForgotten(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name   string
-		forget func(i *idptest.IdP, p *idptest.Person) error
+		forget func(i *idptest.IdP, p *idptest.User) error
 	}{
-		{"after 30 days", func(i *idptest.IdP, _ *idptest.Person) error { i.Clock.Advance(30 * 24 * time.Hour); return nil }},
-		{"password changed", func(i *idptest.IdP, p *idptest.Person) error {
+		{"after 30 days", func(i *idptest.IdP, _ *idptest.User) error { i.Clock.Advance(30 * 24 * time.Hour); return nil }},
+		{"password changed", func(i *idptest.IdP, p *idptest.User) error {
 			p.Password = "eleven lanterns cross the old weir"
 			_, err := i.Accounts.SetPassword(t.Context(), p.Email, p.Password, "test")
 			return err
 		}},
-		{"locked and unlocked", func(i *idptest.IdP, p *idptest.Person) error {
+		{"locked and unlocked", func(i *idptest.IdP, p *idptest.User) error {
 			if _, err := i.Accounts.Lock(t.Context(), p.Email, "test", "test"); err != nil {
 				return err
 			}
@@ -146,7 +146,7 @@ func TestDeviceIsForgotten(t *testing.T) {
 			t.Parallel()
 			i := idptest.New(t, idptest.Options{})
 			a := i.AddProvider(spA)
-			person := i.AddPerson("ada@example.gov")
+			person := i.AddUser("ada@example.gov")
 			browser := rememberBrowser(t, i, a, person)
 			if err := tt.forget(i, person); err != nil {
 				t.Fatal(err)
@@ -161,9 +161,9 @@ func TestDeviceIsForgotten(t *testing.T) {
 		t.Parallel()
 		i := idptest.New(t, idptest.Options{})
 		a := i.AddProvider(spA)
-		browser := rememberBrowser(t, i, a, i.AddPerson("ada@example.gov"))
+		browser := rememberBrowser(t, i, a, i.AddUser("ada@example.gov"))
 		r := &idptest.Request{}
-		accept(t, a, r, signIn(browser, a, r, i.AddPerson("bob@example.gov")))
+		accept(t, a, r, signIn(browser, a, r, i.AddUser("bob@example.gov")))
 	})
 }
 
@@ -173,7 +173,7 @@ func TestUnavailableFactorIsExplained(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	a := i.AddProvider(spA, func(p *idp.ServiceProvider) { p.FailureToProofURL = spA + "/not-proofed" })
-	person := i.AddPerson("ada@example.gov")
+	person := i.AddUser("ada@example.gov")
 	browser := i.Browser()
 
 	page := browser.Get(a.URL(&idptest.Request{ClassRefs: []string{hspd12}}))
@@ -207,7 +207,7 @@ func TestUnproofedUserIsSentToProvider(t *testing.T) {
 	a := i.AddProvider(spA, func(p *idp.ServiceProvider) {
 		p.IAL, p.FailureToProofURL = idp.IALVerified, spA+"/not-proofed"
 	})
-	person := i.AddPerson("ada@example.gov")
+	person := i.AddUser("ada@example.gov")
 	browser := i.Browser()
 	page := browser.GivePassword(browser.Get(a.URL(&idptest.Request{ClassRefs: []string{verified}})), person)
 	checkRefusal(t, page, 400, "not_verified")
@@ -224,7 +224,7 @@ func TestStepUpRefusesOtherUser(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	a := i.AddProvider(spA)
-	person := i.AddPerson("ada@example.gov")
+	person := i.AddUser("ada@example.gov")
 	browser := i.Browser()
 	waiting := browser.Get(a.URL(&idptest.Request{ClassRefs: []string{aal2}}))
 	stepUp := i.URL + "/sign-in/step-up?request=" + waiting.URL.Query().Get("request")
@@ -250,7 +250,7 @@ func TestPassedOverIsLogged(t *testing.T) {
 	log := &buffer{}
 	i := idptest.New(t, idptest.Options{Log: slog.NewJSONHandler(log, nil)})
 	a := i.AddProvider(spA, func(p *idp.ServiceProvider) { p.IAL = idp.IALVerified })
-	person := i.AddPerson("ada@example.gov")
+	person := i.AddUser("ada@example.gov")
 	browser := i.Browser()
 	page := browser.Get(a.URL(&idptest.Request{ClassRefs: []string{verified, "urn:of:tomorrow", reqAttr + "email,ssn"}}))
 	checkRefusal(t, browser.GivePassword(page, person), 400)
@@ -268,7 +268,7 @@ func TestStepUpStatesOlderFactor(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	a, b := i.AddProvider(spA), i.AddProvider(spB)
-	person := i.AddPerson("ada@example.gov")
+	person := i.AddUser("ada@example.gov")
 	browser := rememberBrowser(t, i, a, person)
 	i.Clock.Advance(time.Second)
 	given := i.Clock.Now()

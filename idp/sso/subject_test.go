@@ -63,8 +63,8 @@ func TestResponseIsAboutRequestedUser(t *testing.T) {
 	mail := i.AddProvider(spB, func(p *idp.ServiceProvider) {
 		p.NameIDFormats = []string{idp.NameIDFormatPersistent, idp.NameIDFormatEmail}
 	})
-	ada, bob := i.AddPerson("ada@example.gov"), i.AddPerson("bob@example.gov")
-	nameID := func(p *idptest.Provider, person *idptest.Person) string {
+	ada, bob := i.AddUser("ada@example.gov"), i.AddUser("bob@example.gov")
+	nameID := func(p *idptest.Provider, person *idptest.User) string {
 		r := &idptest.Request{Format: saml.NameIDFormatPersistent}
 		return accept(t, p, r, signIn(i.Browser(), p, r, person)).Subject.NameID.Value
 	}
@@ -145,7 +145,7 @@ func TestResponseIsAboutRequestedUser(t *testing.T) {
 func TestSubjectSignInAsAnother(t *testing.T) {
 	t.Parallel()
 	i, store := newFull(t)
-	a, ada, bob := i.AddProvider(spA), i.AddPerson("ada@example.gov"), i.AddPerson("bob@example.gov")
+	a, ada, bob := i.AddProvider(spA), i.AddUser("ada@example.gov"), i.AddUser("bob@example.gov")
 	start := &idptest.Request{}
 	bobs := accept(t, a, start, signIn(i.Browser(), a, start, bob)).Subject.NameID.Value
 	for _, stored := range []bool{true, false} {
@@ -172,7 +172,7 @@ func TestSubjectSignInAsAnother(t *testing.T) {
 func TestPassiveSubjectDisclosesNoUser(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
-	a, ada, bob := i.AddProvider(spA), i.AddPerson("ada@example.gov"), i.AddPerson("bob@example.gov")
+	a, ada, bob := i.AddProvider(spA), i.AddUser("ada@example.gov"), i.AddUser("bob@example.gov")
 	start, other := &idptest.Request{}, &idptest.Request{}
 	bobs := accept(t, a, start, signIn(i.Browser(), a, start, bob)).Subject.NameID.Value
 	browser := i.Browser()
@@ -202,7 +202,7 @@ func TestPassiveSubjectDisclosesNoUser(t *testing.T) {
 func TestSubjectOfUnsignedRequest(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
-	a, ada, bob := i.AddProvider(spA, allowUnsigned), i.AddPerson("ada@example.gov"), i.AddPerson("bob@example.gov")
+	a, ada, bob := i.AddProvider(spA, allowUnsigned), i.AddUser("ada@example.gov"), i.AddUser("bob@example.gov")
 	start := &idptest.Request{}
 	bobs := accept(t, a, start, signIn(i.Browser(), a, start, bob)).Subject.NameID.Value
 	browser := i.Browser()
@@ -241,7 +241,7 @@ func TestSubjectIsNotKept(t *testing.T) {
 func TestSubjectBeforeStepUp(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
-	a, ada, bob := i.AddProvider(spA), i.AddPerson("ada@example.gov"), i.AddPerson("bob@example.gov")
+	a, ada, bob := i.AddProvider(spA), i.AddUser("ada@example.gov"), i.AddUser("bob@example.gov")
 	start := &idptest.Request{}
 	bobs := accept(t, a, start, signIn(i.Browser(), a, start, bob)).Subject.NameID.Value
 	browser := i.Browser()

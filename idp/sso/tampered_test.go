@@ -95,13 +95,13 @@ func TestForgedSessionMustSignIn(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			i := idptest.New(t, idptest.Options{})
-			p, ana, ben := i.AddProvider(spA), i.AddPerson("ana@example.gov"), i.AddPerson("ben@example.gov")
+			p, ana, ben := i.AddProvider(spA), i.AddUser("ana@example.gov"), i.AddUser("ben@example.gov")
 			anaBrowser, benBrowser := i.Browser(), i.Browser()
-			for browser, person := range map[*idptest.Browser]*idptest.Person{anaBrowser: ana, benBrowser: ben} {
+			for browser, person := range map[*idptest.Browser]*idptest.User{anaBrowser: ana, benBrowser: ben} {
 				req := new(idptest.Request)
 				accept(t, p, req, signIn(browser, p, req, person))
 			}
-			tamper(t, i, change(string(ana.User.ID), string(ben.User.ID)))
+			tamper(t, i, change(string(ana.Record.ID), string(ben.Record.ID)))
 			page := benBrowser.Get(p.URL(new(idptest.Request)))
 			if page.Response() != nil || page.Form().Action == "" || page.Status != 200 {
 				t.Fatalf("a forged session is answered: %d %s", page.Status, page.Text())
@@ -117,7 +117,7 @@ func TestForgedSessionMustSignIn(t *testing.T) {
 func TestForgedRegistrationIsUnavailable(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
-	a, b, ana := i.AddProvider(spA), i.AddProvider(spB), i.AddPerson("ana@example.gov")
+	a, b, ana := i.AddProvider(spA), i.AddProvider(spB), i.AddUser("ana@example.gov")
 	browser := i.Browser()
 	req := new(idptest.Request)
 	accept(t, a, req, signIn(browser, a, req, ana))
@@ -133,13 +133,13 @@ func TestForgedRegistrationIsUnavailable(t *testing.T) {
 func TestForgedNameID(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
-	a, b, ana := i.AddProvider(spA), i.AddProvider(spB), i.AddPerson("ana@example.gov")
+	a, b, ana := i.AddProvider(spA), i.AddProvider(spB), i.AddUser("ana@example.gov")
 	browser := i.Browser()
 	req := new(idptest.Request)
 	want := accept(t, a, req, signIn(browser, a, req, ana)).Subject.NameID.Value
 	req = new(idptest.Request)
 	accept(t, b, req, browser.Get(b.URL(req)))
-	flip := func(tx *bbolt.Tx) error { return flipNameID(tx, spA, string(ana.User.ID)) }
+	flip := func(tx *bbolt.Tx) error { return flipNameID(tx, spA, string(ana.Record.ID)) }
 	tamper(t, i, flip)
 	unavailable(t, browser.Get(a.URL(new(idptest.Request))))
 	req = new(idptest.Request)
@@ -173,7 +173,7 @@ func flipNameID(tx *bbolt.Tx, sp, user string) error {
 func TestForgedLoginRequestIsNotAnswered(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
-	a, ana := i.AddProvider(spA), i.AddPerson("ana@example.gov")
+	a, ana := i.AddProvider(spA), i.AddUser("ana@example.gov")
 	for name, change := range map[string]func(*bbolt.Tx) error{
 		"another ACS URL": replaceAll("requests", "", "a.example", "x.example"),
 		"cut": func(tx *bbolt.Tx) error {
@@ -199,7 +199,7 @@ func TestForgedLoginRequestIsNotAnswered(t *testing.T) {
 func TestOlderRegistrationCanBePutBack(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
-	a, ana := i.AddProvider(spA), i.AddPerson("ana@example.gov")
+	a, ana := i.AddProvider(spA), i.AddUser("ana@example.gov")
 	var older []byte
 	tamper(t, i, func(tx *bbolt.Tx) error {
 		older = bytes.Clone(tx.Bucket([]byte("providers")).Get([]byte(spA)))
@@ -220,9 +220,9 @@ func TestForgedAccountCannotSignIn(t *testing.T) {
 		t.Run(bucket, func(t *testing.T) {
 			t.Parallel()
 			i := idptest.New(t, idptest.Options{})
-			p, ana := i.AddProvider(spA), i.AddPerson("ana@example.gov")
+			p, ana := i.AddProvider(spA), i.AddUser("ana@example.gov")
 			tamper(t, i, replaceAll(bucket, "", "", ""))
-			ben := i.AddPerson("ben@example.gov")
+			ben := i.AddUser("ben@example.gov")
 			browser := i.Browser()
 			unavailable(t, browser.GivePassword(browser.Get(p.URL(new(idptest.Request))), ana))
 			req := new(idptest.Request)

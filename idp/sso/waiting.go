@@ -125,11 +125,11 @@ func (h *Handler) keepRequest(w http.ResponseWriter, r *http.Request, a *accepte
 
 // storeRequest stores the request within the budgets, or returns idp.ErrBusy.
 func (h *Handler) storeRequest(w http.ResponseWriter, r *http.Request, a *acceptedRequest) error {
-	now, keys := h.Clock.Now(), listBudgetKeys(a.request, idp.NetworkOf(web.EventOf(r).Client))
+	now, keys := h.Clock.Now(), listBudgetKeys(a.request, idp.FindNetwork(web.EventOf(r).Client))
 	if !h.budgets.Take(now, measureRequest(a.request), keys...) {
 		return fmt.Errorf("budget of waiting requests: %w", idp.ErrBusy)
 	}
-	cookie := h.Sessions.Tie(a.request)
+	cookie := h.Sessions.TieRequest(a.request)
 	if err := h.Store.CreateLoginRequest(r.Context(), a.request); err != nil {
 		h.budgets.GiveBack(now, measureRequest(a.request), keys...)
 		return fmt.Errorf("store request: %w", err)
@@ -146,9 +146,9 @@ func (h *Handler) storeRequest(w http.ResponseWriter, r *http.Request, a *accept
 // moment at which the message is accepted.
 func (h *Handler) holdRequest(w http.ResponseWriter, r *http.Request, a *acceptedRequest) error {
 	request := *a.request
-	request.ClassRefs = assurance.Recognized(request.ClassRefs)
+	request.ClassRefs = assurance.SelectRecognized(request.ClassRefs)
 	request.ExpiresAt = request.IssuedAt.Add(request.ExpiresAt.Sub(request.ReceivedAt) - saml.MaxSkew)
-	err := h.Sessions.Hold(w, &request)
+	err := h.Sessions.HoldRequest(w, &request)
 	if errors.Is(err, session.ErrTooLong) {
 		return fmt.Errorf("%w: %w", idp.ErrBusy, err)
 	}
@@ -181,6 +181,6 @@ func (h *Handler) loadRecordedRequest(ctx context.Context, a *acceptedRequest) (
 // another handle, no longer waits.
 func (h *Handler) releaseBudget(r *http.Request, a *acceptedRequest, request *idp.LoginRequest) {
 	if a.isInStore || request.Handle != a.request.Handle {
-		h.budgets.GiveBack(h.Clock.Now(), measureRequest(a.request), listBudgetKeys(a.request, idp.NetworkOf(web.EventOf(r).Client))...)
+		h.budgets.GiveBack(h.Clock.Now(), measureRequest(a.request), listBudgetKeys(a.request, idp.FindNetwork(web.EventOf(r).Client))...)
 	}
 }

@@ -45,7 +45,7 @@ func (f *full) CreateLoginRequest(ctx context.Context, r *idp.LoginRequest, even
 }
 
 func (f *full) StartSession(ctx context.Context, b idp.SessionStart, events ...idp.AuditEvent) error {
-	if f.busy.Load() && b.Completes == "" && b.Continues == "" {
+	if f.busy.Load() && b.PendingID == "" && b.PreviousID == "" {
 		return fmt.Errorf("start session: %w", idp.ErrBusy)
 	}
 	return f.OwnedStore.StartSession(ctx, b, events...)
@@ -68,7 +68,7 @@ func (f *full) AppendAudit(ctx context.Context, events ...idp.AuditEvent) error 
 func newFull(t *testing.T) (*idptest.IdP, *full) {
 	t.Helper()
 	store := new(full)
-	return idptest.New(t, idptest.Options{Between: func(s idp.OwnedStore) idp.OwnedStore { store.OwnedStore = s; return store }}), store
+	return idptest.New(t, idptest.Options{WrapStore: func(s idp.OwnedStore) idp.OwnedStore { store.OwnedStore = s; return store }}), store
 }
 
 // countHeld returns the number of requests that the browser holds.
@@ -164,7 +164,7 @@ func TestWaitingRequestsAreBounded(t *testing.T) {
 func TestRequestInBrowserWritesNothing(t *testing.T) {
 	t.Parallel()
 	i, _ := newFull(t)
-	a, person, browser := i.AddProvider(spA), i.AddPerson("ada@example.gov"), i.Browser()
+	a, person, browser := i.AddProvider(spA), i.AddUser("ada@example.gov"), i.Browser()
 	before := i.Changes()
 	r := &idptest.Request{RelayState: "r"}
 	page := browser.Get(a.URL(r))
@@ -187,7 +187,7 @@ func TestRequestInBrowserWritesNothing(t *testing.T) {
 func TestSignInFromBrowser(t *testing.T) {
 	t.Parallel()
 	i, _ := newFull(t)
-	a, b, person := i.AddProvider(spA), i.AddProvider(spB), i.AddPerson("ada@example.gov")
+	a, b, person := i.AddProvider(spA), i.AddProvider(spB), i.AddUser("ada@example.gov")
 	address := "/api/saml/auth" + string(i.Year())
 
 	browser := i.Browser()
@@ -260,7 +260,7 @@ func TestRequestInBrowserIsRefused(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			i, _ := newFull(t)
-			a, person, browser := i.AddProvider(spA), i.AddPerson("ada@example.gov"), i.Browser()
+			a, person, browser := i.AddProvider(spA), i.AddUser("ada@example.gov"), i.Browser()
 			to := leaveRequest(t, browser, a, person, &idptest.Request{})
 			checkRefusal(t, i.Browser().Get(to), http.StatusBadRequest, "request_stale")
 			tt.meanwhile(i, a)
@@ -274,7 +274,7 @@ func TestRequestInBrowserIsRefused(t *testing.T) {
 func TestSameMessageInTwoBrowsers(t *testing.T) {
 	t.Parallel()
 	i, store := newFull(t)
-	a, ada, bob := i.AddProvider(spA), i.AddPerson("ada@example.gov"), i.AddPerson("bob@example.gov")
+	a, ada, bob := i.AddProvider(spA), i.AddUser("ada@example.gov"), i.AddUser("bob@example.gov")
 	one, two := i.Browser(), i.Browser()
 	r := &idptest.Request{}
 	address := a.URL(r)
@@ -308,7 +308,7 @@ func TestSameMessageAfterItsLifetime(t *testing.T) {
 	t.Parallel()
 	for _, passive := range []bool{false, true} {
 		i, _ := newFull(t)
-		a, ada, early, late := i.AddProvider(spA), i.AddPerson("ada@example.gov"), i.Browser(), i.Browser()
+		a, ada, early, late := i.AddProvider(spA), i.AddUser("ada@example.gov"), i.Browser(), i.Browser()
 		r := &idptest.Request{IsPassive: passive, ForceAuthn: passive}
 		form := a.Form(r)
 		address := "/api/saml/auth" + string(i.Year())
@@ -338,7 +338,7 @@ func TestSameMessageAfterItsLifetime(t *testing.T) {
 func TestRequestInBrowserIsAnsweredOnce(t *testing.T) {
 	t.Parallel()
 	i, _ := newFull(t)
-	a, person, browser := i.AddProvider(spA), i.AddPerson("ada@example.gov"), i.Browser()
+	a, person, browser := i.AddProvider(spA), i.AddUser("ada@example.gov"), i.Browser()
 	to := leaveRequest(t, browser, a, person, &idptest.Request{})
 	var answers atomic.Int64
 	var wg sync.WaitGroup
@@ -366,7 +366,7 @@ func TestRequestInBrowserIsAnsweredOnce(t *testing.T) {
 func TestBrowserHoldsTwoRequests(t *testing.T) {
 	t.Parallel()
 	i, _ := newFull(t)
-	a, person, browser := i.AddProvider(spA), i.AddPerson("ada@example.gov"), i.Browser()
+	a, person, browser := i.AddProvider(spA), i.AddUser("ada@example.gov"), i.Browser()
 	var requests []*idptest.Request
 	var pages []*idptest.Page
 	for range 4 {
@@ -387,7 +387,7 @@ func TestAnsweredRequestsAreGivenBack(t *testing.T) {
 	t.Parallel()
 	i, store := newFull(t)
 	store.room.Store(true)
-	a, person, browser := i.AddProvider(spA, allowUnsigned), i.AddPerson("ada@example.gov"), i.Browser()
+	a, person, browser := i.AddProvider(spA, allowUnsigned), i.AddUser("ada@example.gov"), i.Browser()
 	address := "/api/saml/auth" + string(i.Year())
 	first := &idptest.Request{}
 	accept(t, a, first, signIn(browser, a, first, person))
@@ -465,7 +465,7 @@ func TestPassiveRequestsAreBounded(t *testing.T) {
 func TestPassiveRequestIDIsSpent(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
-	a, person, browser := i.AddProvider(spA), i.AddPerson("ada@example.gov"), i.Browser()
+	a, person, browser := i.AddProvider(spA), i.AddUser("ada@example.gov"), i.Browser()
 	for range 12 {
 		r := &idptest.Request{IsPassive: true}
 		address := a.URL(r)
@@ -490,7 +490,7 @@ func TestPassiveRequestIDIsSpent(t *testing.T) {
 func TestBusyStoreAnswers503(t *testing.T) {
 	t.Parallel()
 	i, store := newFull(t)
-	a, person, browser := i.AddProvider(spA), i.AddPerson("ada@example.gov"), i.Browser()
+	a, person, browser := i.AddProvider(spA), i.AddUser("ada@example.gov"), i.Browser()
 	r := &idptest.Request{}
 	page := browser.Get(a.URL(r))
 	store.busy.Store(true)
@@ -568,9 +568,9 @@ func TestPassiveRequestsLeaveRoom(t *testing.T) {
 	t.Parallel()
 	store := &blocked{release: make(chan struct{})}
 	release := sync.OnceFunc(func() { close(store.release) })
-	i := idptest.New(t, idptest.Options{Log: slog.DiscardHandler, Between: func(s idp.OwnedStore) idp.OwnedStore { store.OwnedStore = s; return store }})
+	i := idptest.New(t, idptest.Options{Log: slog.DiscardHandler, WrapStore: func(s idp.OwnedStore) idp.OwnedStore { store.OwnedStore = s; return store }})
 	defer release()
-	a, person, browser := i.AddProvider(spA), i.AddPerson("ada@example.gov"), i.Browser()
+	a, person, browser := i.AddProvider(spA), i.AddUser("ada@example.gov"), i.Browser()
 	first := &idptest.Request{}
 	accept(t, a, first, signIn(browser, a, first, person))
 

@@ -3,13 +3,13 @@ package suggest
 
 import "strings"
 
-// maxSeen bounds the length in bytes of a name that is compared letter by letter.
-const maxSeen = 500
+// maxWordSize bounds the length in bytes of a name that is compared letter by letter.
+const maxWordSize = 500
 
 // Nearest returns the name closest to seen, regardless of case, and the first of equally close
 // ones. It returns "" if every name differs in more than slips letters.
 func Nearest(seen string, names []string, slips int) string {
-	if len(seen) > maxSeen {
+	if len(seen) > maxWordSize {
 		return ""
 	}
 	best, lower := "", strings.ToLower(seen)

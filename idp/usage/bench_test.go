@@ -15,7 +15,7 @@ func BenchmarkUse(b *testing.B) {
 	l := in.ledger()
 	u := idp.Use{
 		SP: "https://sp.example", Year: "2026", At: in.clock(), CertSHA256: strings.Repeat("c", 64),
-		RelayState: 200, IssuedAt: in.clock(),
+		RelayStateLength: 200, IssuedAt: in.clock(),
 	}
 	b.ReportAllocs()
 	for b.Loop() {

@@ -14,18 +14,18 @@ import (
 // Bounds on the data that any client can make us store.
 const (
 	maxUserAgent = 200
-	maxAddress   = 64
+	maxIPAddress   = 64
 	maxHint      = 1024 // the longest entity ID (saml-metadata §2.2.1)
-	// maxNotedLoads bounds the distinct clients between two flushes, maxLoads those
+	// maxPendingLoads bounds the distinct clients between two flushes, maxLoads those
 	// stored without a registered hint, maxHintLoads those stored for one SP.
-	maxNotedLoads = 1000
+	maxPendingLoads = 1000
 	maxLoads      = 200
 	maxHintLoads  = 20
 	// maxAgents bounds the User-Agents stored for one IP address, so that one client with
 	// many names does not drive out the others.
 	maxAgents = 5
-	// keepTime is how long a client's IP address is kept.
-	keepTime = 90 * day
+	// clientLifetime is how long a client's IP address is kept.
+	clientLifetime = 90 * day
 )
 
 // Loads counts the loads of metadata by one client.
@@ -34,15 +34,15 @@ type Loads struct {
 	Year idp.Year `json:"year"`
 	// Hint is the entity ID in the URL.
 	Hint      idp.EntityID `json:"hint,omitzero"`
-	Address   string       `json:"address"`
+	IPAddress   string       `json:"address"`
 	UserAgent string       `json:"user_agent"`
 	LastAt    time.Time    `json:"last_at"`
 	Count     int          `json:"count"`
 }
 
-// clean bounds foreign text in bytes, and replaces characters that could move a cursor,
+// cleanText bounds foreign text in bytes, and replaces characters that could move a cursor,
 // change the writing direction or be invisible.
-func clean(s string, limit int) string {
+func cleanText(s string, limit int) string {
 	const more = "…"
 	var out []byte
 	end := 0 // of the text that leaves room for more
@@ -73,7 +73,7 @@ func sumLoads(loads []Loads) []Loads {
 		sums[client] = l
 	}
 	return slices.SortedFunc(maps.Values(sums), func(a, b Loads) int {
-		return cmp.Or(b.LastAt.Compare(a.LastAt), cmp.Compare(a.Address, b.Address), cmp.Compare(a.UserAgent, b.UserAgent),
+		return cmp.Or(b.LastAt.Compare(a.LastAt), cmp.Compare(a.IPAddress, b.IPAddress), cmp.Compare(a.UserAgent, b.UserAgent),
 			cmp.Compare(a.Year, b.Year), cmp.Compare(a.Hint, b.Hint))
 	})
 }
@@ -83,18 +83,18 @@ func sumLoads(loads []Loads) []Loads {
 // left by a wrong clock, is moved.
 func keepLoads(hint string, loads []Loads, now time.Time) []Loads {
 	limit := maxHintLoads
-	if hint == total {
+	if hint == totalKey {
 		limit = maxLoads
 	}
 	for i, l := range loads {
-		if l.LastAt.After(now.Add(ahead)) {
+		if l.LastAt.After(now.Add(maxClockSkew)) {
 			loads[i].LastAt = now
 		}
 	}
 	agents := make(map[string]int)
 	kept := slices.DeleteFunc(sumLoads(loads), func(l Loads) bool {
-		agents[l.Address]++
-		return agents[l.Address] > maxAgents || now.Sub(l.LastAt) > keepTime
+		agents[l.IPAddress]++
+		return agents[l.IPAddress] > maxAgents || now.Sub(l.LastAt) > clientLifetime
 	})
 	return kept[:min(len(kept), limit)]
 }

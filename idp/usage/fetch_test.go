@@ -20,7 +20,7 @@ func TestFetchesAreNoUses(t *testing.T) {
 	in.add(spA)
 	l := in.ledger()
 	for _, hint := range []idp.EntityID{spA, "", "https://stranger.example", spA} {
-		l.Fetch(idp.Fetch{Year: "2026", SP: hint, At: in.clock(), Address: "192.0.2.1", UserAgent: "curl/8"})
+		l.Fetch(idp.Fetch{Year: "2026", SP: hint, At: in.clock(), IPAddress: "192.0.2.1", UserAgent: "curl/8"})
 	}
 	for range 2 { // noted, then stored
 		s := in.read(l)
@@ -32,7 +32,7 @@ func TestFetchesAreNoUses(t *testing.T) {
 		}
 		ok(t, l.Flush(t.Context()))
 	}
-	stored, err := storetest.LookupDocument(t.Context(), in.store, documents, string(spA))
+	stored, err := storetest.LookupDocument(t.Context(), in.store, documentKind, string(spA))
 	if err != nil || stored == nil {
 		t.Errorf("the registered SP has no document: %v", err)
 	}
@@ -44,12 +44,12 @@ func TestFetchesAreForgotten(t *testing.T) {
 	in.add(spA)
 	l := in.ledger()
 	for _, hint := range []idp.EntityID{spA, ""} {
-		l.Fetch(idp.Fetch{SP: hint, At: in.clock(), Address: "192.0.2.1", UserAgent: "curl"})
+		l.Fetch(idp.Fetch{SP: hint, At: in.clock(), IPAddress: "192.0.2.1", UserAgent: "curl"})
 	}
 	ok(t, l.Flush(t.Context()))
 	in.set(in.clock().AddDate(0, 0, 91))
 	ok(t, l.Flush(t.Context()))
-	docs, err := in.store.Documents(t.Context(), documents, idp.DocumentQuery{All: true})
+	docs, err := in.store.Documents(t.Context(), documentKind, idp.DocumentQuery{All: true})
 	ok(t, err)
 	if len(docs) != 0 {
 		t.Errorf("after 91 days there is %q", docs)
@@ -78,12 +78,12 @@ func TestClientTextIsCleaned(t *testing.T) {
 			t.Parallel()
 			in := newInstallation(t, noon(2026, 6, 1))
 			l := in.ledger()
-			l.Fetch(idp.Fetch{SP: idp.EntityID(tt.agent), At: in.clock(), Address: tt.agent, UserAgent: tt.agent})
+			l.Fetch(idp.Fetch{SP: idp.EntityID(tt.agent), At: in.clock(), IPAddress: tt.agent, UserAgent: tt.agent})
 			f := in.read(l).ListOtherFetches()[0]
 			if f.UserAgent != tt.want {
 				t.Errorf("User-Agent is %q, want %q", f.UserAgent, tt.want)
 			}
-			for _, text := range []string{f.UserAgent, f.Address, string(f.Hint)} {
+			for _, text := range []string{f.UserAgent, f.IPAddress, string(f.Hint)} {
 				if !utf8.ValidString(text) || len(text) > 1024 || strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
 					t.Errorf("shown: %q", text)
 				}
@@ -99,12 +99,12 @@ func TestClientsAreBounded(t *testing.T) {
 	in := newInstallation(t, noon(2026, 6, 1))
 	in.add(spA)
 	l := in.ledger()
-	l.Fetch(idp.Fetch{At: in.clock(), Address: "192.0.2.1", UserAgent: "the real one"})
+	l.Fetch(idp.Fetch{At: in.clock(), IPAddress: "192.0.2.1", UserAgent: "the real one"})
 	ok(t, l.Flush(t.Context()))
 	in.set(in.clock().Add(time.Minute))
 	for n := range 5000 {
-		l.Fetch(idp.Fetch{SP: spA, At: in.clock(), Address: fmt.Sprint("2001:db8::", n), UserAgent: "flood"})
-		l.Fetch(idp.Fetch{SP: idp.EntityID(fmt.Sprint("urn:", n)), At: in.clock(), Address: "192.0.2.66", UserAgent: fmt.Sprint(n)})
+		l.Fetch(idp.Fetch{SP: spA, At: in.clock(), IPAddress: fmt.Sprint("2001:db8::", n), UserAgent: "flood"})
+		l.Fetch(idp.Fetch{SP: idp.EntityID(fmt.Sprint("urn:", n)), At: in.clock(), IPAddress: "192.0.2.66", UserAgent: fmt.Sprint(n)})
 	}
 	for range 2 {
 		s := in.read(l)
@@ -121,7 +121,7 @@ func TestClientsAreBounded(t *testing.T) {
 		}
 		ok(t, l.Flush(t.Context()))
 	}
-	docs, err := in.store.Documents(t.Context(), documents, idp.DocumentQuery{All: true})
+	docs, err := in.store.Documents(t.Context(), documentKind, idp.DocumentQuery{All: true})
 	ok(t, err)
 	size := 0
 	for _, d := range docs {

@@ -144,7 +144,7 @@ func (in *installation) counts(l *Ledger, id idp.EntityID) map[idp.Year]int {
 	in.tb.Helper()
 	counts := map[idp.Year]int{}
 	for _, u := range in.read(l).Uses[id] {
-		counts[u.Year] = u.Days.Sum(DayOf(in.clock()), 30)
+		counts[u.Year] = u.Days.Sum(ComputeDay(in.clock()), 30)
 	}
 	return counts
 }

@@ -16,7 +16,7 @@ import (
 const (
 	flushEvery = time.Minute
 	pruneEvery = day
-	batch      = 500 // records a transaction, so that no sign-in waits long behind one
+	batchSize      = 500 // records a transaction, so that no sign-in waits long behind one
 )
 
 // Run flushes every minute until ctx ends, and once more then. Wait for it
@@ -42,8 +42,8 @@ func (l *Ledger) Run(ctx context.Context) {
 // Flush writes the notes in memory. If that fails, the unwritten ones stay. Once a day it removes
 // expired data.
 func (l *Ledger) Flush(ctx context.Context) error {
-	l.writing.Lock()
-	defer l.writing.Unlock()
+	l.flushMu.Lock()
+	defer l.flushMu.Unlock()
 	if err := l.write(ctx); err != nil {
 		return err
 	}
@@ -53,17 +53,17 @@ func (l *Ledger) Flush(ctx context.Context) error {
 // write moves the notes to the store. l.writing must be held.
 func (l *Ledger) write(ctx context.Context) error {
 	l.mu.Lock()
-	noted := l.noted
-	l.noted = notes{}
+	noted := l.pending
+	l.pending = notes{}
 	l.mu.Unlock()
 	for len(noted.uses)+len(noted.loads) > 0 {
-		part := noted.take(batch)
+		part := noted.takeBatch(batchSize)
 		more := l.sortNotes(ctx, part, l.Clock.Now())
 		if err := l.update(ctx, slices.Sorted(maps.Keys(more)), more); err != nil {
 			noted.merge(part)
 			l.mu.Lock()
-			noted.merge(l.noted)
-			l.noted = noted
+			noted.merge(l.pending)
+			l.pending = noted
 			l.mu.Unlock()
 			return fmt.Errorf("write the ledger of uses: %w", err)
 		}
@@ -75,15 +75,15 @@ func (l *Ledger) write(ctx context.Context) error {
 // meanwhile, and removes expired data from them.
 func (l *Ledger) update(ctx context.Context, keys []string, more records) error {
 	now := l.Clock.Now()
-	return l.Store.UpdateDocuments(ctx, documents, keys, func(d *idp.Document) (err error) {
+	return l.Store.UpdateDocuments(ctx, documentKind, keys, func(d *idp.Document) (err error) {
 		r := l.parse(d, now)
 		if r == nil {
-			if r = new(record); d.Key == total {
-				l.pruned = time.Time{} // prune makes the record again
+			if r = new(record); d.Key == totalKey {
+				l.prunedAt = time.Time{} // prune makes the record again
 			}
 		}
-		r.merge(entryOf(&more, d.Key))
-		l.forget(d.Key, r, now)
+		r.merge(findOrAddEntry(&more, d.Key))
+		l.removeOld(d.Key, r, now)
 		d.Data, err = r.encode()
 		return err
 	})
@@ -93,30 +93,30 @@ func (l *Ledger) update(ctx context.Context, keys []string, more records) error 
 // record total from the others. l.writing must be held.
 func (l *Ledger) prune(ctx context.Context) error {
 	now := l.Clock.Now()
-	if !l.pruned.IsZero() && now.Sub(l.pruned).Abs() < pruneEvery {
+	if !l.prunedAt.IsZero() && now.Sub(l.prunedAt).Abs() < pruneEvery {
 		return nil
 	}
-	docs, err := l.Store.Documents(ctx, documents, idp.DocumentQuery{All: true})
+	docs, err := l.Store.Documents(ctx, documentKind, idp.DocumentQuery{All: true})
 	if err != nil {
 		return fmt.Errorf("read the ledger of uses: %w", err)
 	}
-	keys, sum := []string{total}, new(record)
+	keys, sum := []string{totalKey}, new(record)
 	for _, d := range docs {
-		if d.Key == total {
+		if d.Key == totalKey {
 			continue
 		}
 		r := cmp.Or(l.parse(&d, now), new(record))
-		l.forget(d.Key, r, now)
+		l.removeOld(d.Key, r, now)
 		sum.addLast(r)
 		if kept, err := r.encode(); err != nil || !bytes.Equal(kept, d.Data) {
 			keys = append(keys, d.Key)
 		}
 	}
-	for part := range slices.Chunk(keys, batch) {
-		if err := l.update(ctx, part, records{total: sum}); err != nil {
+	for part := range slices.Chunk(keys, batchSize) {
+		if err := l.update(ctx, part, records{totalKey: sum}); err != nil {
 			return fmt.Errorf("remove old uses from the ledger: %w", err)
 		}
 	}
-	l.pruned = now
+	l.prunedAt = now
 	return nil
 }

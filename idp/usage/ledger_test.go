@@ -54,7 +54,7 @@ func TestFailedFlushLosesNothing(t *testing.T) {
 	l.Store = disk
 	for range 3 {
 		in.use(l, spA, "2026")
-		l.Fetch(idp.Fetch{SP: spA, At: in.clock(), Address: "192.0.2.1", UserAgent: "curl"})
+		l.Fetch(idp.Fetch{SP: spA, At: in.clock(), IPAddress: "192.0.2.1", UserAgent: "curl"})
 		if err := l.Flush(t.Context()); err == nil {
 			t.Fatal("a full disk was written to")
 		}
@@ -81,17 +81,17 @@ func TestFlushThatFailsHalfway(t *testing.T) {
 	in := newInstallation(t, noon(2026, 6, 1))
 	l, disk := in.ledger(), &store{DocumentStore: in.store, room: 2}
 	l.Store = disk
-	for n := range 3*batch + 1 {
+	for n := range 3*batchSize + 1 {
 		in.use(l, idp.EntityID(fmt.Sprint("urn:", n)), "2026")
 	}
-	l.Fetch(idp.Fetch{At: in.clock(), Address: "192.0.2.1", UserAgent: "curl"})
+	l.Fetch(idp.Fetch{At: in.clock(), IPAddress: "192.0.2.1", UserAgent: "curl"})
 	if err := l.Flush(t.Context()); err == nil {
 		t.Fatal("a full disk was written to")
 	}
 	for range 2 { // noted in part, then stored
 		s := in.read(l)
-		for n := range 3*batch + 1 {
-			if u := s.Uses[idp.EntityID(fmt.Sprint("urn:", n))]; len(u) != 1 || u[0].Days.Sum(DayOf(in.clock()), 30) != 1 {
+		for n := range 3*batchSize + 1 {
+			if u := s.Uses[idp.EntityID(fmt.Sprint("urn:", n))]; len(u) != 1 || u[0].Days.Sum(ComputeDay(in.clock()), 30) != 1 {
 				t.Fatalf("urn:%d: %+v", n, u)
 			}
 		}
@@ -116,7 +116,7 @@ func TestServersAddToSharedCounts(t *testing.T) {
 		for _, l := range servers {
 			wg.Go(func() {
 				in.use(l, spA, "2026")
-				l.Fetch(idp.Fetch{Year: "2026", SP: spA, At: in.clock(), Address: "192.0.2.1", UserAgent: "curl"})
+				l.Fetch(idp.Fetch{Year: "2026", SP: spA, At: in.clock(), IPAddress: "192.0.2.1", UserAgent: "curl"})
 				if err := l.Flush(context.Background()); err != nil {
 					t.Error(err)
 				}
@@ -145,8 +145,8 @@ func TestFlushWaitsForReaders(t *testing.T) {
 	read := false
 	l.Store = &store{DocumentStore: in.store, before: func() {
 		read = true
-		if l.writing.TryLock() {
-			l.writing.Unlock()
+		if l.flushMu.TryLock() {
+			l.flushMu.Unlock()
 			t.Error("a flush could write now")
 		}
 	}}
@@ -226,7 +226,7 @@ func TestLastUsesAreByAnySP(t *testing.T) {
 	in.use(l, spB, "2027")
 	in.set(noon(2026, 6, 3))
 	in.use(l, spA, "2027")
-	l.Fetch(idp.Fetch{Year: "2026", SP: spA, At: in.clock(), Address: "192.0.2.1"})
+	l.Fetch(idp.Fetch{Year: "2026", SP: spA, At: in.clock(), IPAddress: "192.0.2.1"})
 	ok(t, in.registry.Remove(t.Context(), spB, "test"))
 	want := map[idp.Year]time.Time{"2026": noon(2026, 6, 2), "2027": noon(2026, 6, 3)}
 	for range 2 { // noted, then stored

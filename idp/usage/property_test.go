@@ -62,9 +62,9 @@ func (m model) lastUses() map[idp.Year]time.Time {
 }
 
 func sumsOf(uses []*Tally, now time.Time) (all []sums) {
-	today := DayOf(now)
+	today := ComputeDay(now)
 	for _, u := range uses {
-		all = append(all, sums{u.Year, Moment(u.First), Moment(u.Last), u.Days.Sum(today, 7), u.Days.Sum(today, 30), u.Signed, u.Cert})
+		all = append(all, sums{u.Year, ConvertMillis(u.FirstAt), ConvertMillis(u.LastAt), u.Days.Sum(today, 7), u.Days.Sum(today, 30), u.IsSigned, u.Cert})
 	}
 	return all
 }
@@ -79,10 +79,10 @@ func TestCountsEqualTheModel(t *testing.T) {
 	in.add(spB)
 	certs := []string{"", strings.Repeat("a", 64), strings.Repeat("b", 64)}
 	rapid.Check(t, func(rt *rapid.T) {
-		docs, err := in.store.Documents(t.Context(), documents, idp.DocumentQuery{All: true})
+		docs, err := in.store.Documents(t.Context(), documentKind, idp.DocumentQuery{All: true})
 		ok(t, err)
 		for _, d := range docs { // of the check before
-			ok(t, in.store.UpdateDocuments(t.Context(), documents, []string{d.Key}, func(d *idp.Document) error { d.Data = nil; return nil }))
+			ok(t, in.store.UpdateDocuments(t.Context(), documentKind, []string{d.Key}, func(d *idp.Document) error { d.Data = nil; return nil }))
 		}
 		disk := &store{DocumentStore: in.store}
 		start := func() *Ledger {

@@ -63,7 +63,7 @@ func TestFutureUsesAreMovedToThePresent(t *testing.T) {
 	in.use(l, spA, "2027")
 	ok(t, l.Flush(t.Context()))
 	u := in.read(in.ledger()).Uses[spA][0]
-	if u.Year != "2026" || !Moment(u.Last).Equal(noon(2026, 6, 2)) || !Moment(u.First).Equal(noon(2026, 6, 2)) || u.Days.Sum(DayOf(in.clock()), 30) != 1 {
+	if u.Year != "2026" || !ConvertMillis(u.LastAt).Equal(noon(2026, 6, 2)) || !ConvertMillis(u.FirstAt).Equal(noon(2026, 6, 2)) || u.Days.Sum(ComputeDay(in.clock()), 30) != 1 {
 		t.Errorf("uses: %+v", u)
 	}
 	if last := in.lastUses(in.ledger()); !last["2026"].Equal(noon(2026, 6, 2)) || !last["2027"].Equal(noon(2026, 6, 30)) {
@@ -78,8 +78,8 @@ func TestDamagedDocumentsAreLeftOut(t *testing.T) {
 	in := newInstallation(t, noon(2026, 6, 1))
 	in.add(spA)
 	in.add(spB)
-	damaged := []string{total, string(spA), string(spB), "other"}
-	ok(t, in.store.UpdateDocuments(t.Context(), documents, damaged, func(d *idp.Document) error { d.Data = []byte("\x02}{"); return nil }))
+	damaged := []string{totalKey, string(spA), string(spB), "other"}
+	ok(t, in.store.UpdateDocuments(t.Context(), documentKind, damaged, func(d *idp.Document) error { d.Data = []byte("\x02}{"); return nil }))
 	l := in.ledger()
 	var log bytes.Buffer
 	l.Log = slog.New(slog.NewJSONHandler(&log, nil))
@@ -90,7 +90,7 @@ func TestDamagedDocumentsAreLeftOut(t *testing.T) {
 	}
 	in.use(l, spA, "2026")
 	in.use(l, spB, "2026")
-	l.Fetch(idp.Fetch{At: in.clock(), Address: "192.0.2.1", UserAgent: "curl"})
+	l.Fetch(idp.Fetch{At: in.clock(), IPAddress: "192.0.2.1", UserAgent: "curl"})
 	ok(t, l.Flush(t.Context()))
 	after := in.ledger()
 	wantCounts(t, "counted again", in, after, map[idp.Year]int{"2026": 1})
@@ -112,7 +112,7 @@ func TestLastUsesAreMadeAgain(t *testing.T) {
 		l := in.ledger()
 		in.use(l, spA, "2026")
 		ok(t, l.Flush(t.Context()))
-		ok(t, in.store.UpdateDocuments(t.Context(), documents, []string{total}, func(d *idp.Document) error { d.Data = []byte(doc); return nil }))
+		ok(t, in.store.UpdateDocuments(t.Context(), documentKind, []string{totalKey}, func(d *idp.Document) error { d.Data = []byte(doc); return nil }))
 		in.set(noon(2026, 6, 1).Add(time.Hour))
 		want := map[idp.Year]time.Time{"2026": noon(2026, 6, 1)}
 		if diff := cmp.Diff(want, in.lastUses(l)); diff != "" {
@@ -124,7 +124,7 @@ func TestLastUsesAreMadeAgain(t *testing.T) {
 		if diff := cmp.Diff(want, in.lastUses(in.ledger())); diff != "" {
 			t.Errorf("%s: last uses after a flush (-want +got):\n%s", doc, diff)
 		}
-		stored, err := storetest.LookupDocument(t.Context(), in.store, documents, total)
+		stored, err := storetest.LookupDocument(t.Context(), in.store, documentKind, totalKey)
 		ok(t, err)
 		if last := l.parse(&idp.Document{Data: stored}, in.clock()); last == nil || len(last.Years) != 2 {
 			t.Errorf("%s: stored is %s", doc, stored)

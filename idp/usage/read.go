@@ -19,12 +19,12 @@ type Snapshot struct {
 	// Fetches has the loads by hint, which is "" for loads without one.
 	Fetches map[idp.EntityID][]Loads
 
-	at time.Time
+	readAt time.Time
 }
 
 // ListOtherFetches lists the remaining loads in Fetches, latest first and bounded.
 func (s *Snapshot) ListOtherFetches() []Loads {
-	return keepLoads(total, slices.Concat(slices.Collect(maps.Values(s.Fetches))...), s.at)
+	return keepLoads(totalKey, slices.Concat(slices.Collect(maps.Values(s.Fetches))...), s.readAt)
 }
 
 // Read returns the whole ledger.
@@ -34,12 +34,12 @@ func (l *Ledger) Read(ctx context.Context) (*Snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Snapshot{Uses: make(map[idp.EntityID][]*Tally, len(all)), Fetches: make(map[idp.EntityID][]Loads), at: now}
+	s := &Snapshot{Uses: make(map[idp.EntityID][]*Tally, len(all)), Fetches: make(map[idp.EntityID][]Loads), readAt: now}
 	for key, r := range all {
 		for _, load := range r.Loads {
 			s.Fetches[load.Hint] = append(s.Fetches[load.Hint], load)
 		}
-		if key == total || len(r.Years) == 0 {
+		if key == totalKey || len(r.Years) == 0 {
 			continue
 		}
 		uses := make([]*Tally, 0, len(r.Years))
@@ -65,7 +65,7 @@ func (l *Ledger) Users(ctx context.Context, y idp.Year, since time.Time) ([]idp.
 	}
 	var users []idp.EntityID
 	for key, r := range all {
-		if t := r.Years[y]; t == nil || t.Last < since.UnixMilli() {
+		if t := r.Years[y]; t == nil || t.LastAt < since.UnixMilli() {
 			continue
 		}
 		if p, err := l.Registry.Lookup(ctx, idp.EntityID(key)); err == nil && p.Active {
@@ -80,13 +80,13 @@ func (l *Ledger) Users(ctx context.Context, y idp.Year, since time.Time) ([]idp.
 // that was never used is missing.
 func (l *Ledger) LastUses(ctx context.Context) (map[idp.Year]time.Time, error) {
 	now := l.Clock.Now()
-	l.writing.RLock()
-	defer l.writing.RUnlock()
-	stored, err := l.readStored(ctx, now, idp.DocumentQuery{Keys: []string{total}})
+	l.flushMu.RLock()
+	defer l.flushMu.RUnlock()
+	stored, err := l.readStored(ctx, now, idp.DocumentQuery{Keys: []string{totalKey}})
 	if err != nil {
 		return nil, err
 	}
-	last := stored[total]
+	last := stored[totalKey]
 	if last == nil { // a use that is overlooked could end a year in use
 		if stored, err = l.readStored(ctx, now, idp.DocumentQuery{All: true}); err != nil {
 			return nil, err
@@ -97,14 +97,14 @@ func (l *Ledger) LastUses(ctx context.Context) (map[idp.Year]time.Time, error) {
 		}
 	}
 	l.mu.Lock()
-	for _, r := range l.noted.uses {
+	for _, r := range l.pending.uses {
 		last.addLast(r)
 	}
 	l.mu.Unlock()
-	last.settle(now)
+	last.clampTimes(now)
 	at := make(map[idp.Year]time.Time, len(last.Years))
 	for y, t := range last.Years {
-		at[y] = Moment(t.Last)
+		at[y] = ConvertMillis(t.LastAt)
 	}
 	return at, nil
 }
@@ -112,25 +112,25 @@ func (l *Ledger) LastUses(ctx context.Context) (map[idp.Year]time.Time, error) {
 // readAll returns the stored and noted uses at one moment, between two flushes, by the key
 // of the record.
 func (l *Ledger) readAll(ctx context.Context, now time.Time) (records, error) {
-	l.writing.RLock()
-	defer l.writing.RUnlock()
+	l.flushMu.RLock()
+	defer l.flushMu.RUnlock()
 	all, err := l.readStored(ctx, now, idp.DocumentQuery{All: true})
 	if err != nil {
 		return nil, err
 	}
 	var noted notes
 	l.mu.Lock()
-	noted.merge(l.noted)
+	noted.merge(l.pending)
 	l.mu.Unlock()
 	for key, r := range l.sortNotes(ctx, noted, now) {
-		entryOf(&all, key).merge(r)
+		findOrAddEntry(&all, key).merge(r)
 	}
 	return all, nil
 }
 
 // readStored returns the stored records that are not damaged. l.writing must be held.
 func (l *Ledger) readStored(ctx context.Context, now time.Time, q idp.DocumentQuery) (records, error) {
-	docs, err := l.Store.Documents(ctx, documents, q)
+	docs, err := l.Store.Documents(ctx, documentKind, q)
 	if err != nil {
 		return nil, fmt.Errorf("read the ledger of uses: %w", err)
 	}

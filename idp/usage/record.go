@@ -10,12 +10,12 @@ import (
 )
 
 const (
-	documents = "usage" // the kind in the store
-	// total is the key of the record about all SPs. The rotation asks for the last
+	documentKind = "usage" // the kind in the store
+	// totalKey is the key of the record about all SPs. The rotation asks for the last
 	// uses every minute and before each step, and must not read every record for that.
-	total = ""
-	// keepUses is how long the uses of a year are kept after its end.
-	keepUses = 400 * day
+	totalKey = ""
+	// useLifetime is how long the uses of a year are kept after its end.
+	useLifetime = 400 * day
 )
 
 // record is the stored data of one SP. In the record total, a tally has only the last use.
@@ -24,8 +24,8 @@ type record struct {
 	Loads []Loads             `json:"loads,omitempty"`
 }
 
-// entryOf returns the entry of a map to add to.
-func entryOf[M ~map[K]*V, K comparable, V any](m *M, key K) *V {
+// findOrAddEntry returns the entry of a map to add to.
+func findOrAddEntry[M ~map[K]*V, K comparable, V any](m *M, key K) *V {
 	v := (*m)[key]
 	if v == nil {
 		if *m == nil {
@@ -40,7 +40,7 @@ func entryOf[M ~map[K]*V, K comparable, V any](m *M, key K) *V {
 // merge adds a later record.
 func (r *record) merge(later *record) {
 	for y, t := range later.Years {
-		entryOf(&r.Years, y).merge(t)
+		findOrAddEntry(&r.Years, y).merge(t)
 	}
 	r.Loads = append(r.Loads, later.Loads...)
 }
@@ -48,19 +48,19 @@ func (r *record) merge(later *record) {
 // addLast counts the last uses by an SP into the record total.
 func (r *record) addLast(o *record) {
 	for y, t := range o.Years {
-		last := entryOf(&r.Years, y)
-		last.Last = max(last.Last, t.Last)
+		last := findOrAddEntry(&r.Years, y)
+		last.LastAt = max(last.LastAt, t.LastAt)
 	}
 }
 
-// settle moves to now the times that a wrong clock left in the future.
-func (r *record) settle(now time.Time) {
+// clampTimes moves to now the times that a wrong clock left in the future.
+func (r *record) clampTimes(now time.Time) {
 	for y, t := range r.Years {
 		if t == nil {
 			delete(r.Years, y)
 			continue
 		}
-		t.settle(now)
+		t.clampTimes(now)
 	}
 }
 
@@ -83,7 +83,7 @@ func (l *Ledger) parse(d *idp.Document, now time.Time) (r *record) {
 			slog.String("document", d.Key), slog.Any("error", err))
 		return nil
 	}
-	r.settle(now)
+	r.clampTimes(now)
 	return r
 }
 
@@ -94,32 +94,32 @@ type records map[string]*record
 func (l *Ledger) sortNotes(ctx context.Context, n notes, now time.Time) records {
 	all := records{}
 	for key, r := range n.uses {
-		r.settle(now)
-		entryOf(&all, key).merge(r)
-		entryOf(&all, total).addLast(r)
+		r.clampTimes(now)
+		findOrAddEntry(&all, key).merge(r)
+		findOrAddEntry(&all, totalKey).addLast(r)
 	}
 	for _, load := range n.loads {
-		key := total
+		key := totalKey
 		if load.Hint != "" {
 			if _, err := l.Registry.Lookup(ctx, load.Hint); err == nil {
 				key = string(load.Hint)
 			}
 		}
-		r := entryOf(&all, key)
+		r := findOrAddEntry(&all, key)
 		r.Loads = append(r.Loads, load)
 	}
 	return all
 }
 
-// forget drops the uses of years that ended long ago, and clients that have not come for long or
+// removeOld drops the uses of years that ended long ago, and clients that have not come for long or
 // are too many.
-func (l *Ledger) forget(key string, r *record, now time.Time) {
+func (l *Ledger) removeOld(key string, r *record, now time.Time) {
 	for y, t := range r.Years {
-		over := Moment(t.Last) // a year that was never made ended with its last use
+		over := ConvertMillis(t.LastAt) // a year that was never made ended with its last use
 		if e, made := l.Years.Lookup(y, now); made {
 			over = e.RetiredAt
 		}
-		if !over.IsZero() && now.Sub(over) > keepUses {
+		if !over.IsZero() && now.Sub(over) > useLifetime {
 			delete(r.Years, y)
 		}
 	}

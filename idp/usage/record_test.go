@@ -20,7 +20,7 @@ func FuzzRecord(f *testing.F) {
 	r := new(record)
 	for day := range 40 {
 		at := now.AddDate(0, 0, day-45)
-		entryOf(&r.Years, "2026").add(idp.Use{Year: "2026", At: at, CertSHA256: fmt.Sprint(day % 3), RelayState: 100, IssuedAt: at.Add(-time.Second)})
+		findOrAddEntry(&r.Years, "2026").add(idp.Use{Year: "2026", At: at, CertSHA256: fmt.Sprint(day % 3), RelayStateLength: 100, IssuedAt: at.Add(-time.Second)})
 	}
 	r.Loads = []Loads{{"2026", spA, "192.0.2.1", "curl", now, 3}}
 	doc, err := r.encode()
@@ -55,9 +55,9 @@ func TestStoredUsageReadsBack(t *testing.T) {
 	now := noon(2026, 6, 1)
 	l := &Ledger{Log: slog.New(slog.DiscardHandler)}
 	r := &record{Years: map[idp.Year]*Tally{"2026": {
-		First: 1, Last: 2, Signed: true, Cert: "b", Certs: map[string]int64{"a": 5, "b": 6}, Unsigned: 7,
-		Relay: Relay{Bytes: 100, At: 9, Last: 10}, Clock: Delay{Day: 20_000, Millis: -45_000},
-		Days: Days{Last: 20_000, Counts: [KeepDays]int{1, 0, 3}},
+		FirstAt: 1, LastAt: 2, IsSigned: true, Cert: "b", Certs: map[string]int64{"a": 5, "b": 6}, UnsignedAt: 7,
+		Relay: Relay{Bytes: 100, At: 9, LastAt: 10}, Clock: Delay{Day: 20_000, Millis: -45_000},
+		Days: Days{LastDay: 20_000, Counts: [KeepDays]int{1, 0, 3}},
 	}}, Loads: []Loads{{"2026", spA, "192.0.2.1", "curl", now, 3}}}
 	doc, err := r.encode()
 	ok(t, err)
@@ -79,18 +79,18 @@ func TestNotedUsesAreBounded(t *testing.T) {
 	at := noon(2026, 6, 1)
 	var first, later notes
 	flood := func(n *notes, name string) {
-		for i := range 5 * maxNotedLoads {
+		for i := range 5 * maxPendingLoads {
 			at = at.Add(time.Millisecond)
-			n.addLoads(Loads{Address: "192.0.2.1", UserAgent: fmt.Sprint(name, i), LastAt: at, Count: 1})
+			n.addLoads(Loads{IPAddress: "192.0.2.1", UserAgent: fmt.Sprint(name, i), LastAt: at, Count: 1})
 		}
 	}
 	flood(&first, "a")
 	flood(&later, "b")
 	first.merge(later)
-	if len(first.loads) > 2*maxNotedLoads {
+	if len(first.loads) > 2*maxPendingLoads {
 		t.Errorf("%d clients", len(first.loads))
 	}
-	if last := sumLoads(first.loads)[0].UserAgent; last != fmt.Sprint("b", 5*maxNotedLoads-1) {
+	if last := sumLoads(first.loads)[0].UserAgent; last != fmt.Sprint("b", 5*maxPendingLoads-1) {
 		t.Errorf("the last one that is kept is %s", last)
 	}
 }

@@ -10,8 +10,8 @@ const (
 	day = 24 * time.Hour
 	// KeepDays is the number of days that have a count of their own.
 	KeepDays = 30
-	// OddTime is how long an oddity is remembered after it was last seen.
-	OddTime = 30 * day
+	// OddityLifetime is how long an oddity is remembered after it was last seen.
+	OddityLifetime = 30 * day
 	// MaxRelayState is the limit of the standard in bytes (saml-bindings §3.4.3).
 	MaxRelayState = 80
 	// keepCerts bounds the remembered certificates of an SP. It is more than an SP can
@@ -19,24 +19,24 @@ const (
 	keepCerts = 32
 	// maxSHA256 bounds a hex fingerprint, generously.
 	maxSHA256 = 128
-	// ahead is the tolerated difference between the clocks of two servers. A later time was
+	// maxClockSkew is the tolerated difference between the clocks of two servers. A later time was
 	// written by a wrong clock.
-	ahead = time.Hour
+	maxClockSkew = time.Hour
 )
 
 // Tally adds up the uses of one year by one SP. Times are Unix milliseconds, 0 for never.
 type Tally struct {
 	// Year is set in a Snapshot. In the store it is the key.
 	Year  idp.Year `json:"-"`
-	First int64    `json:"first,omitzero"`
-	Last  int64    `json:"last"`
+	FirstAt int64    `json:"first,omitzero"`
+	LastAt  int64    `json:"last"`
 	Days  Days     `json:"days,omitzero"`
-	// Signed is set if the latest request was signed. Cert is the certificate of the latest
+	// IsSigned is set if the latest request was signed. Cert is the certificate of the latest
 	// signed request. Certs has the last time that each certificate verified a request.
-	Signed   bool             `json:"signed,omitzero"`
+	IsSigned   bool             `json:"signed,omitzero"`
 	Cert     string           `json:"cert,omitzero"`
 	Certs    map[string]int64 `json:"certs,omitempty"`
-	Unsigned int64            `json:"unsigned,omitzero"` // when last
+	UnsignedAt int64            `json:"unsigned,omitzero"` // when last
 	Relay    Relay            `json:"relay,omitzero"`
 	Clock    Delay            `json:"clock,omitzero"`
 }
@@ -46,7 +46,7 @@ type Tally struct {
 type Relay struct {
 	Bytes int   `json:"bytes"`
 	At    int64 `json:"at"`
-	Last  int64 `json:"last"`
+	LastAt  int64 `json:"last"`
 }
 
 // Delay is the shortest time from the sender's clock to ours, on the latest day with
@@ -59,32 +59,32 @@ type Delay struct {
 
 func (g *Tally) add(u idp.Use) {
 	at, signed := u.At.UnixMilli(), u.CertSHA256 != ""
-	g.Days.add(DayOf(u.At), 1)
+	g.Days.add(ComputeDay(u.At), 1)
 	g.addSpan(at, at, signed)
 	if signed {
 		g.addCert(u.CertSHA256[:min(len(u.CertSHA256), maxSHA256)], at)
 	} else {
-		g.Unsigned = max(g.Unsigned, at)
+		g.UnsignedAt = max(g.UnsignedAt, at)
 	}
-	if u.RelayState > MaxRelayState {
-		g.Relay = g.Relay.Worse(Relay{u.RelayState, at, at})
+	if u.RelayStateLength > MaxRelayState {
+		g.Relay = g.Relay.PickLarger(Relay{u.RelayStateLength, at, at})
 	}
 	if !u.IssuedAt.IsZero() {
 		received := u.ReceivedAt
 		if received.IsZero() {
 			received = u.At
 		}
-		g.Clock = g.Clock.Least(Delay{DayOf(received), received.Sub(u.IssuedAt).Milliseconds()})
+		g.Clock = g.Clock.PickSmaller(Delay{ComputeDay(received), received.Sub(u.IssuedAt).Milliseconds()})
 	}
 }
 
 // addSpan notes when requests came, and whether the last one was signed.
 func (g *Tally) addSpan(first, last int64, signed bool) {
-	if g.First == 0 || first != 0 && first < g.First {
-		g.First = first
+	if g.FirstAt == 0 || first != 0 && first < g.FirstAt {
+		g.FirstAt = first
 	}
-	if last >= g.Last {
-		g.Last, g.Signed = last, signed
+	if last >= g.LastAt {
+		g.LastAt, g.IsSigned = last, signed
 	}
 }
 
@@ -111,8 +111,8 @@ func (g *Tally) addCert(sha string, at int64) {
 
 // merge adds the uses of another tally. At equal times, the other one is the later.
 func (g *Tally) merge(o *Tally) {
-	g.addSpan(o.First, o.Last, o.Signed)
-	for day := o.Days.Last - KeepDays + 1; day <= o.Days.Last; day++ {
+	g.addSpan(o.FirstAt, o.LastAt, o.IsSigned)
+	for day := o.Days.LastDay - KeepDays + 1; day <= o.Days.LastDay; day++ {
 		g.Days.add(day, *o.Days.count(day))
 	}
 	for sha, at := range o.Certs {
@@ -123,20 +123,20 @@ func (g *Tally) merge(o *Tally) {
 	if o.Cert != "" {
 		g.addCert(o.Cert, o.Certs[o.Cert])
 	}
-	g.Unsigned = max(g.Unsigned, o.Unsigned)
-	g.Relay = g.Relay.Worse(o.Relay)
-	g.Clock = g.Clock.Least(o.Clock)
+	g.UnsignedAt = max(g.UnsignedAt, o.UnsignedAt)
+	g.Relay = g.Relay.PickLarger(o.Relay)
+	g.Clock = g.Clock.PickSmaller(o.Clock)
 }
 
-// settle moves to now the times that a wrong clock left in the future.
-func (g *Tally) settle(now time.Time) {
-	limit, last := now.Add(ahead).UnixMilli(), DayOf(now.Add(ahead))
+// clampTimes moves to now the times that a wrong clock left in the future.
+func (g *Tally) clampTimes(now time.Time) {
+	limit, last := now.Add(maxClockSkew).UnixMilli(), ComputeDay(now.Add(maxClockSkew))
 	for sha, at := range g.Certs {
 		if at > limit {
 			g.Certs[sha] = now.UnixMilli()
 		}
 	}
-	for _, at := range []*int64{&g.First, &g.Last, &g.Unsigned, &g.Relay.At, &g.Relay.Last} {
+	for _, at := range []*int64{&g.FirstAt, &g.LastAt, &g.UnsignedAt, &g.Relay.At, &g.Relay.LastAt} {
 		if *at > limit {
 			*at = now.UnixMilli()
 		}
@@ -147,21 +147,21 @@ func (g *Tally) settle(now time.Time) {
 	g.Days.cut(last)
 }
 
-// Worse returns the larger of the two, unless it was forgotten when the other came.
-func (r Relay) Worse(o Relay) Relay {
-	last := max(r.Last, o.Last)
+// PickLarger returns the larger of the two, unless it was forgotten when the other came.
+func (r Relay) PickLarger(o Relay) Relay {
+	last := max(r.LastAt, o.LastAt)
 	if o.Bytes > r.Bytes || o.Bytes == r.Bytes && o.At > r.At {
 		r, o = o, r // r is the larger one
 	}
-	if o.Bytes > 0 && o.At-r.At >= OddTime.Milliseconds() {
+	if o.Bytes > 0 && o.At-r.At >= OddityLifetime.Milliseconds() {
 		r = o
 	}
-	r.Last = last
+	r.LastAt = last
 	return r
 }
 
-// Least returns the value of the later day or, on the same day, the smaller one.
-func (d Delay) Least(o Delay) Delay {
+// PickSmaller returns the value of the later day or, on the same day, the smaller one.
+func (d Delay) PickSmaller(o Delay) Delay {
 	if o.Day > d.Day || o.Day == d.Day && o.Millis < d.Millis {
 		return o
 	}
@@ -171,7 +171,7 @@ func (d Delay) Least(o Delay) Delay {
 // Days counts the requests of the KeepDays days (UTC) up to Last. A day is counted
 // since 1 January 1970.
 type Days struct {
-	Last   int64         `json:"last"`
+	LastDay   int64         `json:"last"`
 	Counts [KeepDays]int `json:"counts"` // by day modulo KeepDays
 }
 
@@ -180,36 +180,36 @@ func (d *Days) count(day int64) *int { return &d.Counts[uint64(day)%KeepDays] }
 // add counts n uses on a day. Days that are KeepDays older than the latest one
 // are not kept.
 func (d *Days) add(day int64, n int) {
-	for next := max(d.Last, day-KeepDays) + 1; next <= day; next++ {
+	for next := max(d.LastDay, day-KeepDays) + 1; next <= day; next++ {
 		*d.count(next) = 0
-		d.Last = next
+		d.LastDay = next
 	}
-	if day > d.Last-KeepDays {
+	if day > d.LastDay-KeepDays {
 		*d.count(day) += n
 	}
 }
 
 // cut drops the days after the last one.
 func (d *Days) cut(last int64) {
-	for back := range min(max(d.Last-last, 0), KeepDays) {
-		*d.count(d.Last - back) = 0
+	for back := range min(max(d.LastDay-last, 0), KeepDays) {
+		*d.count(d.LastDay - back) = 0
 	}
-	d.Last = min(d.Last, last)
+	d.LastDay = min(d.LastDay, last)
 }
 
 // Sum counts the uses of the last span days, including today.
 func (d Days) Sum(today int64, span int) (n int) {
-	for day := max(today-int64(span), d.Last-KeepDays) + 1; day <= min(today, d.Last); day++ {
+	for day := max(today-int64(span), d.LastDay-KeepDays) + 1; day <= min(today, d.LastDay); day++ {
 		n += *d.count(day)
 	}
 	return n
 }
 
-// DayOf returns the day of a moment (UTC) as days since 1 January 1970. No use is older.
-func DayOf(t time.Time) int64 { return max(t.Unix(), 0) / int64(day/time.Second) }
+// ComputeDay returns the day of a moment (UTC) as days since 1 January 1970. No use is older.
+func ComputeDay(t time.Time) int64 { return max(t.Unix(), 0) / int64(day/time.Second) }
 
-// Moment converts Unix milliseconds to a time, 0 to the zero time.
-func Moment(millis int64) time.Time {
+// ConvertMillis converts Unix milliseconds to a time, 0 to the zero time.
+func ConvertMillis(millis int64) time.Time {
 	if millis == 0 {
 		return time.Time{}
 	}

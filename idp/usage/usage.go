@@ -46,29 +46,29 @@ type Ledger struct {
 	Log      *slog.Logger
 
 	mu    sync.Mutex
-	noted notes // guarded by mu
-	// writing is held while notes move to the store, so that a reader sees them in
+	pending notes // guarded by mu
+	// flushMu is held while notes move to the store, so that a reader sees them in
 	// exactly one of the two places.
-	writing sync.RWMutex
-	pruned  time.Time // when old records were last removed; guarded by writing
+	flushMu sync.RWMutex
+	prunedAt  time.Time // when old records were last removed; guarded by writing
 }
 
 // Use notes a use. It does not block on the store.
 func (l *Ledger) Use(u idp.Use) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	entryOf(&entryOf(&l.noted.uses, string(u.SP)).Years, u.Year).add(u)
+	findOrAddEntry(&findOrAddEntry(&l.pending.uses, string(u.SP)).Years, u.Year).add(u)
 }
 
 // Fetch notes a load of metadata. It does not block on the store.
 func (l *Ledger) Fetch(f idp.Fetch) {
 	load := Loads{
-		Year: f.Year, Hint: idp.EntityID(clean(string(f.SP), maxHint)), Address: clean(f.Address, maxAddress),
-		UserAgent: clean(f.UserAgent, maxUserAgent), LastAt: f.At.UTC().Truncate(time.Millisecond), Count: 1,
+		Year: f.Year, Hint: idp.EntityID(cleanText(string(f.SP), maxHint)), IPAddress: cleanText(f.IPAddress, maxIPAddress),
+		UserAgent: cleanText(f.UserAgent, maxUserAgent), LastAt: f.At.UTC().Truncate(time.Millisecond), Count: 1,
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.noted.addLoads(load)
+	l.pending.addLoads(load)
 }
 
 // notes are the uses not yet written. Their number is bounded by the existing SPs and years,
@@ -81,20 +81,20 @@ type notes struct {
 
 func (n *notes) addLoads(loads ...Loads) {
 	n.loads = append(n.loads, loads...)
-	if len(n.loads) > 2*maxNotedLoads {
+	if len(n.loads) > 2*maxPendingLoads {
 		n.loads = sumLoads(n.loads)
-		n.loads = n.loads[:min(len(n.loads), maxNotedLoads)]
+		n.loads = n.loads[:min(len(n.loads), maxPendingLoads)]
 	}
 }
 
-// take removes the uses of up to limit SPs, and all loads.
-func (n *notes) take(limit int) (part notes) {
+// takeBatch removes the uses of up to limit SPs, and all loads.
+func (n *notes) takeBatch(limit int) (part notes) {
 	part.loads, n.loads = n.loads, nil
 	for key, r := range n.uses {
 		if len(part.uses) == limit {
 			break
 		}
-		entryOf(&part.uses, key).merge(r)
+		findOrAddEntry(&part.uses, key).merge(r)
 		delete(n.uses, key)
 	}
 	return part
@@ -103,7 +103,7 @@ func (n *notes) take(limit int) (part notes) {
 // merge adds later notes.
 func (n *notes) merge(later notes) {
 	for key, r := range later.uses {
-		entryOf(&n.uses, key).merge(r)
+		findOrAddEntry(&n.uses, key).merge(r)
 	}
 	n.addLoads(later.loads...)
 }

@@ -15,10 +15,10 @@ const (
 	formatHTML format = iota
 	formatJSON
 	formatText
-	formats // the number of formats
+	formatCount // the number of formats
 )
 
-var mediaTypes = [formats]string{"text/html", "application/json", "text/plain"}
+var mediaTypes = [formatCount]string{"text/html", "application/json", "text/plain"}
 
 // maxAccept is longer than the header of any client, in bytes. A longer header is ignored.
 const maxAccept = 2048
@@ -43,7 +43,7 @@ func chooseFormat(r *http.Request, fallback format) format {
 	if len(header) > maxAccept {
 		return fallback
 	}
-	var weight, closeness [formats]int
+	var weight, closeness [formatCount]int
 	for len(header) > 0 {
 		var element string
 		element, header = cutUnquoted(header, ',')
@@ -57,7 +57,7 @@ func chooseFormat(r *http.Request, fallback format) format {
 		}
 	}
 	best := fallback
-	for f := range formats {
+	for f := range formatCount {
 		isNamed, isBestNamed := closeness[f] == closenessExact, closeness[best] == closenessExact
 		if weight[f] > weight[best] || weight[f] == weight[best] && weight[f] > 0 && isNamed && (!isBestNamed || f < best) {
 			best = f

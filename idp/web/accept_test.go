@@ -85,7 +85,7 @@ func FuzzChooseFormat(f *testing.F) {
 		for _, usual := range []format{formatHTML, formatText} {
 			r.Header["Accept"] = []string{accept}
 			got := chooseFormat(r, usual)
-			if got < 0 || got >= formats {
+			if got < 0 || got >= formatCount {
 				t.Fatalf("%q: format %d", accept, got)
 			}
 			lower := strings.ToLower(accept)

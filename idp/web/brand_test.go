@@ -34,7 +34,7 @@ func TestBrandFilesAreServedHarmlessly(t *testing.T) {
 		w := httptest.NewRecorder()
 		r := httptest.NewRequest(http.MethodGet, "/", nil)
 		r.URL.Path = templates.BrandPrefix + tt.path
-		rt.ServeHTTP(w, withEvent(r, &Event{}))
+		rt.ServeHTTP(w, addEvent(r, &Event{}))
 		if w.Code != tt.status && w.Code != http.StatusMovedPermanently {
 			t.Errorf("%q: status %d, want %d", tt.path, w.Code, tt.status)
 			continue

@@ -25,7 +25,7 @@ type Event struct {
 	// Client is the IP address that sent the request, after trusted proxies. Address is
 	// the same IP address as text.
 	Client  netip.Addr
-	Address string
+	ClientIP string
 	// Route is the path pattern that answers, as mounted. Unlike the path, it contains
 	// nothing that the client chose. "" for an unknown URL.
 	Route string
@@ -39,9 +39,9 @@ type Event struct {
 	SP       idp.EntityID
 	Year     idp.Year
 	User     idp.UserID
-	Verified bool
-	// SignedIn is the year whose key signed an assertion in the answer; "" if none did.
-	SignedIn idp.Year
+	IsVerified bool
+	// SigningYear is the year whose key signed an assertion in the answer; "" if none did.
+	SigningYear idp.Year
 
 	// requestedLocale is the language that the request asks for; see Ask. lang is the language
 	// of the answer, "" if it has none. hasPage reports whether the route answers GET with a
@@ -54,8 +54,8 @@ type Event struct {
 	chosenLang templates.Lang
 
 	refusalCode idp.RefusalCode
-	hasNotedEnd bool // NoteEnded has warned
-	start       time.Time
+	hasNotedExpiry bool // NoteExpiredCert has warned
+	startedAt       time.Time
 	level       slog.Level
 	attrs       []slog.Attr
 	buffer      [16]slog.Attr // space for the attributes of a usual sign-in
@@ -66,11 +66,11 @@ type Event struct {
 type AnsweredRequest struct {
 	// Route and SignedIn are copied from the Event.
 	Route    string
-	SignedIn idp.Year
-	// Refused is the reason code of the refusal; "" if the request was not refused.
-	Refused idp.RefusalCode
+	SigningYear idp.Year
+	// RefusalCode is the reason code of the refusal; "" if the request was not refused.
+	RefusalCode idp.RefusalCode
 	Status  int
-	Took    time.Duration
+	Duration    time.Duration
 }
 
 type eventKey struct{}
@@ -81,7 +81,7 @@ func EventOf(r *http.Request) *Event {
 	if e, ok := r.Context().Value(eventKey{}).(*Event); ok {
 		return e
 	}
-	return &Event{ID: newID(), start: time.Now()}
+	return &Event{ID: newID(), startedAt: time.Now()}
 }
 
 // Note adds attributes to the request's log event. They must not contain secrets or personal
@@ -95,25 +95,25 @@ func (e *Event) noteUser(user idp.UserID) {
 	}
 }
 
-// NoteEnded warns, once in a request, that the certificate of the answering year has expired.
+// NoteExpiredCert warns, once in a request, that the certificate of the answering year has expired.
 // The year continues to work, but operators must learn of it from the log.
-func (e *Event) NoteEnded(entry keyring.Entry, now time.Time) {
-	if e.hasNotedEnd || !entry.HasCertExpired(now) {
+func (e *Event) NoteExpiredCert(entry keyring.Entry, now time.Time) {
+	if e.hasNotedExpiry || !entry.HasCertExpired(now) {
 		return
 	}
-	e.hasNotedEnd = true
+	e.hasNotedExpiry = true
 	e.Note(slog.String("signing_certificate_ended", entry.Key.Cert.NotAfter.UTC().Format(time.DateOnly)))
 	e.Raise(slog.LevelWarn)
 }
 
-// relayStateBound is the standard's limit in bytes (saml-bindings §3.4.3). A longer RelayState
+// maxStandardRelayState is the standard's limit in bytes (saml-bindings §3.4.3). A longer RelayState
 // works, up to the limit of package saml, and is noted.
-const relayStateBound = 80
+const maxStandardRelayState = 80
 
 // NoteMessage logs the unusual properties of an accepted message: a long RelayState, and, as a
 // warning, an expired request certificate. cert is nil for an unsigned message.
 func (e *Event) NoteMessage(relayState string, cert *x509.Certificate, now time.Time) {
-	if n := len(relayState); n > relayStateBound {
+	if n := len(relayState); n > maxStandardRelayState {
 		e.Note(slog.Int("relay_state_bytes", n))
 	}
 	if cert != nil && now.After(cert.NotAfter) {
@@ -122,10 +122,10 @@ func (e *Event) NoteMessage(relayState string, cert *x509.Certificate, now time.
 	}
 }
 
-// Ask records the language that a service provider's request asked for, and when it arrived.
+// RequestLocale records the language that a service provider's request asked for, and when it arrived.
 // All pages of the request use that language if we have it, unless the user has chosen another
 // one since then. An empty locale asks for none.
-func (e *Event) Ask(locale string, at time.Time) {
+func (e *Event) RequestLocale(locale string, at time.Time) {
 	if locale != "" {
 		e.requestedLocale, e.requestedAt = locale, at
 	}
@@ -134,7 +134,7 @@ func (e *Event) Ask(locale string, at time.Time) {
 // Raise sets the level of the event to at least level.
 func (e *Event) Raise(level slog.Level) { e.level = max(e.level, level) }
 
-func withEvent(r *http.Request, e *Event) *http.Request {
+func addEvent(r *http.Request, e *Event) *http.Request {
 	return r.WithContext(context.WithValue(r.Context(), eventKey{}, e))
 }
 

@@ -27,11 +27,11 @@ var failures = []struct {
 	fields []string // of the JSON, in addition to code
 	usual  string   // the type for a client that requests none
 }{
-	{"refusal", idp.Refuse(idp.RefusedVersion, "Version", "1.1").With(errors.New("secret")), 400, "version", report, html},
+	{"refusal", idp.Refuse(idp.RefusedVersion, "Version", "1.1").WithCause(errors.New("secret")), 400, "version", report, html},
 	{"refusal of the level", &Error{Sender: Sender{SPName: "A", StartURL: "https://a.example"}, Err: idp.Refuse(idp.RefusedAuthnContext, "RequestedAuthnContext", "x")},
 		400, "authn_context_unknown", append([]string{"documentation", "sp_name", "start_url"}, report...), html},
 	{"refusal of the user", &Error{SignInURL: "/sign-in", Err: idp.Refuse(idp.RefusedSubject, "Subject NameID", "")}, 400, "subject_mismatch", append([]string{"sign_in_url"}, report...), html},
-	{"lack", NewLackError(&idp.ServiceProvider{Name: "A"}, Sender{SPName: "A"}, &assurance.Obstacle{Lacks: assurance.LackProofing, Code: idp.RefusedNoProofing}),
+	{"lack", NewLackError(&idp.ServiceProvider{Name: "A"}, Sender{SPName: "A"}, &assurance.Obstacle{Lack: assurance.LackProofing, Code: idp.RefusedNoProofing}),
 		400, "not_verified", append([]string{"lacks", "sp_name"}, report...), html},
 	{"message of a server", &Error{Plain: true, Err: idp.Refuse(idp.RefusedVersion, "Version", "1.1")}, 400, "", nil, text},
 	{"bad form", &Error{Status: 400, Key: "bad_form"}, 400, "bad_form", failed, html},
@@ -50,7 +50,7 @@ var failures = []struct {
 	{"not written", fmt.Errorf("commit: %w: %w", idp.ErrNotWritten, errors.New("secret")), 503, "not_written", failed, html},
 	{"not written, at a page", &Error{Status: 500, Key: "internal", Err: idp.ErrNotWritten}, 503, "not_written", failed, html},
 	{"damaged", idp.ErrDamaged, 503, "unavailable", failed, html},
-	{"token away", fmt.Errorf("sign: %w: %w", idp.ErrKeyAway, errors.New("secret")), 503, "unavailable", failed, html},
+	{"token away", fmt.Errorf("sign: %w: %w", idp.ErrKeyUnavailable, errors.New("secret")), 503, "unavailable", failed, html},
 	{"tampered", idp.ErrTampered, 503, "unavailable", failed, html},
 }
 

@@ -67,9 +67,9 @@ type Sender struct {
 	StartURL string
 }
 
-// SenderOf returns the sender of a request. verified reports whether its signature was
+// NewSender returns the sender of a request. verified reports whether its signature was
 // verified.
-func SenderOf(p *idp.ServiceProvider, verified bool) Sender {
+func NewSender(p *idp.ServiceProvider, verified bool) Sender {
 	s := Sender{SPName: p.Name, StartURL: p.StartURL()}
 	if verified {
 		s.SPLogo = p.LogoPath()

@@ -17,18 +17,18 @@ import (
 const LanguagePath = "/language"
 
 const (
-	// chosenFor is how long a browser remembers the choice.
-	chosenFor = 365 * 24 * time.Hour
+	// choiceLifetime is how long a browser remembers the choice.
+	choiceLifetime = 365 * 24 * time.Hour
 	// maxAcceptLanguage is more than any browser sends, in bytes.
 	maxAcceptLanguage = 512
-	// maxReturn limits a URL that the switcher leads back to, because the page contains
+	// maxReturnURL limits a URL that the switcher leads back to, because the page contains
 	// it. A page with a longer URL has no switcher.
-	maxReturn = 8 << 10
+	maxReturnURL = 8 << 10
 )
 
 // Mount adds the switcher's path to the router.
 func (p *Pages) Mount(rt *Router) {
-	rt.Handle(LanguagePath, Methods{http.MethodPost: p.choose})
+	rt.Handle(LanguagePath, Methods{http.MethodPost: p.postLanguage})
 }
 
 // Lang returns the language of the answer. Of the languages that Pages has, it is:
@@ -41,16 +41,16 @@ func (p *Pages) Mount(rt *Router) {
 // The latest choice counts, because both express the user's wish. A choice made during a sign-in
 // is about this sign-in. A user who later arrives from a French page, by a link with locale=fr,
 // continues in French regardless of an older choice. Where no request names a language, the
-// choice stays.
+// selectLang stays.
 //
 // The answer is then marked as dependent on the language; see Event.
 func (p *Pages) Lang(r *http.Request) templates.Lang {
 	e := EventOf(r)
-	e.lang = p.choice(r, e)
+	e.lang = p.selectLang(r, e)
 	return e.lang
 }
 
-func (p *Pages) choice(r *http.Request, e *Event) templates.Lang {
+func (p *Pages) selectLang(r *http.Request, e *Event) templates.Lang {
 	langs := p.langs()
 	if len(langs) == 1 {
 		return langs[0]
@@ -60,16 +60,16 @@ func (p *Pages) choice(r *http.Request, e *Event) templates.Lang {
 	}
 	asked, askedAt := p.matchLocale(e.requestedLocale), e.requestedAt
 	if asked == "" && strings.Contains(r.URL.RawQuery, "locale=") {
-		asked, askedAt = p.matchLocale(r.URL.Query().Get("locale")), e.start
+		asked, askedAt = p.matchLocale(r.URL.Query().Get("locale")), e.startedAt
 	}
-	chosen, chosenAt := p.chosenLang(r)
+	chosen, chosenAt := p.readChoice(r)
 	switch {
 	case asked != "" && (chosen == "" || askedAt.After(chosenAt)):
 		return asked
 	case chosen != "":
 		return chosen
 	}
-	return p.preferredLang(r, langs)
+	return p.matchBrowserLang(r, langs)
 }
 
 // langs returns the languages to choose from, the default one first.
@@ -90,8 +90,8 @@ func (p *Pages) matchLocale(locale string) templates.Lang {
 	return ""
 }
 
-// preferredLang returns the language that the browser prefers.
-func (p *Pages) preferredLang(r *http.Request, langs []templates.Lang) templates.Lang {
+// matchBrowserLang returns the language that the browser prefers.
+func (p *Pages) matchBrowserLang(r *http.Request, langs []templates.Lang) templates.Lang {
 	header := r.Header.Get("Accept-Language")
 	if header == "" || len(header) > maxAcceptLanguage {
 		return langs[0]
@@ -120,9 +120,9 @@ func (p *Pages) languageCookie() string {
 	return "vernal-language"
 }
 
-// chosenLang returns the language that the user chose with the switcher, and when; "" for no
-// choice.
-func (p *Pages) chosenLang(r *http.Request) (templates.Lang, time.Time) {
+// readChoice returns the language that the user chose with the switcher, and when; "" for no
+// selectLang.
+func (p *Pages) readChoice(r *http.Request) (templates.Lang, time.Time) {
 	c, err := r.Cookie(p.languageCookie())
 	if err != nil {
 		return "", time.Time{}
@@ -135,9 +135,9 @@ func (p *Pages) chosenLang(r *http.Request) (templates.Lang, time.Time) {
 	return p.matchLocale(name), time.UnixMilli(ms)
 }
 
-// choose answers POST /language. It changes only its own cookie, so it needs no session, and a
+// postLanguage answers POST /language. It changes only its own cookie, so it needs no session, and a
 // sign-in continues unchanged.
-func (p *Pages) choose(w http.ResponseWriter, r *http.Request) error {
+func (p *Pages) postLanguage(w http.ResponseWriter, r *http.Request) error {
 	if err := r.ParseForm(); err != nil {
 		return &Error{Status: http.StatusBadRequest, Key: "bad_form", Err: err}
 	}
@@ -146,7 +146,7 @@ func (p *Pages) choose(w http.ResponseWriter, r *http.Request) error {
 		return &Error{Status: http.StatusBadRequest, Key: "bad_form"}
 	}
 	p.keepChoice(w, r, lang)
-	http.Redirect(w, r, returnTo(r.PostForm.Get(templates.FieldReturn)), http.StatusSeeOther)
+	http.Redirect(w, r, cleanReturnURL(r.PostForm.Get(templates.FieldReturn)), http.StatusSeeOther)
 	return nil
 }
 
@@ -166,21 +166,21 @@ func (p *Pages) ChooseLanguage(w http.ResponseWriter, r *http.Request) bool {
 // keepChoice makes the browser remember a language.
 func (p *Pages) keepChoice(w http.ResponseWriter, r *http.Request, lang templates.Lang) {
 	http.SetCookie(w, &http.Cookie{
-		Name: p.languageCookie(), Value: string(lang) + "." + strconv.FormatInt(EventOf(r).start.UnixMilli(), 10),
-		Path: "/", MaxAge: int(chosenFor / time.Second),
+		Name: p.languageCookie(), Value: string(lang) + "." + strconv.FormatInt(EventOf(r).startedAt.UnixMilli(), 10),
+		Path: "/", MaxAge: int(choiceLifetime / time.Second),
 		Secure: p.isSecure(), HttpOnly: true, SameSite: http.SameSiteLaxMode,
 	})
 }
 
-// returnTo returns the URL of ours that a form leads back to, otherwise the first page, and
+// cleanReturnURL returns the URL of ours that a form leads back to, otherwise the first page, and
 // never another site. It removes a locale from the URL, because the new choice overrides it.
-func returnTo(address string) string {
+func cleanReturnURL(address string) string {
 	u, err := url.Parse(address)
-	if err != nil || len(address) > maxReturn || u.IsAbs() || u.Host != "" || u.User != nil ||
+	if err != nil || len(address) > maxReturnURL || u.IsAbs() || u.Host != "" || u.User != nil ||
 		!strings.HasPrefix(u.Path, "/") || strings.HasPrefix(address, "//") || strings.Contains(address, `\`) {
 		return "/"
 	}
-	to := url.URL{Path: u.Path, RawPath: u.RawPath, RawQuery: strings.Join(withoutLocale(u.RawQuery), "&")}
+	to := url.URL{Path: u.Path, RawPath: u.RawPath, RawQuery: strings.Join(removeLocale(u.RawQuery), "&")}
 	return to.RequestURI()
 }
 
@@ -188,29 +188,29 @@ func returnTo(address string) string {
 // language, or no such page.
 func (p *Pages) Languages(here string) templates.Languages {
 	langs := p.langs()
-	if len(langs) < 2 || here == "" || len(here) > maxReturn {
+	if len(langs) < 2 || here == "" || len(here) > maxReturnURL {
 		return templates.Languages{}
 	}
-	if p.Linked {
-		return linkSwitcher(here, langs)
+	if p.HasLinkSwitcher {
+		return newLinkSwitcher(here, langs)
 	}
 	return templates.Languages{Action: LanguagePath, Return: here, Langs: langs}
 }
 
-// linkSwitcher returns a switcher of links to the same URL with another locale. They are
+// newLinkSwitcher returns a switcher of links to the same URL with another locale. They are
 // relative, because the URL may contain a secret, which must not be repeated.
-func linkSwitcher(here string, langs []templates.Lang) (l templates.Languages) {
+func newLinkSwitcher(here string, langs []templates.Lang) (l templates.Languages) {
 	_, query, _ := strings.Cut(here, "?")
 	for _, lang := range langs {
-		q := withoutLocale(query)
+		q := removeLocale(query)
 		l.Links = append(l.Links, templates.LanguageLink{Lang: lang, URL: "?" + strings.Join(append(q, "locale="+string(lang)), "&")})
 	}
 	return l
 }
 
-// withoutLocale returns the parts of a query except the locale, unchanged, because a signature
+// removeLocale returns the parts of a query except the locale, unchanged, because a signature
 // may cover them.
-func withoutLocale(query string) (kept []string) {
+func removeLocale(query string) (kept []string) {
 	for pair := range strings.SplitSeq(query, "&") {
 		if name, _, _ := strings.Cut(pair, "="); name != "locale" && pair != "" {
 			kept = append(kept, pair)

@@ -75,9 +75,9 @@ func TestLanguageIsChosenInOrder(t *testing.T) {
 			if tt.cookie != "" {
 				r.AddCookie(&http.Cookie{Name: "__Host-vernal-language", Value: tt.cookie})
 			}
-			e := &Event{start: now}
-			e.Ask(tt.asked, now)
-			if got := p.Lang(withEvent(r, e)); got != tt.want {
+			e := &Event{startedAt: now}
+			e.RequestLocale(tt.asked, now)
+			if got := p.Lang(addEvent(r, e)); got != tt.want {
 				t.Errorf("got %s, want %s", got, tt.want)
 			}
 		})
@@ -102,12 +102,12 @@ func TestReturnToStaysOnOurPages(t *testing.T) {
 		{"script", "javascript:alert(1)", "/"},
 		{"relative", "sign-in", "/"},
 		{"fragment goes", "/sign-in#x", "/sign-in"},
-		{"too long", "/" + strings.Repeat("a", maxReturn), "/"},
+		{"too long", "/" + strings.Repeat("a", maxReturnURL), "/"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			if got := returnTo(tt.address); got != tt.want {
+			if got := cleanReturnURL(tt.address); got != tt.want {
 				t.Errorf("got %q, want %q", got, tt.want)
 			}
 		})
@@ -123,7 +123,7 @@ func TestLanguageChoiceSetsCookie(t *testing.T) {
 		r := httptest.NewRequest(http.MethodPost, LanguagePath, strings.NewReader(form.Encode()))
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		w := httptest.NewRecorder()
-		rt.ServeHTTP(w, withEvent(r, &Event{start: time.UnixMilli(1772366400000)}))
+		rt.ServeHTTP(w, addEvent(r, &Event{startedAt: time.UnixMilli(1772366400000)}))
 		return w.Result()
 	}
 	got := post(url.Values{"language": {"fr"}, "return": {"/account"}})

@@ -13,8 +13,8 @@ import (
 //
 // An incomplete body (cut off, too slow, longer than MaxBody) is the sender's fault and not
 // ours: a *Error with 4xx.
-func Inbound(r *http.Request) (saml.Inbound, error) {
-	in := saml.Inbound{Method: r.Method, RawQuery: r.URL.RawQuery}
+func Inbound(r *http.Request) (saml.HTTPRequest, error) {
+	in := saml.HTTPRequest{Method: r.Method, RawQuery: r.URL.RawQuery}
 	switch r.Method {
 	case http.MethodHead:
 		in.Method = http.MethodGet

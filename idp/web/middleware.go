@@ -30,8 +30,8 @@ type Middleware struct {
 	TrustedProxies []netip.Prefix
 	// Count is called for each answered request and must not block; nil to count nothing.
 	Count func(AnsweredRequest)
-	// Strangers detects a proxy that is not trusted; nil to detect none.
-	Strangers *Strangers
+	// UntrustedPeers detects a proxy that is not trusted; nil to detect none.
+	UntrustedPeers *UntrustedPeers
 	// Probe recognizes the installation's own requests; nil for none.
 	Probe *Probe
 	// HSTS adds Strict-Transport-Security; set when base_url is https.
@@ -39,9 +39,9 @@ type Middleware struct {
 }
 
 func (m *Middleware) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	e := &Event{ID: newID(), Client: m.clientAddress(r), start: m.Clock.Now()}
-	e.Address, e.attrs = e.Client.String(), e.buffer[:0]
-	r = withEvent(r, e)
+	e := &Event{ID: newID(), Client: m.clientAddress(r), startedAt: m.Clock.Now()}
+	e.ClientIP, e.attrs = e.Client.String(), e.buffer[:0]
+	r = addEvent(r, e)
 	if r.Body != nil && r.Body != http.NoBody {
 		r.Body = http.MaxBytesReader(w, r.Body, MaxBody)
 	}
@@ -63,10 +63,10 @@ func (m *Middleware) finish(w *recorder, r *http.Request, e *Event) {
 			m.Pages.Fail(w, r, fmt.Errorf("panic: %v", p))
 		}
 	}
-	took := m.Clock.Now().Sub(e.start)
+	took := m.Clock.Now().Sub(e.startedAt)
 	if m.Count != nil {
 		// If a handler writes nothing, net/http answers 200.
-		m.Count(AnsweredRequest{Route: e.Route, SignedIn: e.SignedIn, Refused: e.refusalCode, Status: cmp.Or(w.status, http.StatusOK), Took: took})
+		m.Count(AnsweredRequest{Route: e.Route, SigningYear: e.SigningYear, RefusalCode: e.refusalCode, Status: cmp.Or(w.status, http.StatusOK), Duration: took})
 	}
 	if !m.Log.Enabled(r.Context(), e.level) {
 		return
@@ -77,16 +77,16 @@ func (m *Middleware) finish(w *recorder, r *http.Request, e *Event) {
 	attrs := append(e.attrs,
 		slog.String("request_id", e.ID),
 		slog.String("method", r.Method),
-		slog.String("path", loggedPath(r, e, w.status)),
+		slog.String("path", redactPath(r, e, w.status)),
 		slog.Int("status", w.status),
-		slog.String("client", e.Address),
+		slog.String("client", e.ClientIP),
 		slog.Duration("took", took))
 	m.Log.LogAttrs(r.Context(), e.level, "request", attrs...)
 }
 
-// loggedPath returns the path to log. It omits the path of an unknown URL outside SAML,
+// redactPath returns the path to log. It omits the path of an unknown URL outside SAML,
 // because users may type anything there, including personal data.
-func loggedPath(r *http.Request, e *Event, status int) string {
+func redactPath(r *http.Request, e *Event, status int) string {
 	if e.HidePath {
 		return cmp.Or(e.Route, "(unknown)")
 	}
@@ -151,13 +151,13 @@ func (m *Middleware) setHeaders(h http.Header) {
 // clientAddress returns the IP address that sent the request: the peer, or, if the peer is a
 // trusted proxy, the last IP address in X-Forwarded-For that is not one.
 func (m *Middleware) clientAddress(r *http.Request) netip.Addr {
-	addr := peerOf(r)
+	addr := parsePeer(r)
 	if !addr.IsValid() {
 		return addr
 	}
 	if len(m.TrustedProxies) == 0 || !m.isTrustedProxy(addr) {
-		if m.Strangers != nil && len(r.Header.Values("X-Forwarded-For")) > 0 {
-			m.Strangers.noteStranger(r.Context(), addr)
+		if m.UntrustedPeers != nil && len(r.Header.Values("X-Forwarded-For")) > 0 {
+			m.UntrustedPeers.notePeer(r.Context(), addr)
 		}
 		return addr
 	}
@@ -200,7 +200,7 @@ type recorder struct {
 func (w *recorder) WriteHeader(status int) {
 	if w.status == 0 {
 		w.status = status
-		w.markWritten()
+		w.addLangHeaders()
 	}
 	w.ResponseWriter.WriteHeader(status)
 }
@@ -208,12 +208,12 @@ func (w *recorder) WriteHeader(status int) {
 func (w *recorder) Write(b []byte) (int, error) {
 	if w.status == 0 {
 		w.status = http.StatusOK
-		w.markWritten()
+		w.addLangHeaders()
 	}
 	return w.ResponseWriter.Write(b)
 }
 
-func (w *recorder) markWritten() {
+func (w *recorder) addLangHeaders() {
 	if w.event == nil || w.event.lang == "" {
 		return
 	}
@@ -224,8 +224,8 @@ func (w *recorder) markWritten() {
 
 func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// bodyTooLarge reports whether MaxBody caused err.
-func bodyTooLarge(err error) bool {
+// isBodyTooLarge reports whether MaxBody caused err.
+func isBodyTooLarge(err error) bool {
 	var tooLarge *http.MaxBytesError
 	return errors.As(err, &tooLarge)
 }

@@ -22,10 +22,10 @@ var endpointURLs = map[string]func(metadata.IdP, idp.Year) string{
 	"metadata": metadata.IdP.MetadataURL, "certificate": metadata.IdP.CertificateURL,
 }
 
-// noYearPage returns the page for an endpoint URL without an existing year; false for any
+// newNoYearPage returns the page for an endpoint URL without an existing year; false for any
 // other URL. It depends only on the path and the live years, so that an unpublished year
 // looks, and costs, like one that was never created.
-func (p *Pages) noYearPage(r *http.Request, base templates.Base) (templates.NoYearPage, bool) {
+func (p *Pages) newNoYearPage(r *http.Request, base templates.Base) (templates.NoYearPage, bool) {
 	if p.Years == nil {
 		return templates.NoYearPage{}, false
 	}
@@ -35,15 +35,15 @@ func (p *Pages) noYearPage(r *http.Request, base templates.Base) (templates.NoYe
 	}
 	// Leave out the query, which belongs to a message.
 	base.Languages = p.Languages(r.URL.EscapedPath())
-	page := templates.NoYearPage{Base: base, Path: r.URL.Path, Load: endpoint[1] == "metadata" || endpoint[1] == "certificate"}
-	now := EventOf(r).start
+	page := templates.NoYearPage{Base: base, Path: r.URL.Path, ServesFile: endpoint[1] == "metadata" || endpoint[1] == "certificate"}
+	now := EventOf(r).startedAt
 	for _, e := range p.Years.Live(now) {
 		preferred := e.State == rotation.Preferred
 		if preferred {
 			page.Preferred = e.Year()
 		}
 		page.Years = append(page.Years, templates.YearURL{
-			Year: e.Year(), Preferred: preferred, URL: endpointURLs[endpoint[1]](metadata.IdP{BaseURL: p.BaseURL}, e.Year()),
+			Year: e.Year(), IsPreferred: preferred, URL: endpointURLs[endpoint[1]](metadata.IdP{BaseURL: p.BaseURL}, e.Year()),
 		})
 	}
 	slices.SortFunc(page.Years, func(a, b templates.YearURL) int { return cmp.Compare(b.Year, a.Year) })
@@ -59,6 +59,6 @@ func (p *Pages) isHiddenYear(r *http.Request) bool {
 	if y == "" || p.Years == nil {
 		return false
 	}
-	e, ok := p.Years.Lookup(y, EventOf(r).start)
+	e, ok := p.Years.Lookup(y, EventOf(r).startedAt)
 	return !ok || !e.State.IsLive() && !e.State.IsOver()
 }

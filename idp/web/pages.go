@@ -22,8 +22,8 @@ type Pages struct {
 	// Langs are the languages to choose from, the default one first; empty for
 	// all of Set.
 	Langs []templates.Lang
-	// Linked makes the switcher of links (locale), for a listener without POST.
-	Linked bool
+	// HasLinkSwitcher makes the switcher of links (locale), for a listener without POST.
+	HasLinkSwitcher bool
 	// Brand is the name of the service in titles and headers.
 	Brand string
 	// Branding is the look that the operator configured; nil for Vernal's own.
@@ -62,7 +62,7 @@ func (p *Pages) SenderBase(r *http.Request, s Sender) templates.Base {
 // to another site.
 func (p *Pages) BareBase(r *http.Request, spName string) templates.Base {
 	lang := p.Lang(r)
-	b := p.Branding.In(lang)
+	b := p.Branding.Branding(lang)
 	return templates.Base{Lang: lang, SPName: spName, Brand: cmp.Or(b.Name, p.Brand), Branding: b}
 }
 
@@ -140,9 +140,9 @@ const writeRetryAfter = time.Minute
 type failure struct {
 	Error   // its Status and Key are set
 	refusal *idp.Refusal
-	gone    *GoneYear
+	goneYear    *GoneYear
 	errorID string
-	busy    bool // no further change can be written now
+	isBusy    bool // no further change can be written now
 	// retryAfter is the value of the header; 0 for none.
 	retryAfter time.Duration
 }
@@ -153,13 +153,13 @@ func classifyError(err error) failure {
 	if errors.As(err, &f.refusal) {
 		status = http.StatusBadRequest
 	}
-	if errors.As(err, &f.gone) {
+	if errors.As(err, &f.goneYear) {
 		status = http.StatusGone
 	}
 	if _, isClosed := errors.AsType[*ClosedYear](err); isClosed {
 		status, key, f.retryAfter = http.StatusServiceUnavailable, "unavailable", closedRetryAfter
 	}
-	if f.busy = errors.Is(err, idp.ErrBusy); f.busy {
+	if f.isBusy = errors.Is(err, idp.ErrBusy); f.isBusy {
 		status, key, f.retryAfter = http.StatusServiceUnavailable, "unavailable", busyRetryAfter
 	}
 	if e, ok := errors.AsType[*Error](err); ok {
@@ -168,13 +168,13 @@ func classifyError(err error) failure {
 	f.Status, f.Key = cmp.Or(f.Status, status), cmp.Or(f.Key, key)
 	// The client is not at fault, and the request may succeed once the store or
 	// the token works again.
-	if errors.Is(err, idp.ErrTampered) || errors.Is(err, idp.ErrDamaged) || errors.Is(err, idp.ErrKeyAway) {
+	if errors.Is(err, idp.ErrTampered) || errors.Is(err, idp.ErrDamaged) || errors.Is(err, idp.ErrKeyUnavailable) {
 		f.Status, f.Key, f.retryAfter = http.StatusServiceUnavailable, "unavailable", closedRetryAfter
 	}
 	if errors.Is(err, idp.ErrNotWritten) {
 		f.Status, f.Key, f.retryAfter = http.StatusServiceUnavailable, "not_written", writeRetryAfter
 	}
-	if bodyTooLarge(err) {
+	if isBodyTooLarge(err) {
 		f.Status, f.Key = http.StatusRequestEntityTooLarge, "too_large"
 	}
 	return f
@@ -185,15 +185,15 @@ func (p *Pages) showFailure(w http.ResponseWriter, r *http.Request, f failure) e
 	if f.retryAfter > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int(f.retryAfter.Seconds())))
 	}
-	page, usual := p.pageOf(r, f)
+	page, usual := p.choosePage(r, f)
 	if f.Plain {
 		return p.writeText(w, f.Status, page)
 	}
 	w.Header().Add("Vary", "Accept")
-	return p.writeAs(w, chooseFormat(r, usual), f.Status, page)
+	return p.writeFormat(w, chooseFormat(r, usual), f.Status, page)
 }
 
-func (p *Pages) writeAs(w http.ResponseWriter, f format, status int, page templates.Page) error {
+func (p *Pages) writeFormat(w http.ResponseWriter, f format, status int, page templates.Page) error {
 	switch f {
 	case formatJSON:
 		return p.writeJSON(w, status, page)
@@ -211,32 +211,32 @@ func (p *Pages) AnswerForm(w http.ResponseWriter, r *http.Request, status int, k
 	if f == formatHTML {
 		return page()
 	}
-	return p.writeAs(w, f, status, newErrorPage(p.Base(r, ""), &failure{Error: Error{Status: status, Key: key}}))
+	return p.writeFormat(w, f, status, newErrorPage(p.Base(r, ""), &failure{Error: Error{Status: status, Key: key}}))
 }
 
-// pageOf returns the page of a failure, and the format for a client that requests none. For an
+// choosePage returns the page of a failure, and the format for a client that requests none. For an
 // unknown or retired year that is text, because those clients are mostly programs that fetch
 // metadata.
-func (p *Pages) pageOf(r *http.Request, f failure) (templates.Page, format) {
+func (p *Pages) choosePage(r *http.Request, f failure) (templates.Page, format) {
 	base := p.SenderBase(r, f.Sender)
 	switch {
-	case f.gone != nil:
-		return p.retiredPage(base, f), formatText
+	case f.goneYear != nil:
+		return p.newRetiredPage(base, f), formatText
 	case f.Obstacle != nil:
 		return templates.LackPage{
-			Base: base, Lacks: string(f.Obstacle.Lacks), Have: f.Obstacle.Have, LeaveURL: f.LeaveURL,
+			Base: base, Lacks: string(f.Obstacle.Lack), Have: f.Obstacle.Factors, LeaveURL: f.LeaveURL,
 			Refusal: f.refusal, ErrorID: f.errorID, BaseURL: p.BaseURL,
 		}, formatHTML
 	case f.refusal != nil:
 		page := templates.RefusalPage{
 			Base: base, Refusal: f.refusal, ErrorID: f.errorID, StartURL: f.StartURL, SignInURL: f.SignInURL, BaseURL: p.BaseURL,
 		}
-		if isUserCaused(f.refusal.Code) && !p.Linked {
+		if isUserCaused(f.refusal.Code) && !p.HasLinkSwitcher {
 			page.AccountURL = "/"
 		}
 		return page, formatHTML
 	case f.Status == http.StatusNotFound:
-		return p.notFoundPage(r, base), formatText
+		return p.newNotFoundPage(r, base), formatText
 	}
 	return newErrorPage(base, &f), formatHTML
 }
@@ -249,13 +249,13 @@ func newErrorPage(base templates.Base, f *failure) templates.ErrorPage {
 	}
 }
 
-// notFoundPage returns the same page for all unknown URLs, so its language switcher leads to
+// newNotFoundPage returns the same page for all unknown URLs, so its language switcher leads to
 // an existing one.
-func (p *Pages) notFoundPage(r *http.Request, base templates.Base) templates.Page {
-	if page, ok := p.noYearPage(r, base); ok {
+func (p *Pages) newNotFoundPage(r *http.Request, base templates.Base) templates.Page {
+	if page, ok := p.newNoYearPage(r, base); ok {
 		return page
 	}
-	if !p.Linked {
+	if !p.HasLinkSwitcher {
 		base.Languages = p.Languages("/")
 	}
 	return templates.NotFoundPage{Base: base, HomeURL: "/"}

@@ -17,10 +17,10 @@ type Sighting struct {
 	// Peer is the IP address that connected, and Trusted reports whether it is a trusted
 	// proxy.
 	Peer    netip.Addr
-	Trusted bool
-	// ForwardedFor reports that X-Forwarded-For came with it. ForwardedProto is
+	IsTrusted bool
+	// HasForwardedFor reports that X-Forwarded-For came with it. ForwardedProto is
 	// X-Forwarded-Proto, and Host the Host header.
-	ForwardedFor   bool
+	HasForwardedFor   bool
 	ForwardedProto string
 	Host           string
 }
@@ -30,11 +30,11 @@ type Sighting struct {
 // change a sighting.
 type Probe struct {
 	mu      sync.Mutex
-	awaited map[[sha256.Size]byte]*Sighting // by hash of the token; nil until it arrives
+	sightings map[[sha256.Size]byte]*Sighting // by hash of the token; nil until it arrives
 }
 
 // NewProbe returns a Probe that awaits nothing.
-func NewProbe() *Probe { return &Probe{awaited: map[[sha256.Size]byte]*Sighting{}} }
+func NewProbe() *Probe { return &Probe{sightings: map[[sha256.Size]byte]*Sighting{}} }
 
 // Await returns a new token. Take returns how the request with it arrived, or nil, and ends the
 // wait. Call it once.
@@ -43,12 +43,12 @@ func (p *Probe) Await() (token string, take func() *Sighting) {
 	key := sha256.Sum256([]byte(token))
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.awaited[key] = nil
+	p.sightings[key] = nil
 	return token, func() *Sighting {
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		defer delete(p.awaited, key)
-		return p.awaited[key]
+		defer delete(p.sightings, key)
+		return p.sightings[key]
 	}
 }
 
@@ -60,15 +60,15 @@ func (m *Middleware) noteProbe(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	key := sha256.Sum256([]byte(token[0]))
-	peer := peerOf(r)
+	peer := parsePeer(r)
 	m.Probe.mu.Lock()
 	defer m.Probe.mu.Unlock()
-	if _, ok := m.Probe.awaited[key]; !ok {
+	if _, ok := m.Probe.sightings[key]; !ok {
 		return
 	}
-	m.Probe.awaited[key] = &Sighting{
-		Peer: peer, Trusted: m.isTrustedProxy(peer), Host: r.Host,
-		ForwardedFor:   len(r.Header.Values("X-Forwarded-For")) > 0,
+	m.Probe.sightings[key] = &Sighting{
+		Peer: peer, IsTrusted: m.isTrustedProxy(peer), Host: r.Host,
+		HasForwardedFor:   len(r.Header.Values("X-Forwarded-For")) > 0,
 		ForwardedProto: strings.ToLower(r.Header.Get("X-Forwarded-Proto")),
 	}
 	http.SetCookie(w, m.probeCookie())
@@ -82,8 +82,8 @@ func (m *Middleware) probeCookie() *http.Cookie {
 	return &http.Cookie{Name: ProbeCookie, Value: "1", Path: "/", MaxAge: 1, Secure: m.HSTS, HttpOnly: true, SameSite: http.SameSiteLaxMode}
 }
 
-// peerOf returns the IP address that connected.
-func peerOf(r *http.Request) netip.Addr {
+// parsePeer returns the IP address that connected.
+func parsePeer(r *http.Request) netip.Addr {
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
 		return netip.Addr{}

@@ -37,11 +37,11 @@ func TestProbeIsRecognizedByToken(t *testing.T) {
 	if len(cookies) != 1 || !cookies[0].Secure || !cookies[0].HttpOnly || cookies[0].SameSite != http.SameSiteLaxMode {
 		t.Errorf("cookies: %v", cookies)
 	}
-	want := Sighting{Peer: netip.MustParseAddr("10.0.0.1"), Trusted: true, ForwardedFor: true, ForwardedProto: "https", Host: "login.example.gov"}
+	want := Sighting{Peer: netip.MustParseAddr("10.0.0.1"), IsTrusted: true, HasForwardedFor: true, ForwardedProto: "https", Host: "login.example.gov"}
 	if seen := take(); seen == nil || *seen != want {
 		t.Errorf("seen: %+v, want %+v", seen, want)
 	}
-	if len(send(token).Cookies()) > 0 || len(m.Probe.awaited) > 0 {
+	if len(send(token).Cookies()) > 0 || len(m.Probe.sightings) > 0 {
 		t.Error("the token is still known")
 	}
 	_, take = m.Probe.Await()

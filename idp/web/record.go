@@ -15,7 +15,7 @@ import (
 func AuditEvent(r *http.Request, d audit.Decision, user idp.UserID) idp.AuditEvent {
 	e := EventOf(r)
 	ev := d.Event()
-	ev.User, ev.SP, ev.Year, ev.RequestID, ev.Address = user, e.SP, e.Year, e.ID, e.Address
+	ev.User, ev.SP, ev.Year, ev.RequestID, ev.IPAddress = user, e.SP, e.Year, e.ID, e.ClientIP
 	return ev
 }
 
@@ -37,7 +37,7 @@ func (p *Pages) Record(r *http.Request, d audit.Decision, user idp.UserID, detai
 	if user != "" {
 		e.noteUser(user)
 	}
-	p.recordRefusal(r, groupOf(d), ev)
+	p.recordRefusal(r, chooseGroup(d), ev)
 }
 
 // RecordPreview records that a request was given access to an unpublished year: by a
@@ -58,7 +58,7 @@ func (p *Pages) RecordPreview(r *http.Request, d audit.Decision, sp idp.EntityID
 // TakeDecision returns the event of a decision for the change that it makes. If the sender has
 // spent the budget, it counts the event and returns none.
 func (p *Pages) TakeDecision(r *http.Request, d audit.Decision, user idp.UserID) []idp.AuditEvent {
-	return p.TakeRecord(groupOf(d), AuditEvent(r, d, user))
+	return p.TakeRecord(chooseGroup(d), AuditEvent(r, d, user))
 }
 
 // TakeRecord does the same as TakeDecision for an event of a group.
@@ -76,9 +76,9 @@ func (p *Pages) CountRecord(g audit.Group, ev idp.AuditEvent) {
 	}
 }
 
-// groupOf returns whose budget pays for a decision's records. A wrong password proves nothing,
+// chooseGroup returns whose budget pays for a decision's records. A wrong password proves nothing,
 // whichever user it was for.
-func groupOf(d audit.Decision) audit.Group {
+func chooseGroup(d audit.Decision) audit.Group {
 	switch d {
 	case audit.PasswordWrong, audit.PasswordUnknown, audit.PasswordThrottled, audit.PasswordBusy:
 		return audit.Visitors
@@ -96,7 +96,7 @@ func (p *Pages) recordFailure(r *http.Request, e *Event, f *failure) {
 	switch {
 	case f.refusal != nil:
 		outcome = string(f.refusal.Code)
-	case f.gone != nil:
+	case f.goneYear != nil:
 		outcome = "year_retired"
 	case f.Status == http.StatusNotFound:
 		return
@@ -106,13 +106,13 @@ func (p *Pages) recordFailure(r *http.Request, e *Event, f *failure) {
 	switch {
 	case e.User != "":
 		group = audit.User
-	case e.Verified:
+	case e.IsVerified:
 		group = audit.Provider
 	}
-	ev := refusalEvent(e, outcome)
+	ev := newRefusalEvent(e, outcome)
 	ev.Kind, ev.ErrorID = kind, f.errorID
-	if f.gone != nil {
-		ev.Year = f.gone.Year
+	if f.goneYear != nil {
+		ev.Year = f.goneYear.Year
 	}
 	if f.refusal != nil && f.refusal.Field != "" {
 		ev.Detail["field"] = f.refusal.Field
@@ -120,24 +120,24 @@ func (p *Pages) recordFailure(r *http.Request, e *Event, f *failure) {
 	if f.refusal != nil && f.refusal.Code == idp.RefusedSignature && f.refusal.Seen != "" {
 		ev.Detail["seen"] = f.refusal.Seen // one of our algorithm names and a SHA-256
 	}
-	if f.busy {
+	if f.isBusy {
 		p.CountRecord(group, ev) // a record would be one more waiting change
 		return
 	}
 	p.recordRefusal(r, group, ev)
 }
 
-// refusalEvent returns an event that contains no text of the request. It names the route instead
+// newRefusalEvent returns an event that contains no text of the request. It names the route instead
 // of the path.
-func refusalEvent(e *Event, outcome string) idp.AuditEvent {
+func newRefusalEvent(e *Event, outcome string) idp.AuditEvent {
 	ev := idp.AuditEvent{
 		Kind: idp.AuditRefusal, Outcome: outcome, User: e.User, SP: e.SP, Year: e.Year,
-		RequestID: e.ID, Address: e.Address, Detail: map[string]string{"route": cmp.Or(e.Route, "(unknown)")},
+		RequestID: e.ID, IPAddress: e.ClientIP, Detail: map[string]string{"route": cmp.Or(e.Route, "(unknown)")},
 	}
 	switch {
 	case e.User != "":
 		ev.Actor = "user:" + string(e.User)
-	case e.Verified:
+	case e.IsVerified:
 		ev.Actor = "sp:" + string(e.SP)
 	case e.SP != "":
 		ev.Detail["sp"] = "claimed" // the sender only claims to be this SP

@@ -9,12 +9,12 @@ import (
 	"vernal/templates"
 )
 
-// retiredPage lists the values that the administrator of a service provider configured by hand
+// newRetiredPage lists the values that the administrator of a service provider configured by hand
 // must change. All of it is public, because our metadata contains it.
-func (p *Pages) retiredPage(base templates.Base, f failure) templates.RetiredPage {
-	g, us := f.gone, metadata.IdP{BaseURL: p.BaseURL}
+func (p *Pages) newRetiredPage(base templates.Base, f failure) templates.RetiredPage {
+	g, us := f.goneYear, metadata.IdP{BaseURL: p.BaseURL}
 	page := templates.RetiredPage{
-		Base: base, Year: g.Year, NewYear: g.Successor, Revoked: g.Revoked, EndedAt: g.EndedAt,
+		Base: base, Year: g.Year, NewYear: g.Successor, IsRevoked: g.Revoked, EndedAt: g.EndedAt,
 		EntityID: string(us.EntityID()), ErrorID: f.errorID, StartURL: f.StartURL,
 		SignOutAction: g.SignOut,
 	}
@@ -22,7 +22,7 @@ func (p *Pages) retiredPage(base templates.Base, f failure) templates.RetiredPag
 		return page
 	}
 	add := func(what templates.Key, urlOf func(idp.Year) string, load bool) {
-		page.Changes = append(page.Changes, templates.Change{What: what, Old: urlOf(g.Year), New: urlOf(g.Successor), Load: load})
+		page.Changes = append(page.Changes, templates.Change{Text: what, Old: urlOf(g.Year), New: urlOf(g.Successor), ServesFile: load})
 	}
 	add(templates.ChangeMetadata, us.MetadataURL, true)
 	add(templates.ChangeAuth, us.AuthnURL, false)

@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// Static serves files under a prefix that changes with their content, so that they may be
+// ServeStatic serves files under a prefix that changes with their content, so that they may be
 // cached permanently. It does not list directories.
-func Static(prefix string, files fs.FS) Handler {
+func ServeStatic(prefix string, files fs.FS) Handler {
 	serve := http.StripPrefix(prefix, http.FileServerFS(files))
 	return func(w http.ResponseWriter, r *http.Request) error {
 		if strings.HasSuffix(r.URL.Path, "/") {

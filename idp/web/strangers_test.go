@@ -17,7 +17,7 @@ func TestUntrustedProxyIsLoggedOnceAnHour(t *testing.T) {
 	var log bytes.Buffer
 	m := &Middleware{
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")},
-		Strangers: &Strangers{
+		UntrustedPeers: &UntrustedPeers{
 			Log: slog.New(slog.NewTextHandler(&log, nil)), Clock: func() time.Time { return now },
 		},
 	}

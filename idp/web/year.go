@@ -41,8 +41,8 @@ type GoneYear struct {
 	SignOut string
 }
 
-// goneYear returns the answer of a year that is over.
-func goneYear(years *keyring.Ring, e keyring.Entry, now time.Time) *GoneYear {
+// newGoneYear returns the answer of a year that is over.
+func newGoneYear(years *keyring.Ring, e keyring.Entry, now time.Time) *GoneYear {
 	g := &GoneYear{Year: e.Key.Year, Revoked: e.State == rotation.Revoked, EndedAt: years.EndedAt(e.Key.Year)}
 	if t, ok := years.Target(now); ok {
 		g.Successor, g.Cert = t.Key.Year, t.Key.Cert
@@ -59,7 +59,7 @@ func LookupYear(years *keyring.Ring, y idp.Year, now time.Time) (keyring.Entry, 
 	entry, ok := years.Lookup(y, now)
 	switch {
 	case ok && entry.State.IsOver():
-		return keyring.Entry{}, goneYear(years, entry, now)
+		return keyring.Entry{}, newGoneYear(years, entry, now)
 	case ok && entry.IsClosed():
 		return keyring.Entry{}, &ClosedYear{Year: y, Fault: entry.Fault}
 	case ok && entry.State.IsLive():

@@ -9,11 +9,11 @@ import (
 	"vernal/idp/xmltree"
 )
 
-// toEtree builds goxmldsig's kind of tree from ours, never from text, which would have to be
+// convertToEtree builds goxmldsig's kind of tree from ours, never from text, which would have to be
 // parsed a second time. It omits the KeyInfo of the Signature, because goxmldsig would let the
 // sender choose the key, and the white space of the value, which goxmldsig does not accept.
 // Neither is signed.
-func toEtree(e, signature *xmltree.Element, value string) *etree.Element {
+func convertToEtree(e, signature *xmltree.Element, value string) *etree.Element {
 	out := etree.NewElement(e.Local)
 	out.Space = e.Prefix
 	out.Attr = make([]etree.Attr, 0, len(e.NS)+len(e.Attrs))
@@ -33,27 +33,27 @@ func toEtree(e, signature *xmltree.Element, value string) *etree.Element {
 			out.AddChild(etree.NewText(n.Text))
 		case e == signature && n.Element.Local == "KeyInfo":
 		case e == signature && n.Element.Local == "SignatureValue":
-			c := toEtree(&xmltree.Element{Prefix: n.Element.Prefix, Local: n.Element.Local, NS: n.Element.NS}, nil, "")
+			c := convertToEtree(&xmltree.Element{Prefix: n.Element.Prefix, Local: n.Element.Local, NS: n.Element.NS}, nil, "")
 			c.AddChild(etree.NewText(value))
 			out.AddChild(c)
 		default:
-			out.AddChild(toEtree(n.Element, signature, value))
+			out.AddChild(convertToEtree(n.Element, signature, value))
 		}
 	}
 	return out
 }
 
-// fromEtree converts the element that goxmldsig returned, parsed from the bytes that it digested,
+// convertFromEtree converts the element that goxmldsig returned, parsed from the bytes that it digested,
 // to our kind of tree. It accepts only XML that Parse accepts.
-func fromEtree(e *etree.Element) (*xmltree.Element, error) {
+func convertFromEtree(e *etree.Element) (*xmltree.Element, error) {
 	if e == nil {
 		return nil, fmt.Errorf("no element")
 	}
-	return fromEtreeIn(e, []xmltree.NSDecl{{Prefix: "xml", URI: xmltree.XMLNamespace}})
+	return convertInScope(e, []xmltree.NSDecl{{Prefix: "xml", URI: xmltree.XMLNamespace}})
 }
 
-// fromEtreeIn does the same with the namespaces that are in scope around e.
-func fromEtreeIn(e *etree.Element, scope []xmltree.NSDecl) (*xmltree.Element, error) {
+// convertInScope does the same with the namespaces that are in scope around e.
+func convertInScope(e *etree.Element, scope []xmltree.NSDecl) (*xmltree.Element, error) {
 	out := &xmltree.Element{Prefix: e.Space, Local: e.Tag}
 	for _, a := range e.Attr {
 		switch {
@@ -81,7 +81,7 @@ func fromEtreeIn(e *etree.Element, scope []xmltree.NSDecl) (*xmltree.Element, er
 	for _, c := range e.Child {
 		switch c := c.(type) {
 		case *etree.Element:
-			child, err := fromEtreeIn(c, scope)
+			child, err := convertInScope(c, scope)
 			if err != nil {
 				return nil, err
 			}
@@ -107,9 +107,9 @@ func appendText(nodes []xmltree.Node, text string) []xmltree.Node {
 	return append(nodes, xmltree.Node{Text: text})
 }
 
-// isSameBut reports whether b equals a without the element less: names, attributes in any order,
+// isEqualWithout reports whether b equals a without the element less: names, attributes in any order,
 // and text. Prefixes and declarations may differ, because canonicalization drops some.
-func isSameBut(a, less, b *xmltree.Element) bool {
+func isEqualWithout(a, less, b *xmltree.Element) bool {
 	if a.Local != b.Local || a.Space != b.Space || len(a.Attrs) != len(b.Attrs) {
 		return false
 	}
@@ -138,7 +138,7 @@ func isSameBut(a, less, b *xmltree.Element) bool {
 		if (n.Element == nil) != (m.Element == nil) || n.Text != m.Text {
 			return false
 		}
-		if n.Element != nil && !isSameBut(n.Element, less, m.Element) {
+		if n.Element != nil && !isEqualWithout(n.Element, less, m.Element) {
 			return false
 		}
 	}

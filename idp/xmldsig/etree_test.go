@@ -21,7 +21,7 @@ func TestTreeSurvivesEtreeRoundTrip(t *testing.T) {
 	t.Parallel()
 	root := parse(t, `<p:a xmlns:p="urn:p" xmlns="urn:d" b="1" p:b="2" xml:lang="en">x<c xmlns="">&amp;<d xmlns="urn:e"/></c>`+
 		`<e xmlns:p="urn:q"><p:f/></e><p:f/>&#13; y</p:a>`)
-	back, err := fromEtree(toEtree(root, nil, ""))
+	back, err := convertFromEtree(convertToEtree(root, nil, ""))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +61,7 @@ func TestSameButFindsOtherChanges(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			root := parse(t, doc)
-			if got := isSameBut(root, root.Child("", "s"), parse(t, tc.in)); got != tc.want {
+			if got := isEqualWithout(root, root.Child("", "s"), parse(t, tc.in)); got != tc.want {
 				t.Errorf("got %v, want %v", got, tc.want)
 			}
 		})

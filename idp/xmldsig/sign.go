@@ -21,12 +21,12 @@ import (
 // declaration, because ds:Signature contains it.
 const (
 	signatureStart  = `<ds:Signature xmlns:ds="http://www.w3.org/2000/09/xmldsig#">`
-	signedInfoAlone = `<ds:SignedInfo xmlns:ds="http://www.w3.org/2000/09/xmldsig#">`
+	signedInfoCanonical = `<ds:SignedInfo xmlns:ds="http://www.w3.org/2000/09/xmldsig#">`
 	signedInfoStart = `<ds:SignedInfo>`
-	signedInfoToID  = `<ds:CanonicalizationMethod Algorithm="http://www.w3.org/2001/10/xml-exc-c14n#"></ds:CanonicalizationMethod>` +
+	signedInfoBeforeID  = `<ds:CanonicalizationMethod Algorithm="http://www.w3.org/2001/10/xml-exc-c14n#"></ds:CanonicalizationMethod>` +
 		`<ds:SignatureMethod Algorithm="http://www.w3.org/2001/04/xmldsig-more#rsa-sha256"></ds:SignatureMethod>` +
 		`<ds:Reference URI="#`
-	signedInfoToDigest = `"><ds:Transforms>` +
+	signedInfoBeforeDigest = `"><ds:Transforms>` +
 		`<ds:Transform Algorithm="http://www.w3.org/2000/09/xmldsig#enveloped-signature"></ds:Transform>` +
 		`<ds:Transform Algorithm="http://www.w3.org/2001/10/xml-exc-c14n#"></ds:Transform>` +
 		`</ds:Transforms><ds:DigestMethod Algorithm="http://www.w3.org/2001/04/xmlenc#sha256"></ds:DigestMethod><ds:DigestValue>`
@@ -87,14 +87,14 @@ func (s *Signer) SignFrom(buf []byte, start int, id string, at int) ([]byte, err
 	}
 	digest := sha256.Sum256(buf[start:])
 	var room [1024]byte // on the stack; slightly larger than its content
-	info := append(room[:0], signedInfoAlone...)
+	info := append(room[:0], signedInfoCanonical...)
 	info = appendSignedInfo(info, id, digest[:])
 	sum := sha256.Sum256(info)
 	value, err := s.key.Sign(rand.Reader, sum[:], crypto.SHA256)
 	if err != nil {
 		return nil, fmt.Errorf("sign with the key of %s: %w", s.Cert.Subject, err)
 	}
-	info = info[len(signedInfoAlone):]
+	info = info[len(signedInfoCanonical):]
 
 	end := len(buf)
 	size := len(signatureStart) + len(signedInfoStart) + len(info) + len(signatureValue) +
@@ -112,9 +112,9 @@ func (s *Signer) SignFrom(buf []byte, start int, id string, at int) ([]byte, err
 
 // appendSignedInfo appends the content and the end tag of SignedInfo.
 func appendSignedInfo(b []byte, id string, digest []byte) []byte {
-	b = append(b, signedInfoToID...)
+	b = append(b, signedInfoBeforeID...)
 	b = append(b, id...)
-	b = append(b, signedInfoToDigest...)
+	b = append(b, signedInfoBeforeDigest...)
 	b = base64.StdEncoding.AppendEncode(b, digest)
 	return append(b, signedInfoEnd...)
 }

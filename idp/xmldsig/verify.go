@@ -22,8 +22,8 @@ import (
 // MaxCertificates is the maximum number of certificates to try for one sender.
 const MaxCertificates = 10
 
-// Verified is a document whose signature verified.
-type Verified struct {
+// VerifiedDocument is a document whose signature verified.
+type VerifiedDocument struct {
 	// Element is the signed element, parsed from the canonical form that was digested, without
 	// the Signature. Callers must read nothing else of the document.
 	Element *xmltree.Element
@@ -35,24 +35,24 @@ type Verified struct {
 // separately. The error is a *idp.Refusal: RefusedSignatureMissing without a signature,
 // RefusedDigest if a certificate matches but the document changed since it was signed,
 // RefusedSignature if no certificate matches.
-func VerifyEnveloped(root *xmltree.Element, certs []*x509.Certificate) (*Verified, error) {
-	return verifySignature(root, Signature, certs)
+func VerifyEnveloped(root *xmltree.Element, certs []*x509.Certificate) (*VerifiedDocument, error) {
+	return verifySignature(root, FindSignature, certs)
 }
 
 // VerifyMetadata is VerifyEnveloped for an EntityDescriptor, whose signature is
 // its first child.
-func VerifyMetadata(root *xmltree.Element, certs []*x509.Certificate) (*Verified, error) {
-	return verifySignature(root, metadataSignature, certs)
+func VerifyMetadata(root *xmltree.Element, certs []*x509.Certificate) (*VerifiedDocument, error) {
+	return verifySignature(root, findMetadataSignature, certs)
 }
 
 // VerifyResponse is VerifyEnveloped for a message that may contain signed elements other than its
 // own signature, as a Response with a signed assertion does. We accept no such message from
 // others. Package inspect verifies our own with it.
-func VerifyResponse(root *xmltree.Element, certs []*x509.Certificate) (*Verified, error) {
-	return verifySignature(root, outerSignature, certs)
+func VerifyResponse(root *xmltree.Element, certs []*x509.Certificate) (*VerifiedDocument, error) {
+	return verifySignature(root, findOuterSignature, certs)
 }
 
-func verifySignature(root *xmltree.Element, find func(*xmltree.Element) (*xmltree.Element, error), certs []*x509.Certificate) (*Verified, error) {
+func verifySignature(root *xmltree.Element, find func(*xmltree.Element) (*xmltree.Element, error), certs []*x509.Certificate) (*VerifiedDocument, error) {
 	signature, err := find(root)
 	if err != nil {
 		return nil, err
@@ -64,10 +64,10 @@ func verifySignature(root *xmltree.Element, find func(*xmltree.Element) (*xmltre
 	if err != nil {
 		return nil, err
 	}
-	if certs = usableCertificates(certs); len(certs) == 0 {
+	if certs = selectCertificates(certs); len(certs) == 0 {
 		return nil, idp.Refuse(idp.RefusedNoCertificate, "KeyDescriptor", describeSignature(signature))
 	}
-	tree := toEtree(root, signature, value)
+	tree := convertToEtree(root, signature, value)
 	var reportErr error
 	for _, cert := range certs {
 		element, err := validateWithCert(tree, cert)
@@ -80,9 +80,9 @@ func verifySignature(root *xmltree.Element, find func(*xmltree.Element) (*xmltre
 		}
 	}
 	if errors.Is(reportErr, rsa.ErrVerification) {
-		return nil, idp.Refuse(idp.RefusedSignature, "SignatureValue", describeSignature(signature), strconv.Itoa(len(certs))).With(reportErr)
+		return nil, idp.Refuse(idp.RefusedSignature, "SignatureValue", describeSignature(signature), strconv.Itoa(len(certs))).WithCause(reportErr)
 	}
-	return nil, idp.Refuse(idp.RefusedDigest, "DigestValue", readDigestValue(signature)).With(reportErr)
+	return nil, idp.Refuse(idp.RefusedDigest, "DigestValue", readDigestValue(signature)).WithCause(reportErr)
 }
 
 // describeSignature describes how a checked signature was made: its algorithm, which is ours,
@@ -123,16 +123,16 @@ func validateWithCert(tree *etree.Element, cert *x509.Certificate) (*etree.Eleme
 }
 
 // readVerified converts the element that goxmldsig verified.
-func readVerified(root, signature *xmltree.Element, tree *etree.Element, cert *x509.Certificate) (*Verified, error) {
-	element, err := fromEtree(tree)
+func readVerified(root, signature *xmltree.Element, tree *etree.Element, cert *x509.Certificate) (*VerifiedDocument, error) {
+	element, err := convertFromEtree(tree)
 	if err != nil {
-		return nil, idp.Refuse(idp.RefusedSignatureShape, "Signature", "ds:Signature").With(err)
+		return nil, idp.Refuse(idp.RefusedSignatureShape, "Signature", "ds:Signature").WithCause(err)
 	}
-	if !isSameBut(root, signature, element) {
+	if !isEqualWithout(root, signature, element) {
 		return nil, idp.Refuse(idp.RefusedSignatureShape, "Signature", "ds:Signature").
-			With(errors.New("the verified element differs from the document"))
+			WithCause(errors.New("the verified element differs from the document"))
 	}
-	return &Verified{Element: element, Cert: cert}, nil
+	return &VerifiedDocument{Element: element, Cert: cert}, nil
 }
 
 // VerifyDetached verifies a signature over the text of a query with each of the certificates
@@ -142,7 +142,7 @@ func VerifyDetached(query []byte, sigAlg string, signature []byte, certs []*x509
 		return nil, idp.Refuse(idp.RefusedSignatureAlgorithm, "SigAlg", sigAlg, AlgorithmRSASHA256)
 	}
 	seenValue := "SigAlg " + AlgorithmRSASHA256
-	if certs = usableCertificates(certs); len(certs) == 0 {
+	if certs = selectCertificates(certs); len(certs) == 0 {
 		return nil, idp.Refuse(idp.RefusedNoCertificate, "KeyDescriptor", seenValue)
 	}
 	digest := sha256.Sum256(query)
@@ -155,9 +155,9 @@ func VerifyDetached(query []byte, sigAlg string, signature []byte, certs []*x509
 	return nil, idp.Refuse(idp.RefusedSignature, "Signature", seenValue, strconv.Itoa(len(certs)))
 }
 
-// usableCertificates returns the certificates whose keys can be trusted, at most
+// selectCertificates returns the certificates whose keys can be trusted, at most
 // MaxCertificates of them.
-func usableCertificates(certs []*x509.Certificate) []*x509.Certificate {
+func selectCertificates(certs []*x509.Certificate) []*x509.Certificate {
 	if len(certs) <= MaxCertificates && !slices.ContainsFunc(certs, isUntrustedKey) {
 		return certs
 	}

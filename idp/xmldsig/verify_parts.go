@@ -9,14 +9,14 @@ import (
 	"vernal/idp/xmltree"
 )
 
-// exactChildren returns the child elements of e, which must be exactly these, in this order,
+// readExactChildren returns the child elements of e, which must be exactly these, in this order,
 // of the signature namespace. The last name may end in "?" for an optional one. Software that
 // searches for a SignedInfo or a Reference has been given two (CVE-2025-29774).
-func exactChildren(e *xmltree.Element, names ...string) ([]*xmltree.Element, error) {
-	if err := noText(e); err != nil {
+func readExactChildren(e *xmltree.Element, names ...string) ([]*xmltree.Element, error) {
+	if err := checkNoText(e); err != nil {
 		return nil, err
 	}
-	if err := onlyAttrs(e, "Id", "URI", "Type"); err != nil {
+	if err := checkAttrs(e, "Id", "URI", "Type"); err != nil {
 		return nil, err
 	}
 	found := make([]*xmltree.Element, 0, len(names))
@@ -36,8 +36,8 @@ func exactChildren(e *xmltree.Element, names ...string) ([]*xmltree.Element, err
 	return found, nil
 }
 
-// noText refuses character data in an element that may contain elements only.
-func noText(e *xmltree.Element) error {
+// checkNoText refuses character data in an element that may contain elements only.
+func checkNoText(e *xmltree.Element) error {
 	for _, n := range e.Nodes {
 		if n.Element == nil && strings.Trim(n.Text, " \t\r\n") != "" {
 			return idp.Refuse(idp.RefusedSignatureShape, e.Local, n.Text)
@@ -46,8 +46,8 @@ func noText(e *xmltree.Element) error {
 	return nil
 }
 
-// onlyAttrs refuses attributes that are not in names.
-func onlyAttrs(e *xmltree.Element, names ...string) error {
+// checkAttrs refuses attributes that are not in names.
+func checkAttrs(e *xmltree.Element, names ...string) error {
 	for _, a := range e.Attrs {
 		if a.Space != "" || !slices.Contains(names, a.Local) {
 			return idp.Refuse(idp.RefusedSignatureShape, e.Local, a.Local)
@@ -56,11 +56,11 @@ func onlyAttrs(e *xmltree.Element, names ...string) error {
 	return nil
 }
 
-// base64Text returns the base64 content of an element, without white space.
-func base64Text(e *xmltree.Element, limit int) (string, error) {
+// readBase64 returns the base64 content of an element, without white space.
+func readBase64(e *xmltree.Element, limit int) (string, error) {
 	text := strings.Join(strings.Fields(e.Text()), "")
 	if _, err := base64.StdEncoding.Strict().DecodeString(text); err != nil || text == "" || len(text) > limit {
-		return "", idp.Refuse(idp.RefusedSignatureBase64, e.Local, text).With(err)
+		return "", idp.Refuse(idp.RefusedSignatureBase64, e.Local, text).WithCause(err)
 	}
 	return text, nil
 }

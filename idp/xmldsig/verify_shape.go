@@ -28,15 +28,15 @@ const (
 	maxPrefixes       = 32
 )
 
-// Signature returns the document's only ds:Signature, a child of the root, or nil if the document
+// FindSignature returns the document's only ds:Signature, a child of the root, or nil if the document
 // has none. A second one, or one deeper in the document, is a *idp.Refusal, because signature
 // wrapping exploits any doubt about which one counts.
 //
 // The schema has it right after the Issuer (saml-core §3.2.1). .NET code appends it, and
 // Login.gov's guide shows it last. Its position among the children has no effect here, because
 // only the verified element is read, which no longer contains it.
-func Signature(root *xmltree.Element) (*xmltree.Element, error) {
-	found, err := onlySignature(root)
+func FindSignature(root *xmltree.Element) (*xmltree.Element, error) {
+	found, err := findOnlySignature(root)
 	if found == nil {
 		return nil, err
 	}
@@ -46,9 +46,9 @@ func Signature(root *xmltree.Element) (*xmltree.Element, error) {
 	return found, nil
 }
 
-// outerSignature returns the signature of the root, or nil. Elements within may have signatures
+// findOuterSignature returns the signature of the root, or nil. Elements within may have signatures
 // of their own.
-func outerSignature(root *xmltree.Element) (*xmltree.Element, error) {
+func findOuterSignature(root *xmltree.Element) (*xmltree.Element, error) {
 	own := root.Children(Namespace, "Signature")
 	switch {
 	case len(own) == 0:
@@ -59,10 +59,10 @@ func outerSignature(root *xmltree.Element) (*xmltree.Element, error) {
 	return own[0], nil
 }
 
-// metadataSignature is Signature for metadata, where it is the first child (saml-metadata
+// findMetadataSignature is Signature for metadata, where it is the first child (saml-metadata
 // §2.3.2).
-func metadataSignature(root *xmltree.Element) (*xmltree.Element, error) {
-	found, err := onlySignature(root)
+func findMetadataSignature(root *xmltree.Element) (*xmltree.Element, error) {
+	found, err := findOnlySignature(root)
 	if found == nil {
 		return nil, err
 	}
@@ -75,8 +75,8 @@ func metadataSignature(root *xmltree.Element) (*xmltree.Element, error) {
 	return nil, idp.Refuse(idp.RefusedSignatureShape, "Signature", "ds:Signature")
 }
 
-// onlySignature returns the document's only ds:Signature, at any position, or nil.
-func onlySignature(root *xmltree.Element) (found *xmltree.Element, err error) {
+// findOnlySignature returns the document's only ds:Signature, at any position, or nil.
+func findOnlySignature(root *xmltree.Element) (found *xmltree.Element, err error) {
 	for e := range root.All() {
 		if !e.Is(Namespace, "Signature") {
 			continue
@@ -95,22 +95,22 @@ func checkSignature(root, signature *xmltree.Element) (value string, err error) 
 	if err := checkIDs(root); err != nil {
 		return "", err
 	}
-	parts, err := exactChildren(signature, "SignedInfo", "SignatureValue", "KeyInfo?")
+	parts, err := readExactChildren(signature, "SignedInfo", "SignatureValue", "KeyInfo?")
 	if err != nil {
 		return "", err
 	}
-	value, err = base64Text(parts[1], maxSignatureValue)
+	value, err = readBase64(parts[1], maxSignatureValue)
 	if err != nil {
 		return "", err
 	}
-	info, err := exactChildren(parts[0], "CanonicalizationMethod", "SignatureMethod", "Reference")
+	info, err := readExactChildren(parts[0], "CanonicalizationMethod", "SignatureMethod", "Reference")
 	if err != nil {
 		return "", err
 	}
 	if err := checkCanonicalization(info[0], idp.RefusedCanonicalization); err != nil {
 		return "", err
 	}
-	if list, ok := prefixList(info[0]); ok && strings.TrimSpace(list) != "" {
+	if list, ok := readPrefixList(info[0]); ok && strings.TrimSpace(list) != "" {
 		// goxmldsig ignores the list here, so it could not verify.
 		return "", idp.Refuse(idp.RefusedCanonicalization, "InclusiveNamespaces", list)
 	}
@@ -133,7 +133,7 @@ func checkReference(root, reference *xmltree.Element) error {
 			return idp.Refuse(idp.RefusedReference, a.Prefix+":"+a.Local, a.Value)
 		}
 	}
-	parts, err := exactChildren(reference, "Transforms", "DigestMethod", "DigestValue")
+	parts, err := readExactChildren(reference, "Transforms", "DigestMethod", "DigestValue")
 	if err != nil {
 		return err
 	}
@@ -143,7 +143,7 @@ func checkReference(root, reference *xmltree.Element) error {
 	if err := checkAlgorithm(parts[1], idp.RefusedDigestAlgorithm, AlgorithmSHA256); err != nil {
 		return err
 	}
-	digest, err := base64Text(parts[2], 64)
+	digest, err := readBase64(parts[2], 64)
 	if err != nil {
 		return err
 	}
@@ -157,7 +157,7 @@ func checkReference(root, reference *xmltree.Element) error {
 
 // checkTransforms accepts enveloped-signature, then one canonicalization.
 func checkTransforms(transforms *xmltree.Element) error {
-	list, err := exactChildren(transforms, "Transform", "Transform")
+	list, err := readExactChildren(transforms, "Transform", "Transform")
 	if err != nil {
 		seen := ""
 		for t := range transforms.Elements() {
@@ -182,7 +182,7 @@ func checkCanonicalization(e *xmltree.Element, code idp.RefusalCode) error {
 	default:
 		return idp.Refuse(code, e.Local+" Algorithm", algorithm, AlgorithmExclusive)
 	}
-	if err := onlyAttrs(e, "Algorithm"); err != nil {
+	if err := checkAttrs(e, "Algorithm"); err != nil {
 		return err
 	}
 	seen := 0
@@ -194,11 +194,11 @@ func checkCanonicalization(e *xmltree.Element, code idp.RefusalCode) error {
 		}
 		seen++
 	}
-	return noText(e)
+	return checkNoText(e)
 }
 
-// prefixList returns the list of an exclusive canonicalization that was checked.
-func prefixList(e *xmltree.Element) (string, bool) {
+// readPrefixList returns the list of an exclusive canonicalization that was checked.
+func readPrefixList(e *xmltree.Element) (string, bool) {
 	for c := range e.Elements() {
 		return c.Attr("PrefixList")
 	}
@@ -215,8 +215,8 @@ func checkAlgorithm(e *xmltree.Element, code idp.RefusalCode, want string) error
 	for c := range e.Elements() {
 		return idp.Refuse(code, e.Local, c.Local, want)
 	}
-	if err := noText(e); err != nil {
+	if err := checkNoText(e); err != nil {
 		return err
 	}
-	return onlyAttrs(e, "Algorithm")
+	return checkAttrs(e, "Algorithm")
 }

@@ -51,7 +51,7 @@ func TestSignatureIsFoundOnlyInItsPlace(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got, err := xmldsig.Signature(root)
+			got, err := xmldsig.FindSignature(root)
 			checkCode(t, err, tc.code)
 			if (got != nil) != tc.found {
 				t.Errorf("found %v, want %v", got, tc.found)

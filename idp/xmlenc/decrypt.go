@@ -42,9 +42,9 @@ func Decrypt(e *xmltree.Element, key crypto.Decrypter) ([]byte, error) {
 	if data == nil {
 		return nil, ErrDecrypt
 	}
-	mode := algorithmOf(data)
+	mode := readAlgorithm(data)
 	size := keySizes[mode]
-	sealed, ok := cipherValue(data)
+	sealed, ok := readCipherValue(data)
 	if !ok || size == 0 {
 		return nil, ErrDecrypt
 	}
@@ -65,24 +65,24 @@ func Decrypt(e *xmltree.Element, key crypto.Decrypter) ([]byte, error) {
 
 // unwrapKey decrypts an EncryptedKey.
 func unwrapKey(e *xmltree.Element, key crypto.Decrypter) ([]byte, error) {
-	wrapped, ok := cipherValue(e)
+	wrapped, ok := readCipherValue(e)
 	if !ok {
 		return nil, ErrDecrypt
 	}
 	options := &rsa.OAEPOptions{Hash: crypto.SHA1, MGFHash: crypto.SHA1}
-	method := onlyChild(e, namespace, "EncryptionMethod")
-	if digest := onlyChild(method, xmldsig.Namespace, "DigestMethod"); digest != nil {
+	method := findOnlyChild(e, namespace, "EncryptionMethod")
+	if digest := findOnlyChild(method, xmldsig.Namespace, "DigestMethod"); digest != nil {
 		name, _ := digest.Attr("Algorithm")
-		if options.Hash, ok = digests[name]; !ok {
+		if options.Hash, ok = digestHashes[name]; !ok {
 			return nil, ErrDecrypt
 		}
 	}
-	switch algorithmOf(e) {
+	switch readAlgorithm(e) {
 	case AlgorithmOAEP:
 	case algorithmOAEP11:
-		if mgf := onlyChild(method, namespace11, "MGF"); mgf != nil {
+		if mgf := findOnlyChild(method, namespace11, "MGF"); mgf != nil {
 			name, _ := mgf.Attr("Algorithm")
-			if options.MGFHash, ok = generators[name]; !ok {
+			if options.MGFHash, ok = mgfHashes[name]; !ok {
 				return nil, ErrDecrypt
 			}
 		}
@@ -92,9 +92,9 @@ func unwrapKey(e *xmltree.Element, key crypto.Decrypter) ([]byte, error) {
 	return key.Decrypt(nil, wrapped, options)
 }
 
-var digests = map[string]crypto.Hash{AlgorithmSHA1: crypto.SHA1, AlgorithmSHA256: crypto.SHA256}
+var digestHashes = map[string]crypto.Hash{AlgorithmSHA1: crypto.SHA1, AlgorithmSHA256: crypto.SHA256}
 
-var generators = map[string]crypto.Hash{namespace11 + "mgf1sha1": crypto.SHA1, namespace11 + "mgf1sha256": crypto.SHA256}
+var mgfHashes = map[string]crypto.Hash{namespace11 + "mgf1sha1": crypto.SHA1, namespace11 + "mgf1sha256": crypto.SHA256}
 
 func openGCM(block cipher.Block, sealed []byte) ([]byte, error) {
 	gcm, err := cipher.NewGCM(block)
@@ -123,8 +123,8 @@ func openCBC(block cipher.Block, sealed []byte) ([]byte, error) {
 	return plain[:len(plain)-pad], nil
 }
 
-// onlyChild returns the only child of that name, or nil for none or more than one.
-func onlyChild(e *xmltree.Element, space, local string) *xmltree.Element {
+// findOnlyChild returns the only child of that name, or nil for none or more than one.
+func findOnlyChild(e *xmltree.Element, space, local string) *xmltree.Element {
 	if e == nil {
 		return nil
 	}
@@ -134,9 +134,9 @@ func onlyChild(e *xmltree.Element, space, local string) *xmltree.Element {
 	return nil
 }
 
-// algorithmOf returns the algorithm of the EncryptionMethod, or "" without one.
-func algorithmOf(e *xmltree.Element) string {
-	method := onlyChild(e, namespace, "EncryptionMethod")
+// readAlgorithm returns the algorithm of the EncryptionMethod, or "" without one.
+func readAlgorithm(e *xmltree.Element) string {
+	method := findOnlyChild(e, namespace, "EncryptionMethod")
 	if method == nil {
 		return ""
 	}
@@ -144,14 +144,14 @@ func algorithmOf(e *xmltree.Element) string {
 	return name
 }
 
-var lineBreaks = strings.NewReplacer(" ", "", "\t", "", "\r", "", "\n", "")
+var spaceRemover = strings.NewReplacer(" ", "", "\t", "", "\r", "", "\n", "")
 
-// cipherValue returns the content of the CipherData. Its base64 may contain line breaks.
-func cipherValue(e *xmltree.Element) ([]byte, bool) {
-	value := onlyChild(onlyChild(e, namespace, "CipherData"), namespace, "CipherValue")
+// readCipherValue returns the content of the CipherData. Its base64 may contain line breaks.
+func readCipherValue(e *xmltree.Element) ([]byte, bool) {
+	value := findOnlyChild(findOnlyChild(e, namespace, "CipherData"), namespace, "CipherValue")
 	if value == nil {
 		return nil, false
 	}
-	data, err := base64.StdEncoding.DecodeString(lineBreaks.Replace(value.Text()))
+	data, err := base64.StdEncoding.DecodeString(spaceRemover.Replace(value.Text()))
 	return data, err == nil
 }

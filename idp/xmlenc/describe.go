@@ -31,24 +31,24 @@ func Describe(e *xmltree.Element) (Envelope, bool) {
 	if data == nil {
 		return Envelope{}, false
 	}
-	v := Envelope{Data: algorithmOf(data), Key: algorithmOf(wrapped)}
-	if digest := onlyChild(onlyChild(wrapped, namespace, "EncryptionMethod"), xmldsig.Namespace, "DigestMethod"); digest != nil {
+	v := Envelope{Data: readAlgorithm(data), Key: readAlgorithm(wrapped)}
+	if digest := findOnlyChild(findOnlyChild(wrapped, namespace, "EncryptionMethod"), xmldsig.Namespace, "DigestMethod"); digest != nil {
 		v.Digest, _ = digest.Attr("Algorithm")
 	}
-	if info := onlyChild(wrapped, xmldsig.Namespace, "KeyInfo"); info != nil {
-		v.Certs = CertificatesIn(info)
+	if info := findOnlyChild(wrapped, xmldsig.Namespace, "KeyInfo"); info != nil {
+		v.Certs = ListCertificates(info)
 	}
 	return v, true
 }
 
-// maxCarried bounds the certificates that are read from one element.
-const maxCarried = 8
+// maxCertificates bounds the certificates that are read from one element.
+const maxCertificates = 8
 
-// CertificatesIn returns the certificates in the KeyInfo within an element, without
+// ListCertificates returns the certificates in the KeyInfo within an element, without
 // duplicates, and at most maxCarried.
-func CertificatesIn(within *xmltree.Element) (list []*x509.Certificate) {
+func ListCertificates(within *xmltree.Element) (list []*x509.Certificate) {
 	for e := range within.All() {
-		if !e.Is(xmldsig.Namespace, "X509Certificate") || len(list) == maxCarried {
+		if !e.Is(xmldsig.Namespace, "X509Certificate") || len(list) == maxCertificates {
 			continue
 		}
 		der, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(e.Text()), ""))
@@ -62,22 +62,22 @@ func CertificatesIn(within *xmltree.Element) (list []*x509.Certificate) {
 	return list
 }
 
-// NotTaken returns the first algorithm that Decrypt does not accept, or "".
-func (v Envelope) NotTaken() string {
+// FindUnsupported returns the first algorithm that Decrypt does not accept, or "".
+func (v Envelope) FindUnsupported() string {
 	switch {
 	case keySizes[v.Data] == 0:
 		return v.Data
 	case v.Key != AlgorithmOAEP && v.Key != algorithmOAEP11:
 		return v.Key
-	case v.Digest != "" && digests[v.Digest] == 0:
+	case v.Digest != "" && digestHashes[v.Digest] == 0:
 		return v.Digest
 	}
 	return ""
 }
 
-// IsFor reports whether one of the named certificates has the public key, and whether any
+// IsEncryptedTo reports whether one of the named certificates has the public key, and whether any
 // certificate is named.
-func (v Envelope) IsFor(public crypto.PublicKey) (is, said bool) {
+func (v Envelope) IsEncryptedTo(public crypto.PublicKey) (is, said bool) {
 	key, ok := public.(*rsa.PublicKey)
 	for _, c := range v.Certs {
 		if ok && key.Equal(c.PublicKey) {
@@ -90,12 +90,12 @@ func (v Envelope) IsFor(public crypto.PublicKey) (is, said bool) {
 // findEnvelope returns the EncryptedData in e and its EncryptedKey, which is in its KeyInfo or
 // beside it (saml-core §2.2.4). Either may be nil.
 func findEnvelope(e *xmltree.Element) (data, wrapped *xmltree.Element) {
-	if data = onlyChild(e, namespace, "EncryptedData"); data == nil {
+	if data = findOnlyChild(e, namespace, "EncryptedData"); data == nil {
 		return nil, nil
 	}
-	wrapped = onlyChild(onlyChild(data, xmldsig.Namespace, "KeyInfo"), namespace, "EncryptedKey")
+	wrapped = findOnlyChild(findOnlyChild(data, xmldsig.Namespace, "KeyInfo"), namespace, "EncryptedKey")
 	if wrapped == nil {
-		wrapped = onlyChild(e, namespace, "EncryptedKey")
+		wrapped = findOnlyChild(e, namespace, "EncryptedKey")
 	}
 	return data, wrapped
 }

@@ -20,10 +20,10 @@ func TestDescribeNamesUnsupportedAlgorithm(t *testing.T) {
 		return xmlenc.Describe(root)
 	}
 	v, ok := describe(doc)
-	if !ok || v.Data != xmlenc.AlgorithmGCM || v.Key != xmlenc.AlgorithmOAEP || v.Digest != xmlenc.AlgorithmSHA256 || v.NotTaken() != "" {
+	if !ok || v.Data != xmlenc.AlgorithmGCM || v.Key != xmlenc.AlgorithmOAEP || v.Digest != xmlenc.AlgorithmSHA256 || v.FindUnsupported() != "" {
 		t.Errorf("%+v", v)
 	}
-	if is, said := v.IsFor(recipientKey().Public()); !is || !said {
+	if is, said := v.IsEncryptedTo(recipientKey().Public()); !is || !said {
 		t.Error("the recipient is not named")
 	}
 	// An algorithm that Decrypt does not accept is named, and absent values stay empty.
@@ -32,13 +32,13 @@ func TestDescribeNamesUnsupportedAlgorithm(t *testing.T) {
 		xmlenc.AlgorithmOAEP:   "http://www.w3.org/2001/04/xmlenc#rsa-1_5",
 		xmlenc.AlgorithmSHA256: "http://www.w3.org/2001/04/xmlenc#sha512",
 	} {
-		if v, _ := describe(strings.Replace(doc, from, to, 1)); v.NotTaken() != to {
-			t.Errorf("%s: %q is named", to, v.NotTaken())
+		if v, _ := describe(strings.Replace(doc, from, to, 1)); v.FindUnsupported() != to {
+			t.Errorf("%s: %q is named", to, v.FindUnsupported())
 		}
 	}
 	from, to := strings.Index(doc, "<ds:X509Certificate>"), strings.Index(doc, "</ds:X509Certificate>")
 	v, ok = describe(doc[:from] + "<ds:X509Certificate>AAAA" + doc[to:])
-	if is, said := v.IsFor(recipientKey().Public()); !ok || is || said {
+	if is, said := v.IsEncryptedTo(recipientKey().Public()); !ok || is || said {
 		t.Errorf("a broken certificate: %+v", v)
 	}
 	if _, ok := describe("<a></a>"); ok {

@@ -54,10 +54,10 @@ const keySize = 32
 
 // Encrypter encrypts for one recipient. It is read-only after New and may be shared.
 type Encrypter struct {
-	public *rsa.PublicKey
-	cert   string // base64
-	data   string // the algorithm for the content
-	digest string // the digest inside OAEP
+	publicKey *rsa.PublicKey
+	certBase64   string // base64
+	contentAlgorithm   string // the algorithm for the content
+	digestAlgorithm string // the digest inside OAEP
 	oaep   rsa.OAEPOptions
 }
 
@@ -73,16 +73,16 @@ func New(cert *x509.Certificate, mode, digest string) (*Encrypter, error) {
 		return nil, fmt.Errorf("encryption certificate has a key of %d bits, fewer than %d", bits, idp.MinKeyBits)
 	}
 	e := &Encrypter{
-		public: public, cert: base64.StdEncoding.EncodeToString(cert.Raw),
-		data: contentNames[mode], digest: digestNames[digest],
+		publicKey: public, certBase64: base64.StdEncoding.EncodeToString(cert.Raw),
+		contentAlgorithm: contentNames[mode], digestAlgorithm: digestNames[digest],
 	}
 	switch "" {
-	case e.data:
+	case e.contentAlgorithm:
 		return nil, fmt.Errorf("unknown encryption %q", mode)
-	case e.digest:
+	case e.digestAlgorithm:
 		return nil, fmt.Errorf("unknown encryption digest %q", digest)
 	}
-	e.oaep = rsa.OAEPOptions{Hash: digests[e.digest], MGFHash: crypto.SHA1}
+	e.oaep = rsa.OAEPOptions{Hash: digestHashes[e.digestAlgorithm], MGFHash: crypto.SHA1}
 	return e, nil
 }
 
@@ -92,7 +92,7 @@ func (e *Encrypter) Write(w *xmltree.Writer, plaintext []byte) error {
 	key := make([]byte, keySize)
 	rand.Read(key)
 	defer clear(key)
-	wrapped, err := rsa.EncryptOAEPWithOptions(rand.Reader, e.public, key, &e.oaep)
+	wrapped, err := rsa.EncryptOAEPWithOptions(rand.Reader, e.publicKey, key, &e.oaep)
 	if err != nil {
 		return fmt.Errorf("encrypt the content key: %w", err)
 	}
@@ -101,21 +101,21 @@ func (e *Encrypter) Write(w *xmltree.Writer, plaintext []byte) error {
 		return err
 	}
 	dataID, keyID := newID(), newID()
-	w.Start("xenc", namespace, "EncryptedData", attr("Id", dataID), attr("Type", typeElement))
-	w.Element("xenc", namespace, "EncryptionMethod", "", attr("Algorithm", e.data))
+	w.Start("xenc", namespace, "EncryptedData", newAttr("Id", dataID), newAttr("Type", typeElement))
+	w.Element("xenc", namespace, "EncryptionMethod", "", newAttr("Algorithm", e.contentAlgorithm))
 	w.Start("ds", xmldsig.Namespace, "KeyInfo")
-	w.Start("xenc", namespace, "EncryptedKey", attr("Id", keyID))
-	w.Start("xenc", namespace, "EncryptionMethod", attr("Algorithm", AlgorithmOAEP))
-	w.Element("ds", xmldsig.Namespace, "DigestMethod", "", attr("Algorithm", e.digest))
+	w.Start("xenc", namespace, "EncryptedKey", newAttr("Id", keyID))
+	w.Start("xenc", namespace, "EncryptionMethod", newAttr("Algorithm", AlgorithmOAEP))
+	w.Element("ds", xmldsig.Namespace, "DigestMethod", "", newAttr("Algorithm", e.digestAlgorithm))
 	w.End()
 	w.Start("ds", xmldsig.Namespace, "KeyInfo")
 	w.Start("ds", xmldsig.Namespace, "X509Data")
-	w.Element("ds", xmldsig.Namespace, "X509Certificate", e.cert)
+	w.Element("ds", xmldsig.Namespace, "X509Certificate", e.certBase64)
 	w.End()
 	w.End()
 	writeCipher(w, wrapped)
 	w.Start("xenc", namespace, "ReferenceList")
-	w.Element("xenc", namespace, "DataReference", "", attr("URI", "#"+dataID))
+	w.Element("xenc", namespace, "DataReference", "", newAttr("URI", "#"+dataID))
 	w.End()
 	w.End() // EncryptedKey
 	w.End() // KeyInfo
@@ -131,7 +131,7 @@ func (e *Encrypter) sealContent(key, plaintext []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if e.data == AlgorithmGCM {
+	if e.contentAlgorithm == AlgorithmGCM {
 		gcm, err := cipher.NewGCMWithRandomNonce(block)
 		if err != nil {
 			return nil, err
@@ -164,7 +164,7 @@ func writeCipher(w *xmltree.Writer, value []byte) {
 	w.End()
 }
 
-func attr(name, value string) xmltree.Attr { return xmltree.Attr{Local: name, Value: value} }
+func newAttr(name, value string) xmltree.Attr { return xmltree.Attr{Local: name, Value: value} }
 
 // newID returns an Id that no other element of the document has.
 func newID() string {

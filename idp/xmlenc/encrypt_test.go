@@ -171,13 +171,13 @@ func TestOpenSSLOpensTheKey(t *testing.T) {
 		data := root.Child(nsEnc, "EncryptedData")
 		cmd := exec.CommandContext(t.Context(), openssl, "pkeyutl", "-decrypt", "-inkey", keyFile, "-pkeyopt", "rsa_padding_mode:oaep",
 			"-pkeyopt", "rsa_oaep_md:"+m.digest, "-pkeyopt", "rsa_mgf1_md:sha1")
-		cmd.Stdin = bytes.NewReader(cipherValue(t, data.Child(nsDsig, "KeyInfo").Child(nsEnc, "EncryptedKey")))
+		cmd.Stdin = bytes.NewReader(readCipherValue(t, data.Child(nsDsig, "KeyInfo").Child(nsEnc, "EncryptedKey")))
 		key, err := cmd.Output()
 		if err != nil {
 			t.Errorf("%s: %v", m.name, err)
 			continue
 		}
-		if got := open(t, m.mode, key, cipherValue(t, data)); string(got) != plaintext {
+		if got := open(t, m.mode, key, readCipherValue(t, data)); string(got) != plaintext {
 			t.Errorf("%s: decrypted %q", m.name, got)
 		}
 	}
@@ -194,19 +194,19 @@ func TestEncryptionFollowsStandard(t *testing.T) {
 				t.Fatal(err)
 			}
 			data := root.Child(nsEnc, "EncryptedData")
-			key, err := recipientKey().Decrypt(nil, cipherValue(t, data.Child(nsDsig, "KeyInfo").Child(nsEnc, "EncryptedKey")),
+			key, err := recipientKey().Decrypt(nil, readCipherValue(t, data.Child(nsDsig, "KeyInfo").Child(nsEnc, "EncryptedKey")),
 				&rsa.OAEPOptions{Hash: m.hash, MGFHash: crypto.SHA1})
 			if err != nil {
 				t.Fatalf("%s: %v", m.name, err)
 			}
-			if got := open(t, m.mode, key, cipherValue(t, data)); !bytes.Equal(got, plaintext) {
+			if got := open(t, m.mode, key, readCipherValue(t, data)); !bytes.Equal(got, plaintext) {
 				t.Errorf("%s: decrypted %q, want %q", m.name, got, plaintext)
 			}
 		}
 	}
 }
 
-func cipherValue(t *testing.T, e *xmltree.Element) []byte {
+func readCipherValue(t *testing.T, e *xmltree.Element) []byte {
 	t.Helper()
 	b, err := base64.StdEncoding.DecodeString(e.Child(nsEnc, "CipherData").Child(nsEnc, "CipherValue").Text())
 	if err != nil {

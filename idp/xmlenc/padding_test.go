@@ -23,7 +23,7 @@ func contentKey(t *testing.T, doc string, hash crypto.Hash) []byte {
 		t.Fatal(err)
 	}
 	wrapped := root.Child(nsEnc, "EncryptedData").Child(nsDsig, "KeyInfo").Child(nsEnc, "EncryptedKey")
-	key, err := recipientKey().Decrypt(nil, cipherValue(t, wrapped), &rsa.OAEPOptions{Hash: hash, MGFHash: crypto.SHA1})
+	key, err := recipientKey().Decrypt(nil, readCipherValue(t, wrapped), &rsa.OAEPOptions{Hash: hash, MGFHash: crypto.SHA1})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -85,7 +85,7 @@ func TestParseBoundsDeclarationsAndAttributes(t *testing.T) {
 				return
 			}
 			var syntax *xmltree.SyntaxError
-			if !errors.As(err, &syntax) || !strings.Contains(syntax.What, tc.what) {
+			if !errors.As(err, &syntax) || !strings.Contains(syntax.Problem, tc.what) {
 				t.Fatalf("got %v, want a SyntaxError about %q", err, tc.what)
 			}
 		})

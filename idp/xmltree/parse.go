@@ -13,7 +13,7 @@ type Limits struct {
 	Attrs    int // on one element, namespace declarations included
 	// AllAttrs bounds the attributes of the whole document, without namespace declarations,
 	// and Scope the declarations in scope at once. Every prefix is looked up among those in
-	// scope, so the two bound the time that an unauthenticated sender can cost.
+	// scopeStart, so the two bound the time that an unauthenticated sender can cost.
 	AllAttrs, Scope int
 	// Comments skips comments instead of refusing them. Even then a comment beside text is
 	// refused: «a<!-- -->b» has been read as «a» by some software and «ab» by other, and
@@ -36,11 +36,11 @@ func MetadataLimits() Limits {
 // SyntaxError reports why a document was refused.
 type SyntaxError struct {
 	Offset int    // in bytes, where parsing stopped
-	What   string // description without text of the document
+	Problem   string // description without text of the document
 }
 
 func (e *SyntaxError) Error() string {
-	return fmt.Sprintf("XML at byte %d: %s", e.Offset, e.What)
+	return fmt.Sprintf("XML at byte %d: %s", e.Offset, e.Problem)
 }
 
 // Parse reads one document and returns its root. The error is a *SyntaxError.
@@ -50,7 +50,7 @@ func Parse(data []byte, lim Limits) (*Element, error) { return ParseWithin(data,
 // first. Only their namespace declarations apply to it (xmlenc-core1 §4.3.3).
 func ParseWithin(data []byte, lim Limits, outer ...*Element) (*Element, error) {
 	if len(data) > lim.Bytes {
-		return nil, &SyntaxError{Offset: lim.Bytes, What: fmt.Sprintf("document is longer than %d bytes", lim.Bytes)}
+		return nil, &SyntaxError{Offset: lim.Bytes, Problem: fmt.Sprintf("document is longer than %d bytes", lim.Bytes)}
 	}
 	if e := checkChars(data); e != nil {
 		return nil, e
@@ -66,7 +66,7 @@ func ParseWithin(data []byte, lim Limits, outer ...*Element) (*Element, error) {
 	for _, e := range outer {
 		p.scope = append(p.scope, e.NS...)
 	}
-	return p.document()
+	return p.parseDocument()
 }
 
 // parser parses one document. src is the only copy of the input, and every name and almost
@@ -77,50 +77,50 @@ type parser struct {
 	lim Limits
 
 	frames []frame  // open elements, beginning with the root
-	nodes  []Node   // content of all open elements so far
+	nodes  []Node   // parseContent of all open elements so far
 	scope  []NSDecl // declarations in scope, innermost last
-	count  int      // elements seen
-	attrs  int      // attributes seen, without namespace declarations
+	elementCount  int      // elements seen
+	attrCount  int      // attributes seen, without namespace declarations
 	// Since the last tag: beside reports a comment, inked reports text other than white space,
 	// and pieces holds the text if it came in several pieces.
-	beside, inked bool
+	hasComment, hasText bool
 	pieces        []byte
 	arena
 }
 
 // frame is an open element.
 type frame struct {
-	el    *Element
+	element    *Element
 	name  string // as written, for its end tag
-	nodes int    // index of its content in parser.nodes
-	scope int    // length of parser.scope before it
+	nodeStart int    // index of its content in parser.nodes
+	scopeStart int    // length of parser.scope before it
 }
 
 func (p *parser) fail(what string) *SyntaxError {
-	return &SyntaxError{Offset: p.pos, What: what}
+	return &SyntaxError{Offset: p.pos, Problem: what}
 }
 
-// document parses an optional byte order mark, an optional XML declaration, one element, and
+// parseDocument parses an optional byte order mark, an optional XML declaration, one element, and
 // white space around it.
-func (p *parser) document() (*Element, error) {
+func (p *parser) parseDocument() (*Element, error) {
 	p.skip("\uFEFF")
-	if err := p.declaration(); err != nil {
+	if err := p.parseDeclaration(); err != nil {
 		return nil, err
 	}
 	var root *Element
 	for p.pos < len(p.src) {
 		if len(p.frames) > 0 {
-			if err := p.content(); err != nil {
+			if err := p.parseContent(); err != nil {
 				return nil, err
 			}
 			continue
 		}
-		p.space()
+		p.skipSpace()
 		if p.pos == len(p.src) {
 			break
 		}
 		if strings.HasPrefix(p.src[p.pos:], "<!--") {
-			if err := p.comment(); err != nil {
+			if err := p.skipComment(); err != nil {
 				return nil, err
 			}
 			continue
@@ -132,7 +132,7 @@ func (p *parser) document() (*Element, error) {
 			return nil, p.fail("text outside the root element")
 		}
 		var err *SyntaxError
-		if root, err = p.startTag(); err != nil {
+		if root, err = p.parseStartTag(); err != nil {
 			return nil, err
 		}
 	}
@@ -145,30 +145,30 @@ func (p *parser) document() (*Element, error) {
 	return root, nil
 }
 
-// content parses one part of an element's content.
-func (p *parser) content() *SyntaxError {
+// parseContent parses one part of an element's content.
+func (p *parser) parseContent() *SyntaxError {
 	rest := p.src[p.pos:]
 	switch {
 	case rest[0] != '<':
-		return p.text()
+		return p.parseText()
 	case strings.HasPrefix(rest, "</"):
-		return p.endTag()
+		return p.parseEndTag()
 	case strings.HasPrefix(rest, "<![CDATA["):
-		return p.cdata()
+		return p.parseCDATA()
 	case strings.HasPrefix(rest, "<!--"):
-		return p.comment()
+		return p.skipComment()
 	}
-	_, err := p.startTag()
+	_, err := p.parseStartTag()
 	return err
 }
 
-// startTag reads a start tag or an empty-element tag.
-func (p *parser) startTag() (*Element, *SyntaxError) {
+// parseStartTag reads a start tag or an empty-element tag.
+func (p *parser) parseStartTag() (*Element, *SyntaxError) {
 	p.pos++ // "<"
 	if p.pos < len(p.src) && (p.src[p.pos] == '!' || p.src[p.pos] == '?') {
 		return nil, p.fail("document type, entity or processing instruction; none is allowed in SAML")
 	}
-	if p.count++; p.count > p.lim.Elements {
+	if p.elementCount++; p.elementCount > p.lim.Elements {
 		return nil, p.fail(fmt.Sprintf("more than %d elements", p.lim.Elements))
 	}
 	if len(p.frames) >= p.lim.Depth {
@@ -176,7 +176,7 @@ func (p *parser) startTag() (*Element, *SyntaxError) {
 	}
 	p.endText()
 	at := p.pos
-	prefix, local, err := p.name()
+	prefix, local, err := p.parseName()
 	if err != nil {
 		return nil, err
 	}
@@ -184,11 +184,11 @@ func (p *parser) startTag() (*Element, *SyntaxError) {
 	el := p.newElement()
 	el.Prefix, el.Local = prefix, local
 	scope := len(p.scope)
-	empty, err := p.attributes(el)
+	empty, err := p.parseAttributes(el)
 	if err != nil {
 		return nil, err
 	}
-	if err := p.resolve(el); err != nil {
+	if err := p.resolveNames(el); err != nil {
 		return nil, err
 	}
 	if len(p.frames) > 0 {
@@ -198,25 +198,25 @@ func (p *parser) startTag() (*Element, *SyntaxError) {
 		p.scope = p.scope[:scope]
 		return el, nil
 	}
-	p.frames = append(p.frames, frame{el: el, name: name, nodes: len(p.nodes), scope: scope})
+	p.frames = append(p.frames, frame{element: el, name: name, nodeStart: len(p.nodes), scopeStart: scope})
 	return el, nil
 }
 
-// endTag closes the innermost element.
-func (p *parser) endTag() *SyntaxError {
+// parseEndTag closes the innermost element.
+func (p *parser) parseEndTag() *SyntaxError {
 	f := &p.frames[len(p.frames)-1]
 	p.pos += len("</")
 	if !p.skip(f.name) {
 		return p.fail("end tag does not match the start tag")
 	}
-	p.space()
+	p.skipSpace()
 	if !p.skip(">") {
 		return p.fail("end tag does not match the start tag")
 	}
 	p.endText()
-	f.el.Nodes = p.keepNodes(p.nodes[f.nodes:])
-	p.nodes = p.nodes[:f.nodes]
-	p.scope = p.scope[:f.scope]
+	f.element.Nodes = p.keepNodes(p.nodes[f.nodeStart:])
+	p.nodes = p.nodes[:f.nodeStart]
+	p.scope = p.scope[:f.scopeStart]
 	p.frames = p.frames[:len(p.frames)-1]
 	return nil
 }
@@ -230,8 +230,8 @@ func (p *parser) skip(s string) bool {
 	return true
 }
 
-// space moves past white space and reports whether there was any.
-func (p *parser) space() bool {
+// skipSpace moves past white space and reports whether there was any.
+func (p *parser) skipSpace() bool {
 	at := p.pos
 	for p.pos < len(p.src) && isSpace(p.src[p.pos]) {
 		p.pos++

@@ -7,7 +7,7 @@ type arena struct {
 	elements []Element
 	attrs    []Attr
 	ns       []NSDecl
-	kept     []Node
+	nodes     []Node
 }
 
 func (a *arena) newElement() *Element {
@@ -20,7 +20,7 @@ func (a *arena) newElement() *Element {
 
 func (a *arena) keepAttrs(s []Attr) []Attr  { return appendChunk(&a.attrs, s, 12) }
 func (a *arena) keepNS(s []NSDecl) []NSDecl { return appendChunk(&a.ns, s, 4) }
-func (a *arena) keepNodes(s []Node) []Node  { return appendChunk(&a.kept, s, 16) }
+func (a *arena) keepNodes(s []Node) []Node  { return appendChunk(&a.nodes, s, 16) }
 
 // appendChunk copies s into the chunk, or into a new one of at least size, and returns the
 // copy, which has no capacity to grow into its neighbour.

@@ -5,16 +5,16 @@ import (
 	"strings"
 )
 
-// attributes reads attributes and namespace declarations up to the tag's end
+// parseAttributes reads attributes and namespace declarations up to the tag's end
 // and reports whether it is an empty-element tag.
-func (p *parser) attributes(el *Element) (empty bool, err *SyntaxError) {
+func (p *parser) parseAttributes(el *Element) (empty bool, err *SyntaxError) {
 	var (
 		attrBuf [8]Attr
 		attrs   = attrBuf[:0]
 		scope   = len(p.scope)
 	)
 	for {
-		spaced := p.space()
+		spaced := p.skipSpace()
 		if p.skip("/>") {
 			empty = true
 			break
@@ -28,16 +28,16 @@ func (p *parser) attributes(el *Element) (empty bool, err *SyntaxError) {
 		if len(attrs)+len(p.scope)-scope >= p.lim.Attrs {
 			return false, p.fail(fmt.Sprintf("more than %d attributes on one element", p.lim.Attrs))
 		}
-		prefix, local, err := p.name()
+		prefix, local, err := p.parseName()
 		if err != nil {
 			return false, err
 		}
-		p.space()
+		p.skipSpace()
 		if !p.skip("=") {
 			return false, p.fail("attribute without a value")
 		}
-		p.space()
-		value, err := p.attrValue()
+		p.skipSpace()
+		value, err := p.parseAttrValue()
 		if err != nil {
 			return false, err
 		}
@@ -47,7 +47,7 @@ func (p *parser) attributes(el *Element) (empty bool, err *SyntaxError) {
 		case prefix == "" && local == "xmlns":
 			err = p.declare(scope, "", value)
 		default:
-			if p.attrs++; p.attrs > p.lim.AllAttrs {
+			if p.attrCount++; p.attrCount > p.lim.AllAttrs {
 				return false, p.fail(fmt.Sprintf("more than %d attributes in all", p.lim.AllAttrs))
 			}
 			attrs = append(attrs, Attr{Prefix: prefix, Local: local, Value: value})
@@ -101,9 +101,9 @@ func isAbsoluteURI(uri string) bool {
 		!strings.ContainsFunc(uri, func(r rune) bool { return r <= ' ' || r == 0x7f })
 }
 
-// resolve sets the namespaces of the element and its attributes, and refuses an attribute that
+// resolveNames sets the namespaces of the element and its attributes, and refuses an attribute that
 // is repeated under two prefixes.
-func (p *parser) resolve(el *Element) *SyntaxError {
+func (p *parser) resolveNames(el *Element) *SyntaxError {
 	var ok bool
 	if el.Space, ok = LookupPrefix(p.scope, el.Prefix); !ok {
 		return p.fail("undeclared namespace prefix on an element")
@@ -135,16 +135,16 @@ func LookupPrefix(scope []NSDecl, prefix string) (uri string, ok bool) {
 	return "", prefix == ""
 }
 
-// name reads a name with an optional prefix. Both parts are ASCII: SAML needs no other
+// parseName reads a name with an optional prefix. Both parts are ASCII: SAML needs no other
 // letters, and parsers disagree about which ones a name may have.
-func (p *parser) name() (prefix, local string, err *SyntaxError) {
-	local, ok := p.ncName()
+func (p *parser) parseName() (prefix, local string, err *SyntaxError) {
+	local, ok := p.parseNCName()
 	if !ok {
 		return "", "", p.fail("a name is expected here")
 	}
 	if p.skip(":") {
 		prefix = local
-		if local, ok = p.ncName(); !ok {
+		if local, ok = p.parseNCName(); !ok {
 			return "", "", p.fail("a colon in the wrong place of a name")
 		}
 	}
@@ -158,14 +158,14 @@ func (p *parser) name() (prefix, local string, err *SyntaxError) {
 	return prefix, local, nil
 }
 
-func (p *parser) ncName() (string, bool) {
+func (p *parser) parseNCName() (string, bool) {
 	at := p.pos
-	p.pos += nameLength(p.src[at:])
+	p.pos += measureName(p.src[at:])
 	return p.src[at:p.pos], p.pos > at
 }
 
-// nameLength returns the length of the NCName of ASCII characters at the beginning of s, or 0.
-func nameLength(s string) int {
+// measureName returns the length of the NCName of ASCII characters at the beginning of s, or 0.
+func measureName(s string) int {
 	for i := range len(s) {
 		c := s[i]
 		later := c >= '0' && c <= '9' || c == '-' || c == '.'
@@ -177,6 +177,6 @@ func nameLength(s string) int {
 }
 
 // IsName reports whether s is an NCName of ASCII characters.
-func IsName(s string) bool { return s != "" && nameLength(s) == len(s) }
+func IsName(s string) bool { return s != "" && measureName(s) == len(s) }
 
 func isLetter(c byte) bool { return c|0x20 >= 'a' && c|0x20 <= 'z' }

@@ -147,8 +147,8 @@ func TestParseRefusesMalformedXML(t *testing.T) {
 			if !errors.As(err, &syntax) {
 				t.Fatalf("got %v, %v; want a SyntaxError", root, err)
 			}
-			if !strings.Contains(syntax.What, tc.what) {
-				t.Errorf("got %q, want something about %q", syntax.What, tc.what)
+			if !strings.Contains(syntax.Problem, tc.what) {
+				t.Errorf("got %q, want something about %q", syntax.Problem, tc.what)
 			}
 			if root != nil {
 				t.Error("a tree beside the error")

@@ -12,22 +12,22 @@ import (
 func checkChars(data []byte) *SyntaxError {
 	for i, c := range data {
 		if c < ' ' && !isSpace(c) {
-			return &SyntaxError{Offset: i, What: "a control character"}
+			return &SyntaxError{Offset: i, Problem: "a control character"}
 		}
 	}
 	if !utf8.Valid(data) {
-		return &SyntaxError{What: "not UTF-8"}
+		return &SyntaxError{Problem: "not UTF-8"}
 	}
 	for _, s := range []string{"\uFFFE", "\uFFFF"} {
 		if i := bytes.Index(data, []byte(s)); i >= 0 {
-			return &SyntaxError{Offset: i, What: "a character that XML does not allow"}
+			return &SyntaxError{Offset: i, Problem: "a character that XML does not allow"}
 		}
 	}
 	return nil
 }
 
-// text reads character data up to the next tag.
-func (p *parser) text() *SyntaxError {
+// parseText reads character data up to the next tag.
+func (p *parser) parseText() *SyntaxError {
 	n := strings.IndexByte(p.src[p.pos:], '<')
 	if n < 0 {
 		return p.fail("document ends within an element")
@@ -47,8 +47,8 @@ func (p *parser) text() *SyntaxError {
 	return nil
 }
 
-// cdata reads a CDATA section as text.
-func (p *parser) cdata() *SyntaxError {
+// parseCDATA reads a CDATA section as text.
+func (p *parser) parseCDATA() *SyntaxError {
 	body := p.src[p.pos+len("<![CDATA["):]
 	n := strings.Index(body, "]]>")
 	if n < 0 {
@@ -57,15 +57,15 @@ func (p *parser) cdata() *SyntaxError {
 	if n == 0 {
 		return p.fail("empty CDATA section") // the round-trip validator stops at an empty section
 	}
-	if err := p.addText(lineEnds(body[:n])); err != nil {
+	if err := p.addText(normalizeLineEnds(body[:n])); err != nil {
 		return err
 	}
 	p.pos += len("<![CDATA[") + n + len("]]>")
 	return nil
 }
 
-// comment skips a comment, or refuses it if comments are not allowed.
-func (p *parser) comment() *SyntaxError {
+// skipComment skips a comment, or refuses it if comments are not allowed.
+func (p *parser) skipComment() *SyntaxError {
 	if !p.lim.Comments {
 		return p.fail("a comment; none is allowed in a message")
 	}
@@ -74,10 +74,10 @@ func (p *parser) comment() *SyntaxError {
 	if n < 0 || !strings.HasPrefix(body[n:], "-->") {
 		return p.fail("comment without a proper end")
 	}
-	if p.inked {
+	if p.hasText {
 		return p.fail("a comment beside text")
 	}
-	p.beside = true
+	p.hasComment = true
 	p.pos += len("<!--") + n + len("-->")
 	return nil
 }
@@ -89,13 +89,13 @@ func (p *parser) addText(s string) *SyntaxError {
 		return nil
 	}
 	if !isBlank(s) {
-		if p.beside {
+		if p.hasComment {
 			return p.fail("a comment beside text")
 		}
-		p.inked = true
+		p.hasText = true
 	}
 	last := len(p.nodes) - 1
-	if last < p.frames[len(p.frames)-1].nodes || p.nodes[last].Element != nil {
+	if last < p.frames[len(p.frames)-1].nodeStart || p.nodes[last].Element != nil {
 		p.nodes = append(p.nodes, Node{Text: s})
 		return nil
 	}
@@ -108,7 +108,7 @@ func (p *parser) addText(s string) *SyntaxError {
 
 // endText ends a run of character data before a tag.
 func (p *parser) endText() {
-	p.beside, p.inked = false, false
+	p.hasComment, p.hasText = false, false
 	if p.pieces != nil {
 		p.nodes[len(p.nodes)-1].Text = string(p.pieces)
 		p.pieces = nil
@@ -117,8 +117,8 @@ func (p *parser) endText() {
 
 func isBlank(s string) bool { return strings.TrimLeft(s, " \t\r\n") == "" }
 
-// attrValue reads a quoted value.
-func (p *parser) attrValue() (string, *SyntaxError) {
+// parseAttrValue reads a quoted value.
+func (p *parser) parseAttrValue() (string, *SyntaxError) {
 	if p.pos == len(p.src) || p.src[p.pos] != '"' && p.src[p.pos] != '\'' {
 		return "", p.fail("attribute value without quotes")
 	}
@@ -149,7 +149,7 @@ func (p *parser) unescape(raw string, attr bool) (string, *SyntaxError) {
 	}
 	if strings.IndexByte(raw, '&') < 0 {
 		if !attr {
-			return lineEnds(raw), nil
+			return normalizeLineEnds(raw), nil
 		}
 		if !strings.ContainsAny(raw, special) {
 			return raw, nil
@@ -216,17 +216,17 @@ func isChar(n uint64) bool {
 		n >= ' ' && n <= 0xD7FF || n >= 0xE000 && n <= 0xFFFD || n >= 0x10000 && n <= 0x10FFFF
 }
 
-func lineEnds(s string) string {
+func normalizeLineEnds(s string) string {
 	if strings.IndexByte(s, '\r') < 0 {
 		return s
 	}
 	return strings.ReplaceAll(strings.ReplaceAll(s, "\r\n", "\n"), "\r", "\n")
 }
 
-// declaration reads an XML declaration, if present. It refuses a declared encoding other than
+// parseDeclaration reads an XML declaration, if present. It refuses a declared encoding other than
 // UTF-8 even if the bytes are valid UTF-8, because parsers differ in which of the two they
 // follow.
-func (p *parser) declaration() error {
+func (p *parser) parseDeclaration() error {
 	if !strings.HasPrefix(p.src[p.pos:], "<?xml") {
 		return nil
 	}
@@ -235,17 +235,17 @@ func (p *parser) declaration() error {
 		return p.fail("XML declaration without an end")
 	}
 	rest := p.src[p.pos+len("<?xml") : p.pos+end]
-	rest, version, ok := pseudoAttr(rest, "version")
+	rest, version, ok := cutPseudoAttr(rest, "version")
 	if !ok || version != "1.0" {
 		return p.fail("XML version is not 1.0")
 	}
-	if r, encoding, ok := pseudoAttr(rest, "encoding"); ok {
+	if r, encoding, ok := cutPseudoAttr(rest, "encoding"); ok {
 		if !strings.EqualFold(encoding, "utf-8") {
 			return p.fail("declared encoding is not UTF-8")
 		}
 		rest = r
 	}
-	if r, alone, ok := pseudoAttr(rest, "standalone"); ok {
+	if r, alone, ok := cutPseudoAttr(rest, "standalone"); ok {
 		if alone != "yes" && alone != "no" {
 			return p.fail("XML declaration is malformed")
 		}
@@ -258,8 +258,8 @@ func (p *parser) declaration() error {
 	return nil
 }
 
-// pseudoAttr cuts « name="value"» from the front of the rest of an XML declaration.
-func pseudoAttr(s, name string) (rest, value string, ok bool) {
+// cutPseudoAttr cuts « name="value"» from the front of the rest of an XML declaration.
+func cutPseudoAttr(s, name string) (rest, value string, ok bool) {
 	trimmed := strings.TrimLeft(s, " \t\r\n")
 	if len(trimmed) == len(s) || !strings.HasPrefix(trimmed, name) {
 		return s, "", false

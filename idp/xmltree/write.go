@@ -28,29 +28,29 @@ import (
 type Writer struct {
 	buf   []byte
 	err   error
-	done  bool     // the root has its end tag
-	open  []opened // elements without an end tag, the root first
-	scope []NSDecl // declarations in scope, innermost last
+	isDone  bool     // the root has its end tag
+	openElements  []openElement // elements without an end tag, the root first
+	scope []NSDecl // writeDeclarations in scope, innermost last
 }
 
-// opened is an element without its end tag.
-type opened struct {
+// openElement is an element without its end tag.
+type openElement struct {
 	prefix, local string
-	scope         int // number of declarations before it
+	scopeStart         int // number of declarations before it
 }
 
 // Errors of a Writer: mistakes of the calling code, except errChar.
 var (
 	errChar   = errors.New("text holds a character that XML 1.0 cannot carry")
-	errNested = errors.New("text or end tag outside the root element, or a second root")
-	errOpen   = errors.New("an element has no end tag")
+	errPosition = errors.New("text or end tag outside the root element, or a second root")
+	errNoEndTag   = errors.New("an element has no end tag")
 )
 
 // NewWriter returns a Writer that appends to buf, which may be nil or contain data.
 func NewWriter(buf []byte) *Writer {
 	return &Writer{
 		buf:   buf,
-		open:  make([]opened, 0, 12),
+		openElements:  make([]openElement, 0, 12),
 		scope: make([]NSDecl, 0, 8),
 	}
 }
@@ -62,8 +62,8 @@ func (w *Writer) Start(prefix, space, local string, attrs ...Attr) {
 	if w.err != nil {
 		return
 	}
-	if w.done {
-		w.err = errNested
+	if w.isDone {
+		w.err = errPosition
 		return
 	}
 	if err := checkTag(prefix, space, local, attrs); err != nil {
@@ -72,22 +72,22 @@ func (w *Writer) Start(prefix, space, local string, attrs ...Attr) {
 	}
 	slices.SortFunc(attrs, compareAttrs)
 	mark := len(w.scope)
-	w.open = append(w.open, opened{prefix: prefix, local: local, scope: mark})
+	w.openElements = append(w.openElements, openElement{prefix: prefix, local: local, scopeStart: mark})
 	w.buf = append(w.buf, '<')
-	w.name(prefix, local)
+	w.writeName(prefix, local)
 	w.declare(prefix, space)
 	for i := range attrs {
 		if attrs[i].Prefix != "" {
 			w.declare(attrs[i].Prefix, attrs[i].Space)
 		}
 	}
-	w.declarations(mark)
+	w.writeDeclarations(mark)
 	for i := range attrs {
 		a := &attrs[i]
 		w.buf = append(w.buf, ' ')
-		w.name(a.Prefix, a.Local)
+		w.writeName(a.Prefix, a.Local)
 		w.buf = append(w.buf, '=', '"')
-		w.escape(a.Value, inAttr)
+		w.escape(a.Value, escapeAttr)
 		w.buf = append(w.buf, '"')
 	}
 	w.buf = append(w.buf, '>')
@@ -98,11 +98,11 @@ func (w *Writer) Text(s string) {
 	if w.err != nil {
 		return
 	}
-	if len(w.open) == 0 {
-		w.err = errNested
+	if len(w.openElements) == 0 {
+		w.err = errPosition
 		return
 	}
-	w.escape(s, inText)
+	w.escape(s, escapeText)
 }
 
 // End writes the end tag of the innermost open element.
@@ -110,17 +110,17 @@ func (w *Writer) End() {
 	if w.err != nil {
 		return
 	}
-	if len(w.open) == 0 {
-		w.err = errNested
+	if len(w.openElements) == 0 {
+		w.err = errPosition
 		return
 	}
-	last := w.open[len(w.open)-1]
-	w.open = w.open[:len(w.open)-1]
-	w.scope = w.scope[:last.scope]
+	last := w.openElements[len(w.openElements)-1]
+	w.openElements = w.openElements[:len(w.openElements)-1]
+	w.scope = w.scope[:last.scopeStart]
 	w.buf = append(w.buf, '<', '/')
-	w.name(last.prefix, last.local)
+	w.writeName(last.prefix, last.local)
 	w.buf = append(w.buf, '>')
-	w.done = len(w.open) == 0
+	w.isDone = len(w.openElements) == 0
 }
 
 // Element writes an element that contains text only.
@@ -143,14 +143,14 @@ func (w *Writer) Resume(buf []byte) { w.buf = buf }
 
 // Finish returns the buffer after the root has its end tag.
 func (w *Writer) Finish() ([]byte, error) {
-	if w.err == nil && !w.done {
-		w.err = errOpen
+	if w.err == nil && !w.isDone {
+		w.err = errNoEndTag
 	}
 	return w.buf, w.err
 }
 
-// name writes a qualified name.
-func (w *Writer) name(prefix, local string) {
+// writeName writes a qualified name.
+func (w *Writer) writeName(prefix, local string) {
 	if prefix != "" {
 		w.buf = append(w.buf, prefix...)
 		w.buf = append(w.buf, ':')
@@ -178,8 +178,8 @@ func (w *Writer) declare(prefix, uri string) {
 	}
 }
 
-// declarations writes the declarations that the current tag added, sorted.
-func (w *Writer) declarations(mark int) {
+// writeDeclarations writes the declarations that the current tag added, sorted.
+func (w *Writer) writeDeclarations(mark int) {
 	added := w.scope[mark:]
 	slices.SortFunc(added, func(a, b NSDecl) int { return strings.Compare(a.Prefix, b.Prefix) })
 	for _, d := range added {

@@ -12,8 +12,8 @@ import (
 type escapeSet int
 
 const (
-	inText escapeSet = iota
-	inAttr
+	escapeText escapeSet = iota
+	escapeAttr
 )
 
 // escape appends s as Canonical XML writes it. Text that is not UTF-8, or has a character that
@@ -56,7 +56,7 @@ func escapeByte(c byte, where escapeSet) string {
 	case '\r':
 		return "&#xD;"
 	}
-	if where == inText {
+	if where == escapeText {
 		if c == '>' {
 			return "&gt;"
 		}

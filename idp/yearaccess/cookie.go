@@ -27,8 +27,8 @@ type Preview struct {
 	sharelink.Link
 	// Token is the link's secret: for the URLs that take it.
 	Token string
-	// Published is set once the year answers everyone.
-	Published bool
+	// IsPublished is set once the year answers everyone.
+	IsPublished bool
 	// Cookie names the preview for Leave. It is no secret.
 	Cookie string
 }
@@ -40,7 +40,7 @@ func (g *Gate) Lookup(ctx context.Context, token string) (*Preview, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Preview{Link: *l, Token: token, Cookie: cookieID(l.SP, l.Year)}
+	p := &Preview{Link: *l, Token: token, Cookie: hashCookieID(l.SP, l.Year)}
 	return p, g.checkYear(p)
 }
 
@@ -49,12 +49,12 @@ func (g *Gate) checkYear(p *Preview) error {
 	if err == nil && entry.Key == nil {
 		return idp.ErrNotFound
 	}
-	p.Published = !hidden
+	p.IsPublished = !hidden
 	return err
 }
 
-// ListEntered returns the previews that the browser has entered, in the order in which they end.
-func (g *Gate) ListEntered(r *http.Request) ([]Preview, error) {
+// ListPreviews returns the previews that the browser has entered, in the order in which they end.
+func (g *Gate) ListPreviews(r *http.Request) ([]Preview, error) {
 	all, err := g.readCookies(r)
 	answering := all[:0]
 	for _, p := range all {
@@ -72,7 +72,7 @@ func (g *Gate) readCookies(r *http.Request) ([]Preview, error) {
 		return nil, nil
 	}
 	var all []Preview
-	prefix, tried := g.cookieName(""), 0
+	prefix, tried := g.formatCookieName(""), 0
 	for _, c := range r.Cookies() {
 		id, ours := strings.CutPrefix(c.Name, prefix)
 		if !ours || tried == 4*maxCookies { // a client that sends more made them up
@@ -86,7 +86,7 @@ func (g *Gate) readCookies(r *http.Request) ([]Preview, error) {
 		if err != nil {
 			return nil, err
 		}
-		if id == cookieID(l.SP, l.Year) {
+		if id == hashCookieID(l.SP, l.Year) {
 			all = append(all, Preview{Link: *l, Token: c.Value, Cookie: id})
 		}
 	}
@@ -132,7 +132,7 @@ func (g *Gate) Leave(w http.ResponseWriter, id string) {
 // newCookie returns a cookie that is SameSite=None if it can be: see the package comment.
 func (g *Gate) newCookie(id, value string) *http.Cookie {
 	c := &http.Cookie{
-		Name: g.cookieName(id), Value: value, Path: "/",
+		Name: g.formatCookieName(id), Value: value, Path: "/",
 		Secure: g.Secure, HttpOnly: true, SameSite: http.SameSiteLaxMode,
 	}
 	if g.Secure {
@@ -150,15 +150,15 @@ func isNavigation(r *http.Request) bool {
 	return dest == "" || dest == "document"
 }
 
-func (g *Gate) cookieName(id string) string {
+func (g *Gate) formatCookieName(id string) string {
 	if g.Secure {
 		return "__Host-vernal-preview-" + id
 	}
 	return "vernal-preview-" + id
 }
 
-// cookieID names the cookie of a pair of SP and year.
-func cookieID(sp idp.EntityID, y idp.Year) string {
+// hashCookieID names the cookie of a pair of SP and year.
+func hashCookieID(sp idp.EntityID, y idp.Year) string {
 	sum := sha256.Sum256([]byte(string(y) + "\x00" + string(sp)))
 	return hex.EncodeToString(sum[:8])
 }

@@ -49,7 +49,7 @@ func mustRequest(t *testing.T, address string) *http.Request {
 // another site posts, so there only the field opens the year.
 func TestLinkOpensAtReception(t *testing.T) {
 	runOverBoth(t, func(t *testing.T, w *server) {
-		a, user := w.AddProvider(spA), w.AddPerson("ada@example.gov")
+		a, user := w.AddProvider(spA), w.AddUser("ada@example.gov")
 		_, token := w.link(spA, w.next)
 		browser := w.enter(token)
 		if page := browser.SignIn(browser.Get(a.URL(w.request())), user); page.Response() == nil {
@@ -131,7 +131,7 @@ func TestEmbeddedRequestsBringNoPreview(t *testing.T) {
 func TestPreviewIsNoSession(t *testing.T) {
 	t.Parallel()
 	w := newServer(t, true)
-	a, user := w.AddProvider(spA), w.AddPerson("ada@example.gov")
+	a, user := w.AddProvider(spA), w.AddUser("ada@example.gov")
 	_, token := w.link(spA, w.next)
 	browser := w.enter(token)
 	browser.SignIn(browser.Get(a.URL(new(idptest.Request))), user)

@@ -64,9 +64,9 @@ import (
 	"vernal/idp/web"
 )
 
-// ByField is the value of idp.LoginRequest.Preview if the registration of the SP opened the
+// PreviewField is the value of idp.LoginRequest.Preview if the registration of the SP opened the
 // year. Otherwise that value is the ID of a link.
-const ByField = "field"
+const PreviewField = "field"
 
 // ErrNotPublished is the cause, for the log, of the 404 of a year that no preview opens.
 var ErrNotPublished = errors.New("the year is not published, and no preview opens it to this request")
@@ -77,8 +77,8 @@ type Gate struct {
 	Years *keyring.Ring
 	Clock idp.Clock
 	Links *sharelink.Service
-	// Fields reports whether the registration of some SP opens some year.
-	Fields func(context.Context) (bool, error)
+	// HasFields reports whether the registration of some SP opens some year.
+	HasFields func(context.Context) (bool, error)
 	// Pages records each use of a preview.
 	Pages *web.Pages
 	// Secure is set when base_url is https, as for all our cookies.
@@ -90,8 +90,8 @@ type Visit struct {
 	gate   *Gate
 	r      *http.Request
 	entry  keyring.Entry // zero if the year was never made
-	hidden bool          // not published, or never made
-	server bool
+	isHidden bool          // not published, or never made
+	isServer bool
 }
 
 // Begin takes a request that a browser brings to the yearly URL. It does not read its content.
@@ -110,17 +110,17 @@ func (g *Gate) beginVisit(r *http.Request, server bool) (Visit, error) {
 		if expected, err := g.isExpecting(r.Context()); err != nil {
 			return Visit{}, fmt.Errorf("find previews: %w", err)
 		} else if !expected {
-			return Visit{}, notPublished(nil)
+			return Visit{}, newNotPublishedError(nil)
 		}
 	}
-	return Visit{gate: g, r: r, entry: entry, hidden: hidden, server: server}, nil
+	return Visit{gate: g, r: r, entry: entry, isHidden: hidden, isServer: server}, nil
 }
 
 // Refuse returns the error for a message that cannot be read: why on a live year, otherwise the 404
 // of a year that was never made. A nil error stays nil.
 func (v *Visit) Refuse(why error) error {
-	if why != nil && v.hidden {
-		return notPublished(why)
+	if why != nil && v.isHidden {
+		return newNotPublishedError(why)
 	}
 	return why
 }
@@ -130,7 +130,7 @@ func (v *Visit) Refuse(why error) error {
 // was verified. failed is the fault of the message, if any. The caller answers with it if Admit
 // returns no error, because then the sender may see it.
 func (v *Visit) Admit(p *sp.Provider, verified bool, failed error) (keyring.Entry, string, error) {
-	if !v.hidden {
+	if !v.isHidden {
 		return v.entry, "", nil
 	}
 	var refusal *idp.Refusal
@@ -139,15 +139,15 @@ func (v *Visit) Admit(p *sp.Provider, verified bool, failed error) (keyring.Entr
 	}
 	// Nothing is explained to a message that anyone can make in the name of p.
 	if p == nil || failed != nil && !verified {
-		return keyring.Entry{}, "", notPublished(failed)
+		return keyring.Entry{}, "", newNotPublishedError(failed)
 	}
 	year := web.Year(v.r)
-	by, err := v.gate.openedBy(v.r, p, year, v.server)
+	by, err := v.gate.findPreview(v.r, p, year, v.isServer)
 	switch {
 	case err != nil:
 		return keyring.Entry{}, "", err
 	case by == "" || v.entry.Key == nil:
-		return keyring.Entry{}, "", notPublished(failed)
+		return keyring.Entry{}, "", newNotPublishedError(failed)
 	}
 	web.EventOf(v.r).Note(slog.String("preview", by))
 	if failed == nil {
@@ -164,12 +164,12 @@ func (g *Gate) Recheck(r *http.Request, p *sp.Provider, y idp.Year, by string) (
 	if err != nil || !hidden {
 		return entry, by, err
 	}
-	opened, err := g.openedBy(r, p, y, false)
+	opened, err := g.findPreview(r, p, y, false)
 	switch {
 	case err != nil:
 		return keyring.Entry{}, by, err
 	case opened == "" || entry.Key == nil:
-		return keyring.Entry{}, by, notPublished(nil)
+		return keyring.Entry{}, by, newNotPublishedError(nil)
 	}
 	return entry, opened, nil
 }
@@ -186,7 +186,7 @@ func (g *Gate) OpenDocument(r *http.Request) (entry keyring.Entry, unpublished b
 	l, err := g.Links.Check(r.Context(), sharelink.Preview, r.URL.Query().Get("preview"))
 	switch {
 	case errors.Is(err, idp.ErrNotFound) || err == nil && (l.Year != y || entry.Key == nil):
-		return keyring.Entry{}, false, notPublished(nil)
+		return keyring.Entry{}, false, newNotPublishedError(nil)
 	case err != nil:
 		return keyring.Entry{}, false, fmt.Errorf("check preview of %s: %w", y, err)
 	}
@@ -199,14 +199,14 @@ func (g *Gate) OpenDocument(r *http.Request) (entry keyring.Entry, unpublished b
 func (g *Gate) LookupLive(y idp.Year) (keyring.Entry, error) {
 	entry, hidden, err := g.lookupYear(y)
 	if err == nil && hidden {
-		return keyring.Entry{}, notPublished(nil)
+		return keyring.Entry{}, newNotPublishedError(nil)
 	}
 	return entry, err
 }
 
-// EndedYear returns the error of a year that is over according to the store, which knows it
+// CheckEnded returns the error of a year that is over according to the store, which knows it
 // a moment before Years does.
-func (g *Gate) EndedYear(y idp.Year) error { return web.EndedYear(g.Years, y, g.Clock.Now()) }
+func (g *Gate) CheckEnded(y idp.Year) error { return web.EndedYear(g.Years, y, g.Clock.Now()) }
 
 // lookupYear returns a year. hidden is set for one that is not published and, with a zero
 // entry, for one that was never made.
@@ -221,7 +221,7 @@ func (g *Gate) lookupYear(y idp.Year) (entry keyring.Entry, hidden bool, err err
 // isExpecting reports whether some registration or some link opens some year. Neither the
 // request nor the year that it names plays a part, so the answer discloses nothing of them.
 func (g *Gate) isExpecting(ctx context.Context) (bool, error) {
-	if found, err := g.Fields(ctx); found || err != nil {
+	if found, err := g.HasFields(ctx); found || err != nil {
 		return found, err
 	}
 	links, err := g.Links.List(ctx, sharelink.Preview)
@@ -232,16 +232,16 @@ func (g *Gate) isExpecting(ctx context.Context) (bool, error) {
 	return slices.ContainsFunc(links, func(l sharelink.Link) bool { return l.IsLive(now) }), nil
 }
 
-// openedBy returns the preview that opens an unpublished year to a request of an SP: ByField, the
+// findPreview returns the preview that opens an unpublished year to a request of an SP: ByField, the
 // ID of a link, or "" if none does.
-func (g *Gate) openedBy(r *http.Request, p *sp.Provider, y idp.Year, server bool) (string, error) {
+func (g *Gate) findPreview(r *http.Request, p *sp.Provider, y idp.Year, server bool) (string, error) {
 	if p.Preview == y {
-		return ByField, nil
+		return PreviewField, nil
 	}
 	if server || !isNavigation(r) {
 		return "", nil
 	}
-	c, err := r.Cookie(g.cookieName(cookieID(p.EntityID, y)))
+	c, err := r.Cookie(g.formatCookieName(hashCookieID(p.EntityID, y)))
 	if err != nil {
 		return "", nil
 	}
@@ -255,9 +255,9 @@ func (g *Gate) openedBy(r *http.Request, p *sp.Provider, y idp.Year, server bool
 	return l.ID, nil
 }
 
-// notPublished returns the 404 of a year that was never made. why may be nil. It is another
+// newNotPublishedError returns the 404 of a year that was never made. why may be nil. It is another
 // fault of the request and goes only to the log.
-func notPublished(why error) error {
+func newNotPublishedError(why error) error {
 	err := ErrNotPublished
 	if why != nil {
 		// Not wrapped: a refusal in there would become the page.

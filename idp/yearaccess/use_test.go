@@ -76,7 +76,7 @@ func TestAccessIsDecidedAtEachStep(t *testing.T) {
 			t.Run(tt.name+", "+method, func(t *testing.T) {
 				t.Parallel()
 				w := newServer(t, true)
-				a, user := w.AddProvider(spA), w.AddPerson("ada@example.gov")
+				a, user := w.AddProvider(spA), w.AddUser("ada@example.gov")
 				l, token := w.link(spA, w.next)
 				browser := w.Browser()
 				if tt.field {
@@ -111,7 +111,7 @@ func TestLinkRevokedBeforeContinue(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newServer(t, true)
-			a, user := w.AddProvider(spA), w.AddPerson("ada@example.gov")
+			a, user := w.AddProvider(spA), w.AddUser("ada@example.gov")
 			l, token := w.link(spA, w.next)
 			browser := w.enter(token)
 			address, form := w.auth(w.next), a.Form(w.request())
@@ -126,7 +126,7 @@ func TestLinkRevokedBeforeContinue(t *testing.T) {
 					t.Fatal(err)
 				}
 				r := &idptest.LogoutRequest{NameID: assertion.Subject.NameID.Value, Year: w.next}
-				address, form = a.LogoutAddress(r), a.LogoutForm(r)
+				address, form = a.LogoutEndpoint(r), a.LogoutForm(r)
 			}
 			resp, to := browser.CrossSitePostOnly(address, form)
 			_ = resp.Body.Close()
@@ -149,7 +149,7 @@ type recorded struct {
 	then func()
 }
 
-func (s *recorded) RecordIssuance(ctx context.Context, i *idp.Issuance) (idp.Issued, error) {
+func (s *recorded) RecordIssuance(ctx context.Context, i *idp.Issuance) (idp.IssuedIDs, error) {
 	issued, err := s.OwnedStore.RecordIssuance(ctx, i)
 	s.then()
 	return issued, err
@@ -168,13 +168,13 @@ func TestLinkRevokedBeforeSignature(t *testing.T) {
 	t.Parallel()
 	store := &recorded{then: func() {}}
 	w := newServer(t, true, func(o *idptest.Options) {
-		o.Between = func(s idp.OwnedStore) idp.OwnedStore {
+		o.WrapStore = func(s idp.OwnedStore) idp.OwnedStore {
 			store.OwnedStore = s
 			return store
 		}
 	})
 	a := w.AddProvider(spA, func(p *idp.ServiceProvider) { p.SignLogoutResponse = true })
-	user := w.AddPerson("ada@example.gov")
+	user := w.AddUser("ada@example.gov")
 	for _, name := range []string{"sign-in", "logout"} {
 		store.then = func() {}
 		l, token := w.link(spA, w.next)
@@ -220,8 +220,8 @@ func TestEndedYearIsGoneForPreviews(t *testing.T) {
 			"auth by GET":    w.send(http.MethodGet, a.URL(w.request()), nil, cookie),
 			"auth by POST":   w.send(http.MethodPost, w.auth(w.next), a.Form(w.request()), cookie),
 			"logout by GET":  w.send(http.MethodGet, a.LogoutURL(r), nil, cookie),
-			"logout by POST": w.send(http.MethodPost, a.LogoutAddress(r), a.LogoutForm(r), cookie),
-			"back channel":   w.send(http.MethodPost, a.LogoutAddress(back), a.LogoutForm(back), cookie),
+			"logout by POST": w.send(http.MethodPost, a.LogoutEndpoint(r), a.LogoutForm(r), cookie),
+			"back channel":   w.send(http.MethodPost, a.LogoutEndpoint(back), a.LogoutForm(back), cookie),
 			"metadata":       w.send(http.MethodGet, w.URL+"/api/saml/metadata"+string(w.next)+"?preview="+url.QueryEscape(token), nil, cookie),
 			"the link":       w.send(http.MethodGet, w.URL+"/developers/preview?link="+url.QueryEscape(token), nil, cookie),
 		} {

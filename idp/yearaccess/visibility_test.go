@@ -279,13 +279,13 @@ func TestUnpublishedYearStaysClosed(t *testing.T) {
 		w.link("https://loose.example", w.next)
 		revoked, tokenRevoked := w.link(spA, w.next)
 		w.revoke(revoked)
-		_, wall, err := w.Links.Create(t.Context(), sharelink.Link{Kind: sharelink.Wall}, "test")
+		_, wall, err := w.Links.Create(t.Context(), sharelink.Link{Kind: sharelink.Wallboard}, "test")
 		if err != nil {
 			t.Fatal(err)
 		}
 		forged, forgedB := *field, *b
-		forged.Key, forged.Cert = idptest.OtherKey(), w.OtherCert()
-		forgedB.Key, forgedB.Cert = idptest.OtherKey(), w.OtherCert()
+		forged.Key, forged.Cert = idptest.OtherKey(), w.NewOtherCert()
+		forgedB.Key, forgedB.Cert = idptest.OtherKey(), w.NewOtherCert()
 		for _, tt := range []struct {
 			name   string
 			sender *idptest.Provider
@@ -301,7 +301,7 @@ func TestUnpublishedYearStaysClosed(t *testing.T) {
 			{"unsigned, a link is out", loose, func(r *idptest.Request) { r.Unsigned = true }, nil},
 			{"another's signature, with a link", &forgedB, nil, w.cookie(spB, w.next, tokenB)},
 			{"a mistake", a, func(r *idptest.Request) { r.ACS = spA + "/other" }, nil},
-			{"old", a, func(r *idptest.Request) { r.Issued = w.Clock.Now().Add(-time.Hour) }, nil},
+			{"old", a, func(r *idptest.Request) { r.IssuedAt = w.Clock.Now().Add(-time.Hour) }, nil},
 			{"another's cookie", a, nil, w.cookie(spB, w.next, tokenB)},
 			{"another's token under our name", a, nil, w.cookie(spA, w.next, tokenB)},
 			{"another year's cookie", a, nil, w.cookie(spA, "2001", tokenYear)},
@@ -337,7 +337,7 @@ func TestUnpublishedYearStaysClosed(t *testing.T) {
 				logout := &idptest.LogoutRequest{NameID: "x", Year: w.next, Unsigned: strings.HasPrefix(tt.name, "unsigned"), Key: tt.sender.Key}
 				if tt.name != "a mistake" && tt.name != "old" { // those are about the AuthnRequest
 					w.invisible("logout by GET", w.send(http.MethodGet, tt.sender.LogoutURL(logout), nil, change), http.MethodGet)
-					w.invisible("logout by POST", w.send(http.MethodPost, tt.sender.LogoutAddress(logout), tt.sender.LogoutForm(logout), change), http.MethodPost)
+					w.invisible("logout by POST", w.send(http.MethodPost, tt.sender.LogoutEndpoint(logout), tt.sender.LogoutForm(logout), change), http.MethodPost)
 				}
 			})
 		}
@@ -363,7 +363,7 @@ func TestBackChannelTakesNoLink(t *testing.T) {
 		a := w.AddProvider(spA)
 		_, token := w.link(spA, w.next)
 		r := &idptest.LogoutRequest{NameID: "x", Year: w.next, Remote: true}
-		address := a.LogoutAddress(r)
+		address := a.LogoutEndpoint(r)
 		for name, cookie := range map[string]*http.Cookie{"none": {Name: "x"}, "its link": w.cookie(spA, w.next, token)} {
 			w.invisible(name, w.send(http.MethodPost, address, a.LogoutForm(r), with(cookie)), http.MethodPost)
 			w.invisible(name+", and its token", w.send(http.MethodPost, address+"?preview="+url.QueryEscape(token), a.LogoutForm(r), with(cookie)), http.MethodPost)
@@ -444,7 +444,7 @@ func TestPreviewOfYearNeverMadeOpensNothing(t *testing.T) {
 			r := &idptest.LogoutRequest{NameID: "x", Year: neverMade}
 			w.invisible("logout", w.send(http.MethodGet, p.LogoutURL(r), nil, cookie), http.MethodGet)
 			r = &idptest.LogoutRequest{NameID: "x", Year: neverMade, Remote: true}
-			w.invisible("back channel", w.send(http.MethodPost, p.LogoutAddress(r), p.LogoutForm(r), cookie), http.MethodPost)
+			w.invisible("back channel", w.send(http.MethodPost, p.LogoutEndpoint(r), p.LogoutForm(r), cookie), http.MethodPost)
 		}
 		metadata := w.URL + "/api/saml/metadata" + string(neverMade)
 		w.invisible("metadata", w.send(http.MethodGet, metadata+"?preview="+url.QueryEscape(token), nil), http.MethodGet)

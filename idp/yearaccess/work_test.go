@@ -40,7 +40,7 @@ func TestUnpublishedYearCostsWhatNeverMadeCosts(t *testing.T) {
 	}
 	store := &counted{DocumentStore: w.Store}
 	gate := &yearaccess.Gate{
-		Years: w.Years, Clock: w.Clock.Now, Fields: w.Registry.HasPreview, Pages: &web.Pages{},
+		Years: w.Years, Clock: w.Clock.Now, HasFields: w.Registry.HasPreview, Pages: &web.Pages{},
 		Links: &sharelink.Service{Store: store, Sealer: w.Links.Sealer, Clock: w.Clock.Now},
 	}
 	refusal := idp.Refuse(idp.RefusedACSURL, "x", "")

@@ -39,17 +39,17 @@ func Command(app *cli.App) *cobra.Command {
 	return c
 }
 
-// auditTail contains the arguments of `audit tail`.
-type auditTail struct {
+// tailOptions contains the arguments of `audit tail`.
+type tailOptions struct {
 	number                int
 	follow                bool
 	kind, user, sp, since string
-	every                 time.Duration
+	pollInterval                 time.Duration
 	query                 ops.AuditQuery
 }
 
 func (a *commands) tailCommand() *cobra.Command {
-	t := auditTail{every: time.Second}
+	t := tailOptions{pollInterval: time.Second}
 	c := &cobra.Command{
 		Use:   "tail [-n N] [--follow] [--kind K] [--user ID|EMAIL] [--sp ENTITY_ID] [--since TIME]",
 		Short: "Show the last records",
@@ -90,16 +90,16 @@ Kinds:
 	f.StringVar(&t.user, "user", "", "only records of this user, by `EMAIL` or ID")
 	f.StringVar(&t.sp, "sp", "", "only records of the service provider `ENTITY_ID`")
 	f.StringVar(&t.since, "since", "", "only records since a `TIME`: 24h, 2027-03-01, 2027-03-01T09:00:00Z")
-	a.CompleteFlag(c, "kind", cli.AuditKinds)
-	a.CompleteFlag(c, "user", cli.Emails)
-	a.CompleteFlag(c, "sp", cli.EntityIDs)
+	a.CompleteFlag(c, "kind", cli.FindAuditKinds)
+	a.CompleteFlag(c, "user", cli.FindEmails)
+	a.CompleteFlag(c, "sp", cli.FindEntityIDs)
 	return c
 }
 
 func kindsHelp() string {
 	var b strings.Builder
 	for _, k := range idp.AuditKinds() {
-		fmt.Fprintf(&b, "    %-24s %s\n", k.Kind, k.What)
+		fmt.Fprintf(&b, "    %-24s %s\n", k.Kind, k.Meaning)
 	}
 	return strings.TrimRight(b.String(), "\n")
 }
@@ -119,7 +119,7 @@ func parseSince(text string, now time.Time) (time.Time, error) {
 	return at, err
 }
 
-func (a *commands) tailAudit(ctx context.Context, t auditTail) error {
+func (a *commands) tailAudit(ctx context.Context, t tailOptions) error {
 	records, last, err := a.findAudit(ctx, t.query, t.number)
 	if err != nil {
 		return err
@@ -140,8 +140,8 @@ func (a *commands) tailAudit(ctx context.Context, t auditTail) error {
 }
 
 // followAudit shows new records until ctx ends, which is not an error.
-func (a *commands) followAudit(ctx context.Context, t auditTail, last uint64) error {
-	tick := time.NewTicker(t.every)
+func (a *commands) followAudit(ctx context.Context, t tailOptions, last uint64) error {
+	tick := time.NewTicker(t.pollInterval)
 	defer tick.Stop()
 	for {
 		q := t.query
@@ -189,9 +189,9 @@ func (a *commands) findAudit(ctx context.Context, q ops.AuditQuery, n int) (reco
 
 func (a *commands) printRecords(records []idp.AuditRecord) error {
 	if slices.ContainsFunc(records, func(r idp.AuditRecord) bool { return r.Kind == audit.KindDamaged }) {
-		defer a.SaySuggestions([]idp.Suggestion{idp.Suggest(idp.DoAuditVerify).Labeled(idp.LabelVerifyAudit)})
+		defer a.SaySuggestions([]idp.Suggestion{idp.Suggest(idp.DoAuditVerify).WithLabel(idp.LabelVerifyAudit)})
 	}
-	enc := json.NewEncoder(cli.JSONWriter(a.Out))
+	enc := json.NewEncoder(cli.NewJSONWriter(a.Out))
 	enc.SetEscapeHTML(false)
 	for i := range records {
 		if a.JSON {
@@ -209,39 +209,39 @@ func (a *commands) printRecords(records []idp.AuditRecord) error {
 
 // printRecord writes a record as one line.
 func printRecord(w io.Writer, r *idp.AuditRecord) error {
-	line := fmt.Sprintf("%s  #%d  %s  %s", cli.Moment(r.At), r.Seq, r.Kind, r.Outcome)
+	line := fmt.Sprintf("%s  #%d  %s  %s", cli.FormatTime(r.At), r.Seq, r.Kind, r.Outcome)
 	between := "  "
-	for _, p := range recordPairs(r) {
+	for _, p := range listRecordPairs(r) {
 		if p[1] != "" {
-			line, between = line+between+p[0]+"="+bareOrQuoted(p[1]), " "
+			line, between = line+between+p[0]+"="+quoteIfNeeded(p[1]), " "
 		}
 	}
-	_, err := fmt.Fprintln(w, idp.OneLine(line))
+	_, err := fmt.Fprintln(w, idp.ReplaceControls(line))
 	return err
 }
 
-func bareOrQuoted(s string) string {
+func quoteIfNeeded(s string) string {
 	if strings.ContainsAny(s, " \"\t\n") {
 		return strconv.Quote(s)
 	}
 	return s
 }
 
-// recordPairs returns the fields of a record except place, time, kind, outcome and hashes.
-func recordPairs(r *idp.AuditRecord) [][2]string {
+// listRecordPairs returns the fields of a record except place, time, kind, outcome and hashes.
+func listRecordPairs(r *idp.AuditRecord) [][2]string {
 	list := [][2]string{
 		{"by", r.Actor}, {"user", string(r.User)}, {"sp", string(r.SP)}, {"year", string(r.Year)},
-		{"from", r.Address}, {"error", r.ErrorID}, {"request", r.RequestID},
+		{"from", r.IPAddress}, {"error", r.ErrorID}, {"request", r.RequestID},
 	}
-	detail := detailWithWhy(r.Detail)
+	detail := addReasonText(r.Detail)
 	for _, name := range slices.Sorted(maps.Keys(detail)) {
 		list = append(list, [2]string{name, detail[name]})
 	}
 	return list
 }
 
-// detailWithWhy replaces the reason code of a rotation step by its text.
-func detailWithWhy(detail map[string]string) map[string]string {
+// addReasonText replaces the reason code of a rotation step by its text.
+func addReasonText(detail map[string]string) map[string]string {
 	reason := rotation.ReadReason(detail)
 	text := templates.TerminalPhrases().Reason(reason)
 	if text == string(reason.Code) { // none, or a code without words

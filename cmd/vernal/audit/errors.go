@@ -36,7 +36,7 @@ request, and what it means. The message is in the log only, under the same ID.`,
     ...`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			id := errorID(args[0])
+			id := parseErrorID(args[0])
 			if id == "" {
 				return cli.Usage(c, "%q is no error id: those have 16 letters and digits", args[0])
 			}
@@ -46,8 +46,8 @@ request, and what it means. The message is in the log only, under the same ID.`,
 	return c
 }
 
-// errorID normalizes an error ID that was read out or typed: our alphabet has no I, L, O or U.
-func errorID(text string) string {
+// parseErrorID normalizes an error ID that was read out or typed: our alphabet has no I, L, O or U.
+func parseErrorID(text string) string {
 	id := strings.NewReplacer("-", "", " ", "", "O", "0", "I", "1", "L", "1").Replace(strings.ToUpper(text))
 	if len(id) != 16 || strings.Trim(id, "0123456789ABCDEFGHJKMNPQRSTVWXYZ") != "" {
 		return ""
@@ -55,8 +55,8 @@ func errorID(text string) string {
 	return id
 }
 
-// sameRequest is the maximum time between the records of one request.
-const sameRequest = 5 * time.Minute
+// maxRequestTime is the maximum time between the records of one request.
+const maxRequestTime = 5 * time.Minute
 
 // ErrorReport contains everything recorded under an error ID.
 type ErrorReport struct {
@@ -77,9 +77,9 @@ type RequestCert struct {
 	EndsAt time.Time `json:"ends_at"`
 }
 
-// requestCerts returns the certificates that a signature was compared with. It returns none
+// readRequestCerts returns the certificates that a signature was compared with. It returns none
 // for another kind of refusal.
-func requestCerts(code string, p *idp.ServiceProvider) (list []RequestCert, err error) {
+func readRequestCerts(code string, p *idp.ServiceProvider) (list []RequestCert, err error) {
 	switch idp.RefusalCode(code) {
 	case idp.RefusedSignature, idp.RefusedDigest:
 	default:
@@ -108,7 +108,7 @@ func (a *commands) showError(ctx context.Context, id string) error {
 	report := ErrorReport{ID: id, Records: records}
 	if request := records[0].RequestID; request != "" {
 		// The records of one request are written within moments.
-		q := ops.AuditQuery{Filter: audit.Filter{ID: request, Since: records[0].At.Add(-sameRequest)}}
+		q := ops.AuditQuery{Filter: audit.Filter{ID: request, Since: records[0].At.Add(-maxRequestTime)}}
 		if all, _, err := a.findAudit(ctx, q, 50); err == nil && len(all) > 0 {
 			slices.Reverse(all)
 			report.Records = all
@@ -122,19 +122,19 @@ func (a *commands) showError(ctx context.Context, id string) error {
 		}
 		if err == nil {
 			report.SPName = p.Name
-			if report.RequestCerts, err = requestCerts(about.Outcome, p); err != nil {
+			if report.RequestCerts, err = readRequestCerts(about.Outcome, p); err != nil {
 				return err
 			}
 		}
 	}
-	if report.Meaning, err = refusalMeaning(about); err != nil {
+	if report.Meaning, err = explainRefusal(about); err != nil {
 		return err
 	}
 	return a.Print(report, func() error { return a.printErrorReport(&report, &about) })
 }
 
-// refusalMeaning returns the explanation of a refusal.
-func refusalMeaning(r idp.AuditRecord) (string, error) {
+// explainRefusal returns the explanation of a refusal.
+func explainRefusal(r idp.AuditRecord) (string, error) {
 	if r.Kind != idp.AuditRefusal || r.Detail["field"] == "" {
 		return "", nil
 	}
@@ -145,7 +145,7 @@ func refusalMeaning(r idp.AuditRecord) (string, error) {
 	var b bytes.Buffer
 	page := templates.RefusalPage{
 		Refusal:     &idp.Refusal{Code: idp.RefusalCode(r.Outcome), Field: r.Detail["field"], Seen: r.Detail["seen"]},
-		SeenUnknown: r.Detail["seen"] == "",
+		OmitsSeen: r.Detail["seen"] == "",
 	}
 	if err := set.WriteText(&b, page); err != nil {
 		return "", nil // a code of another version
@@ -154,10 +154,10 @@ func refusalMeaning(r idp.AuditRecord) (string, error) {
 }
 
 func (a *commands) printErrorReport(report *ErrorReport, about *idp.AuditRecord) error {
-	list := [][2]string{{"at", cli.Moment(about.At)}, {"what", string(about.Kind) + ": " + about.Outcome}, {"record", fmt.Sprintf("#%d", about.Seq)}}
-	list = append(list, recordPairs(about)...)
+	list := [][2]string{{"at", cli.FormatTime(about.At)}, {"what", string(about.Kind) + ": " + about.Outcome}, {"record", fmt.Sprintf("#%d", about.Seq)}}
+	list = append(list, listRecordPairs(about)...)
 	list = append(list, [2]string{"sp name", report.SPName})
-	if err := cli.Pairs(a.Out, list); err != nil {
+	if err := cli.WritePairs(a.Out, list); err != nil {
 		return err
 	}
 	if len(report.Records) > 1 {
@@ -169,7 +169,7 @@ func (a *commands) printErrorReport(report *ErrorReport, about *idp.AuditRecord)
 	if len(report.RequestCerts) > 0 {
 		fmt.Fprintln(a.Out, "\nregistered request certificates:")
 		for _, c := range report.RequestCerts {
-			fmt.Fprintf(a.Out, "  %s, ends %s\n", c.SHA256, cli.Day(c.EndsAt))
+			fmt.Fprintf(a.Out, "  %s, ends %s\n", c.SHA256, cli.FormatDay(c.EndsAt))
 		}
 	}
 	switch {

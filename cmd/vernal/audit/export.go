@@ -18,18 +18,18 @@ import (
 	"vernal/idp/shellquote"
 )
 
-// auditExport contains the arguments of `audit export`.
-type auditExport struct {
+// exportOptions contains the arguments of `audit export`.
+type exportOptions struct {
 	out          string
 	since, until time.Time
 	after        uint64
 	prune        bool
 	yes          string
-	broken       uint64
+	brokenSeq       uint64
 }
 
 func (a *commands) exportCommand() *cobra.Command {
-	var e auditExport
+	var e exportOptions
 	var since, until string
 	c := &cobra.Command{
 		Use:   "export [--out FILE] [--since TIME] [--until TIME] [--after SEQ] [--prune --yes audit]",
@@ -77,44 +77,44 @@ run it again, with another file. A trail that is broken is not pruned without
 	f.Uint64Var(&e.after, "after", 0, "begin after the record `SEQ`")
 	f.BoolVar(&e.prune, "prune", false, "remove from the store what was written")
 	f.StringVar(&e.yes, "yes", "", "confirm --prune with `NAME`: audit")
-	f.Uint64Var(&e.broken, "broken", 0, "with --prune: the trail is known to be broken at `SEQ`")
+	f.Uint64Var(&e.brokenSeq, "broken", 0, "with --prune: the trail is known to be broken at `SEQ`")
 	return c
 }
 
-func (a *commands) exportAudit(ctx context.Context, e *auditExport) error {
-	var w *written
+func (a *commands) exportAudit(ctx context.Context, e *exportOptions) error {
+	var w *exportSummary
 	err := a.WriteOut(e.out, func(out io.Writer) (err error) {
 		w, err = a.writeAudit(ctx, out, e)
 		return err
 	})
-	if errors.Is(err, errNothing) {
+	if errors.Is(err, errNoRecords) {
 		a.Say("no records to write")
 		return nil
 	}
 	if err != nil || e.out == "" {
 		return err
 	}
-	a.Say("wrote %s, %d to %d, to %s", cli.Plural(int(w.records), "record"), w.first, w.last.Seq, e.out)
+	a.Say("wrote %s, %d to %d, to %s", cli.FormatCount(int(w.count), "record"), w.firstSeq, w.last.Seq, e.out)
 	if !e.prune {
 		return nil
 	}
 	return a.pruneAudit(ctx, e)
 }
 
-// written describes the records written to a file.
-type written struct {
-	records, first uint64
+// exportSummary describes the records written to a file.
+type exportSummary struct {
+	count, firstSeq uint64
 	last           audit.Place
 }
 
-// errNothing is the error of an export without records.
-var errNothing = errors.New("no records")
+// errNoRecords is the error of an export without records.
+var errNoRecords = errors.New("no records")
 
 // writeAudit writes the trail page by page, up to its last record at the beginning, because a
 // busy server adds records all the time.
-func (a *commands) writeAudit(ctx context.Context, to io.Writer, e *auditExport) (*written, error) {
+func (a *commands) writeAudit(ctx context.Context, to io.Writer, e *exportOptions) (*exportSummary, error) {
 	out := bufio.NewWriter(to)
-	w := &written{}
+	w := &exportSummary{}
 	after, end := e.after, uint64(0)
 	for first := true; ; first = false {
 		page, err := cli.Ask(ctx, a.App, ops.ReadAudit, ops.AuditRange{After: after, Limit: 1000})
@@ -139,8 +139,8 @@ func (a *commands) writeAudit(ctx context.Context, to io.Writer, e *auditExport)
 		}
 		after = page.Lines[len(page.Lines)-1].Place
 	}
-	if w.records == 0 && e.out != "" {
-		return nil, errNothing
+	if w.count == 0 && e.out != "" {
+		return nil, errNoRecords
 	}
 	if e.prune {
 		c, err := cli.Ask(ctx, a.App, ops.SignCheckpoint, w.last)
@@ -161,7 +161,7 @@ func writeCheckpoint(out io.Writer, c *idp.AuditCheckpoint) error {
 }
 
 // writeLines writes the selected lines of a page. It returns false at the end.
-func (w *written) writeLines(out *bufio.Writer, lines []ops.AuditLine, after, end uint64, e *auditExport) (more bool, err error) {
+func (w *exportSummary) writeLines(out *bufio.Writer, lines []ops.AuditLine, after, end uint64, e *exportOptions) (more bool, err error) {
 	for _, line := range lines {
 		if line.Place <= after {
 			continue // exported before, but its removal was interrupted
@@ -174,7 +174,7 @@ func (w *written) writeLines(out *bufio.Writer, lines []ops.AuditLine, after, en
 			Hash string    `json:"hash"`
 		}
 		readErr := json.Unmarshal([]byte(line.JSON), &rec) // an unreadable record is written unchanged
-		if readErr == nil && !e.since.IsZero() && w.records == 0 && rec.At.Before(e.since) {
+		if readErr == nil && !e.since.IsZero() && w.count == 0 && rec.At.Before(e.since) {
 			continue
 		}
 		if readErr == nil && !e.until.IsZero() && !rec.At.Before(e.until) {
@@ -184,10 +184,10 @@ func (w *written) writeLines(out *bufio.Writer, lines []ops.AuditLine, after, en
 		if err := out.WriteByte('\n'); err != nil {
 			return false, err
 		}
-		if w.records == 0 {
-			w.first = line.Place
+		if w.count == 0 {
+			w.firstSeq = line.Place
 		}
-		w.records++
+		w.count++
 		w.last = audit.Place{Seq: line.Place, Hash: rec.Hash}
 	}
 	return true, nil
@@ -195,8 +195,8 @@ func (w *written) writeLines(out *bufio.Writer, lines []ops.AuditLine, after, en
 
 // pruneAudit reads the written file back and verifies it before it removes the records from
 // the store.
-func (a *commands) pruneAudit(ctx context.Context, e *auditExport) error {
-	f, err := readAuditFile(e.out, nil, e.broken)
+func (a *commands) pruneAudit(ctx context.Context, e *exportOptions) error {
+	f, err := readAuditFile(e.out, nil, e.brokenSeq)
 	if err != nil {
 		return err
 	}
@@ -210,12 +210,12 @@ func (a *commands) pruneAudit(ctx context.Context, e *auditExport) error {
 	for {
 		done, err := cli.Ask(ctx, a.App, ops.PruneAudit, f.Checkpoints[len(f.Checkpoints)-1])
 		if err != nil {
-			return fmt.Errorf("%w\n  %s were removed; the next 'vernal audit export --prune' goes on", err, cli.Plural(removed, "record"))
+			return fmt.Errorf("%w\n  %s were removed; the next 'vernal audit export --prune' goes on", err, cli.FormatCount(removed, "record"))
 		}
 		if removed += done.Removed; !done.More {
 			break
 		}
 	}
-	a.Say("removed %s from the store; verify the file with: vernal audit verify --file %s", cli.Plural(removed, "record"), shellquote.Quote(e.out))
+	a.Say("removed %s from the store; verify the file with: vernal audit verify --file %s", cli.FormatCount(removed, "record"), shellquote.Quote(e.out))
 	return nil
 }

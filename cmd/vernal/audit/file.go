@@ -30,8 +30,8 @@ type auditFile struct {
 	Broken   *audit.BrokenError `json:"broken,omitempty"`
 
 	place audit.Place
-	began bool
-	known uint64 // the record where the operator knows of a break, 0 for none
+	hasBegun bool
+	knownBreak uint64 // the record where the operator knows of a break, 0 for none
 }
 
 // readAuditFile verifies a file line by line, and reports a break in Broken. known is a
@@ -42,7 +42,7 @@ func readAuditFile(name string, at *audit.Place, known uint64) (*auditFile, erro
 		return nil, err
 	}
 	defer in.Close()
-	f := &auditFile{Checkpoints: []idp.AuditCheckpoint{}, known: known}
+	f := &auditFile{Checkpoints: []idp.AuditCheckpoint{}, knownBreak: known}
 	r := audit.NewExportReader(in)
 	for n := 1; ; n++ {
 		line, err := r.Next()
@@ -69,7 +69,7 @@ func readAuditFile(name string, at *audit.Place, known uint64) (*auditFile, erro
 // verifyLine verifies one line.
 func (f *auditFile) verifyLine(line audit.ExportLine, at *audit.Place) error {
 	if line.Checkpoint != nil {
-		return f.takeCheckpoint(line.Checkpoint)
+		return f.addCheckpoint(line.Checkpoint)
 	}
 	if f.Signed && f.Records > 0 {
 		return &audit.BrokenError{Seq: f.Last + 1, Problem: "follows the checkpoint that ends the file"}
@@ -80,15 +80,15 @@ func (f *auditFile) verifyLine(line audit.ExportLine, at *audit.Place) error {
 		return &audit.BrokenError{Seq: f.place.Seq + 1, Problem: "was changed: its content is not a record"}
 	}
 	stored.Place = l.Seq
-	if !f.began {
-		f.began = true
+	if !f.hasBegun {
+		f.hasBegun = true
 		f.place = audit.Place{Seq: l.Seq - 1, Hash: l.Prev} // a part of a trail can begin at any record
 		if l.Seq == 1 {
 			f.place = audit.Place{}
 		}
 	}
 	next, err := f.place.Next(stored)
-	if err != nil && f.known == f.place.Seq+1 {
+	if err != nil && f.knownBreak == f.place.Seq+1 {
 		next, err = audit.Place{Seq: l.Seq, Hash: l.Hash}, nil
 	}
 	if err != nil {
@@ -108,13 +108,13 @@ func (f *auditFile) verifyLine(line audit.ExportLine, at *audit.Place) error {
 	return nil
 }
 
-func (f *auditFile) takeCheckpoint(c *idp.AuditCheckpoint) error {
+func (f *auditFile) addCheckpoint(c *idp.AuditCheckpoint) error {
 	place := audit.Place{Seq: c.Seq, Hash: c.Hash}
-	if f.began && place != f.place {
+	if f.hasBegun && place != f.place {
 		return &audit.BrokenError{Seq: place.Seq, Problem: fmt.Sprintf("has a checkpoint, but the file ends with record %d", f.place.Seq)}
 	}
-	f.Signed = f.began
-	f.began, f.place = true, place
+	f.Signed = f.hasBegun
+	f.hasBegun, f.place = true, place
 	f.Checkpoints = append(f.Checkpoints, *c)
 	return nil
 }

@@ -35,8 +35,8 @@ func TestAuditExportReadsBack(t *testing.T) {
 			}
 		}
 		var text bytes.Buffer
-		out, w := bufio.NewWriter(&text), &written{}
-		if _, err := w.writeLines(out, lines, 0, uint64(len(lines)), &auditExport{}); err != nil {
+		out, w := bufio.NewWriter(&text), &exportSummary{}
+		if _, err := w.writeLines(out, lines, 0, uint64(len(lines)), &exportOptions{}); err != nil {
 			t.Fatal(err)
 		}
 		last := records[len(records)-1]
@@ -59,7 +59,7 @@ func TestAuditExportReadsBack(t *testing.T) {
 				t.Fatal(err)
 			}
 			want := records[i]
-			want.Address = ""
+			want.IPAddress = ""
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Fatalf("record %d (-written +read):\n%s", i+1, diff)
 			}
@@ -80,7 +80,7 @@ func drawTrail(t *rapid.T) (lines []ops.AuditLine, records []idp.AuditRecord) {
 		ev := idp.AuditEvent{
 			Kind: idp.AuditKind(text.Draw(t, "kind")), Outcome: text.Draw(t, "outcome"), Actor: text.Draw(t, "actor"), User: idp.UserID(text.Draw(t, "user")),
 			SP: idp.EntityID(text.Draw(t, "sp")), Year: idp.Year(text.Draw(t, "year")), RequestID: text.Draw(t, "request"), ErrorID: text.Draw(t, "error"),
-			Address: rapid.SampledFrom([]string{"", "192.0.2.1"}).Draw(t, "address"), Detail: rapid.MapOf(text, text).Draw(t, "detail"),
+			IPAddress: rapid.SampledFrom([]string{"", "192.0.2.1"}).Draw(t, "address"), Detail: rapid.MapOf(text, text).Draw(t, "detail"),
 		}
 		if len(ev.Detail) == 0 {
 			ev.Detail = nil

@@ -67,7 +67,7 @@ func (a *commands) verifyAudit(ctx context.Context, at *audit.Place) error {
 	var p audit.Progress
 	for !p.Done {
 		var err error
-		if p, err = cli.Ask(ctx, a.App, ops.VerifyAudit, ops.AuditVerify{Progress: p, At: at}); err != nil {
+		if p, err = cli.Ask(ctx, a.App, ops.VerifyAudit, ops.AuditVerifyRequest{Progress: p, At: at}); err != nil {
 			return err
 		}
 		if !p.Done {
@@ -83,7 +83,7 @@ func (a *commands) verifyAudit(ctx context.Context, at *audit.Place) error {
 		return p.Broken
 	}
 	if !a.JSON {
-		a.printVerified(&p)
+		a.printProgress(&p)
 	}
 	if p.Leftover > 0 {
 		a.Say("%d of them were exported already; the next 'vernal audit export --prune' removes them", p.Leftover)
@@ -94,14 +94,14 @@ func (a *commands) verifyAudit(ctx context.Context, at *audit.Place) error {
 	return nil
 }
 
-func (a *commands) printVerified(p *audit.Progress) {
+func (a *commands) printProgress(p *audit.Progress) {
 	if p.Records == 0 {
 		fmt.Fprintln(a.Out, "no records")
 	} else {
-		fmt.Fprintf(a.Out, "%s, %d to %d, are as they were written\n", cli.Plural(int(p.Records), "record"), p.Seq-p.Records+1, p.Seq)
+		fmt.Fprintf(a.Out, "%s, %d to %d, are as they were written\n", cli.FormatCount(int(p.Records), "record"), p.Seq-p.Records+1, p.Seq)
 	}
 	if c := p.Checkpoint; c != nil {
-		fmt.Fprintf(a.Out, "records up to %d were exported on %s; the checkpoint is ours\n", c.Seq, cli.Day(c.At))
+		fmt.Fprintf(a.Out, "records up to %d were exported on %s; the checkpoint is ours\n", c.Seq, cli.FormatDay(c.At))
 	}
 	if p.Compared {
 		fmt.Fprintln(a.Out, "it contains the recorded place")
@@ -135,7 +135,7 @@ func (a *commands) verifyAuditFile(ctx context.Context, name string, at *audit.P
 	case a.JSON:
 		return nil
 	}
-	fmt.Fprintf(a.Out, "%s, %d to %d, are as they were written\n", cli.Plural(int(f.Records), "record"), f.First, f.Last)
+	fmt.Fprintf(a.Out, "%s, %d to %d, are as they were written\n", cli.FormatCount(int(f.Records), "record"), f.First, f.Last)
 	fmt.Fprintln(a.Out, f.Standing)
 	return nil
 }

@@ -112,7 +112,7 @@ func (a *commands) backup(c *cobra.Command, file string, f *backupFlags) error {
 	if errors.Is(err, fs.ErrExist) {
 		return cli.Refuse("%s exists already: name a new file, because a backup never replaces another one", file)
 	}
-	done := ops.BackupDone{File: req.File}
+	done := ops.BackupResult{File: req.File}
 	if err != nil {
 		done.Error = err.Error()
 		if c.Context().Err() == nil {
@@ -132,7 +132,7 @@ func (a *commands) backup(c *cobra.Command, file string, f *backupFlags) error {
 // receive writes the backup. If it fails, or if the process is killed, the file does not exist.
 func (a *commands) receive(ctx context.Context, file string, req ops.BackupRequest) (s *backup.Summary, err error) {
 	if file == standardOutput {
-		return cli.Receive(ctx, a.App, ops.WriteBackup, req, cli.Unfiltered(a.Out))
+		return cli.Receive(ctx, a.App, ops.WriteBackup, req, cli.UnwrapWriter(a.Out))
 	}
 	if _, err := cli.Ask(ctx, a.App, ops.Ping, ops.Empty{}); err != nil {
 		return nil, err // before the file is created

@@ -20,7 +20,7 @@ func TestBackupRefusesBeforeConnecting(t *testing.T) {
 	t.Parallel()
 	terminal, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
 	if err != nil {
-		binary.Missing(t, "needs pseudo-terminals: "+err.Error())
+		binary.ReportMissing(t, "needs pseudo-terminals: "+err.Error())
 	}
 	defer terminal.Close()
 	existing := filepath.Join(t.TempDir(), "b.tar.gz")

@@ -87,7 +87,7 @@ func (a *commands) check(c *cobra.Command, file string, f *restoreFlags, place P
 			}
 		}
 	}
-	a.sayChecked(done)
+	a.reportCheck(done)
 	if err := a.Print(done, nil); err != nil {
 		return err
 	}
@@ -162,9 +162,9 @@ func trySigning(dir *certs.Dir, y idp.Year) error {
 	return k.Cert.CheckSignature(x509.SHA256WithRSA, message, signature) // every year has an RSA key
 }
 
-// sayChecked prints the result of a check.
-func (a *commands) sayChecked(r *checkResult) {
-	a.Say("%s: a backup of %s, made %s by version %s", r.File, r.Backup.BaseURL, cli.Moment(r.Backup.CreatedAt), r.Backup.Version)
+// reportCheck prints the result of a check.
+func (a *commands) reportCheck(r *checkResult) {
+	a.Say("%s: a backup of %s, made %s by version %s", r.File, r.Backup.BaseURL, cli.FormatTime(r.Backup.CreatedAt), r.Backup.Version)
 	a.Say("complete: every file has its digest")
 	if !r.Authenticated {
 		a.Say("not authenticated yet: name the master key %s with --master-key to prove that the backup opens and can sign", r.Backup.MasterKeys)

@@ -24,7 +24,7 @@ import (
 func TestKilledProcesses(t *testing.T) {
 	t.Parallel()
 	v := binary.New(t, t.TempDir(), "idp.localhost")
-	v.AddPerson(t, "ana@example.org")
+	v.AddUser(t, "ana@example.org")
 	v.Run(t, "", "backup", "whole.tar.gz")
 	whole, absent, repeated := 0, 0, 0
 	backups := func(kind string) {
@@ -61,7 +61,7 @@ func TestKilledProcesses(t *testing.T) {
 	}
 	v.Run(t, "", "backup", "last.tar.gz")
 	v.Run(t, "", "restore", "--check", "last.tar.gz")
-	if server.Ended() {
+	if server.HasEnded() {
 		t.Error("the server ended")
 	}
 	t.Logf("%d backups whole, %d absent, %d restores repeated", whole, absent, repeated)

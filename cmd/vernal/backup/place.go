@@ -38,7 +38,7 @@ const (
 // After a crash the same backup can be restored again, from the beginning.
 type target struct {
 	dir     string
-	pending *restore.Marker // of an interrupted restore; nil without one
+	marker *restore.Marker // of an interrupted restore; nil without one
 	lock    *os.File        // the folder; its lock ends with it
 }
 
@@ -86,11 +86,11 @@ func openTarget(dir string) (*target, error) {
 // checkEmpty refuses a folder with other files than those that a new or interrupted restore may
 // find.
 func (t *target) checkEmpty() (err error) {
-	if t.pending, err = restore.ReadMarker(t.dir); err != nil {
+	if t.marker, err = restore.ReadMarker(t.dir); err != nil {
 		return err
 	}
 	allowed := []string{masterKeyName, configName, restoredConfig, stagingName, restore.SinceName}
-	if t.pending != nil {
+	if t.marker != nil {
 		allowed = append(allowed, restore.MarkerName, keysName, backup.StoreName)
 	}
 	entries, err := os.ReadDir(t.dir)
@@ -128,7 +128,7 @@ func isLeftover(name string) bool {
 
 // checkMarker refuses a backup other than the one whose restore was interrupted.
 func (t *target) checkMarker(sha256 string) error {
-	if t.pending != nil && t.pending.FileSHA256 != sha256 {
+	if t.marker != nil && t.marker.FileSHA256 != sha256 {
 		return cli.Refuse("in %s the restore of another backup was interrupted: restore that one again, or name an empty folder with --data-dir", t.dir)
 	}
 	return nil
@@ -252,7 +252,7 @@ func (t *target) planPlacement(files *stagedFiles, m restore.Marker) []step {
 // planRemoval returns the steps that remove the files of an interrupted restore of the same
 // backup: the store first, so that it never exists beside the marker of another attempt.
 func (t *target) planRemoval() (steps []step) {
-	if t.pending == nil {
+	if t.marker == nil {
 		return nil
 	}
 	for _, name := range []string{backup.StoreName, keysName, restore.MarkerName} {

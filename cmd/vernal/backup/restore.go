@@ -172,7 +172,7 @@ func (a *commands) install(c *cobra.Command, file string, f *restoreFlags, place
 			return err
 		}
 	}
-	a.sayRestored(done, place)
+	a.reportRestore(done, place)
 	return a.Print(done, nil)
 }
 
@@ -225,22 +225,22 @@ func (a *commands) openBackup(file string) (io.Closer, *backup.Reader, error) {
 // refuseBackup turns an error about the content of a backup into a refusal.
 func refuseBackup(err error) error {
 	if r, ok := errors.AsType[*backup.Refusal](err); ok {
-		return &refusedBackup{r}
+		return &backupRefusal{r}
 	}
 	return err
 }
 
-// refusedBackup is a refusal with its exit code.
-type refusedBackup struct{ *backup.Refusal }
+// backupRefusal is a refusal with its exit code.
+type backupRefusal struct{ *backup.Refusal }
 
 // ExitCode returns 3.
-func (*refusedBackup) ExitCode() int { return cli.ExitRefused }
+func (*backupRefusal) ExitCode() int { return cli.ExitRefused }
 
-func (r *refusedBackup) Unwrap() error { return r.Refusal }
+func (r *backupRefusal) Unwrap() error { return r.Refusal }
 
-// sayRestored prints the result of a restore, and the next command.
-func (a *commands) sayRestored(r *restoreResult, place Place) {
-	a.Say("restored the backup of %s into %s", cli.Moment(r.Backup.CreatedAt), r.DataDir)
+// reportRestore prints the result of a restore, and the next command.
+func (a *commands) reportRestore(r *restoreResult, place Place) {
+	a.Say("restored the backup of %s into %s", cli.FormatTime(r.Backup.CreatedAt), r.DataDir)
 	_, err := os.Lstat(place.ConfigFile)
 	switch {
 	case r.Config == place.ConfigFile:
@@ -257,8 +257,8 @@ func (a *commands) sayRestored(r *restoreResult, place Place) {
 		return
 	}
 	if e := r.Report; e != nil {
-		a.Say("recorded as a restore at %s: earlier messages are refused", cli.Moment(e.RestoredAt))
-		a.saySince(e.Since)
+		a.Say("recorded as a restore at %s: earlier messages are refused", cli.FormatTime(e.RestoredAt))
+		a.reportSince(e.Since)
 	}
 	a.Say("no automatic step is taken before 'vernal rotation resume'")
 	a.Say("next: vernal serve")

@@ -26,7 +26,7 @@ func checkSince(file string, head audit.Place) error {
 	defer in.Close()
 	err = restore.CheckSince(in, head, nil)
 	if refused, ok := errors.AsType[*restore.Error](err); ok {
-		return &refusedSince{refused}
+		return &sinceRefusal{refused}
 	}
 	return err
 }
@@ -43,22 +43,22 @@ func openExport(file string) (*os.File, error) {
 	return os.Open(file)
 }
 
-// refusedSince is a refusal with its exit code.
-type refusedSince struct{ cause *restore.Error }
+// sinceRefusal is a refusal with its exit code.
+type sinceRefusal struct{ cause *restore.Error }
 
-func (r *refusedSince) Error() string { return r.cause.Error() }
+func (r *sinceRefusal) Error() string { return r.cause.Error() }
 
 // ExitCode returns 3.
-func (*refusedSince) ExitCode() int { return cli.ExitRefused }
+func (*sinceRefusal) ExitCode() int { return cli.ExitRefused }
 
-func (r *refusedSince) Unwrap() error { return r.cause }
+func (r *sinceRefusal) Unwrap() error { return r.cause }
 
-// saySince prints the changes that an export of the audit trail showed, and those that are lost.
-func (a *commands) saySince(s *restore.SinceReport) {
+// reportSince prints the changes that an export of the audit trail showed, and those that are lost.
+func (a *commands) reportSince(s *restore.SinceReport) {
 	if s == nil {
 		return
 	}
-	a.Say("the export has %s after the backup", cli.Plural(s.Records, "record"))
+	a.Say("the export has %s after the backup", cli.FormatCount(s.Records, "record"))
 	if !s.Signed {
 		a.Say("it does not end with a checkpoint, so nothing proves that this installation wrote it")
 	}
@@ -82,7 +82,7 @@ func (a *commands) saySince(s *restore.SinceReport) {
 		{len(s.ProofRemoved), "proofed identity removed again: %s"},
 	} {
 		if group.n > 0 {
-			a.Say(group.text, cli.Plural(group.n, "user"))
+			a.Say(group.text, cli.FormatCount(group.n, "user"))
 		}
 	}
 	for _, id := range s.SPsRemoved {
@@ -95,7 +95,7 @@ func (a *commands) saySince(s *restore.SinceReport) {
 		a.Say("request certificates removed again: %s", id)
 	}
 	for _, id := range slices.Sorted(maps.Keys(s.NewNameIDs)) {
-		a.Say("%s first visited %s after the backup and will have another NameID there", cli.Plural(s.NewNameIDs[id], "user"), id)
+		a.Say("%s first visited %s after the backup and will have another NameID there", cli.FormatCount(s.NewNameIDs[id], "user"), id)
 	}
 	var lost []string
 	for _, kind := range slices.Sorted(maps.Keys(s.Lost)) {

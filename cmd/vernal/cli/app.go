@@ -136,7 +136,7 @@ func (a *App) Print(v any, text func() error) error {
 func (a *App) PrintJSON(v any) error {
 	data, err := MarshalJSON(v, "")
 	if err == nil {
-		_, err = JSONWriter(a.Out).Write(append(data, '\n'))
+		_, err = NewJSONWriter(a.Out).Write(append(data, '\n'))
 	}
 	return err
 }

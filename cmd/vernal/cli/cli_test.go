@@ -105,7 +105,7 @@ func TestDataIsByteExact(t *testing.T) {
 func TestTableReplacesControlCharacters(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	if err := Table(&out, []string{"NAME"}, [][]string{{"a\x1b[2J\tb\u202ec"}}); err != nil {
+	if err := WriteTable(&out, []string{"NAME"}, [][]string{{"a\x1b[2J\tb\u202ec"}}); err != nil {
 		t.Fatal(err)
 	}
 	if strings.ContainsAny(out.String(), "\x1b\t\u202e") {

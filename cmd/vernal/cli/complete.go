@@ -25,11 +25,11 @@ type finder func(ctx context.Context, a *App, prefix string) []string
 
 // CompleteFlag completes the value of a flag with the values of the installation.
 func (a *App) CompleteFlag(c *cobra.Command, name string, find finder) {
-	completeFlag(c, name, a.completion(find, -1))
+	completeFlag(c, name, a.newCompletion(find, -1))
 }
 
 // CompleteArg completes the first argument of a command with the values of the installation.
-func (a *App) CompleteArg(c *cobra.Command, find finder) { c.ValidArgsFunction = a.completion(find, 1) }
+func (a *App) CompleteArg(c *cobra.Command, find finder) { c.ValidArgsFunction = a.newCompletion(find, 1) }
 
 // completeFlag panics for an unknown flag, which is a mistake in this program.
 func completeFlag(c *cobra.Command, name string, f cobra.CompletionFunc) {
@@ -38,9 +38,9 @@ func completeFlag(c *cobra.Command, name string, f cobra.CompletionFunc) {
 	}
 }
 
-// completion asks the installation, for a limited time and without messages: text in the
+// newCompletion asks the installation, for a limited time and without messages: text in the
 // middle of a command line helps no one. maxArgs is the number of arguments, -1 for a flag.
-func (a *App) completion(find finder, maxArgs int) cobra.CompletionFunc {
+func (a *App) newCompletion(find finder, maxArgs int) cobra.CompletionFunc {
 	return func(c *cobra.Command, args []string, prefix string) ([]cobra.Completion, cobra.ShellCompDirective) {
 		if maxArgs >= 0 && len(args) >= maxArgs {
 			return nil, cobra.ShellCompDirectiveNoFileComp
@@ -62,8 +62,8 @@ func (a *App) completion(find finder, maxArgs int) cobra.CompletionFunc {
 	}
 }
 
-// EntityIDs completes the entity IDs of the registered service providers.
-func EntityIDs(ctx context.Context, a *App, _ string) (ids []string) {
+// FindEntityIDs completes the entity IDs of the registered service providers.
+func FindEntityIDs(ctx context.Context, a *App, _ string) (ids []string) {
 	list, _ := Ask(ctx, a, ops.ListSPs, ops.Empty{})
 	for _, p := range list.SPs {
 		ids = append(ids, string(p.EntityID))
@@ -71,8 +71,8 @@ func EntityIDs(ctx context.Context, a *App, _ string) (ids []string) {
 	return ids
 }
 
-// Years completes the years that have a key, and the one after them.
-func Years(ctx context.Context, a *App, _ string) (years []string) {
+// FindYears completes the years that have a key, and the one after them.
+func FindYears(ctx context.Context, a *App, _ string) (years []string) {
 	list, _ := Ask(ctx, a, ops.ListYears, ops.Empty{})
 	for _, y := range list.Years {
 		years = append(years, string(y.Year))
@@ -80,8 +80,8 @@ func Years(ctx context.Context, a *App, _ string) (years []string) {
 	return years
 }
 
-// Emails completes the email addresses of users.
-func Emails(ctx context.Context, a *App, prefix string) (emails []string) {
+// FindEmails completes the email addresses of users.
+func FindEmails(ctx context.Context, a *App, prefix string) (emails []string) {
 	q := ops.UsersRequest{Search: prefix, Limit: maxCompletions}
 	for len(emails) < maxCompletions {
 		page, err := Ask(ctx, a, ops.ListUsers, q)
@@ -100,8 +100,8 @@ func Emails(ctx context.Context, a *App, prefix string) (emails []string) {
 	return emails
 }
 
-// AuditKinds completes the kinds of audit records.
-func AuditKinds(context.Context, *App, string) (kinds []string) {
+// FindAuditKinds completes the kinds of audit records.
+func FindAuditKinds(context.Context, *App, string) (kinds []string) {
 	for _, k := range idp.AuditKinds() {
 		kinds = append(kinds, string(k.Kind))
 	}

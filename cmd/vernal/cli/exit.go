@@ -32,8 +32,8 @@ type exitError interface {
 	ExitCode() int
 }
 
-// Coded is an error with a code of its own for --json.
-type Coded interface {
+// ErrorWithCode is an error with a code of its own for --json.
+type ErrorWithCode interface {
 	error
 	ReportedCode() admin.Code
 }
@@ -99,7 +99,7 @@ func (a *App) Report(err error) int {
 		return exitCode(err)
 	}
 	a.Say("vernal: %s", errorText(err))
-	a.SaySuggestions(idp.SuggestionsOf(err))
+	a.SaySuggestions(idp.FindSuggestions(err))
 	if help != "" {
 		a.Say("run '%s' for how to use it", help)
 	}
@@ -147,7 +147,7 @@ type ReportedAdvice struct {
 func (a *App) reportJSON(err error, help string) {
 	r := ReportedError{Code: codeError, Message: err.Error()}
 	var remote *admin.Error
-	var coded Coded
+	var coded ErrorWithCode
 	switch {
 	case errors.As(err, &remote):
 		r.Code, r.Message, r.Problems, r.Permissions = remote.Code, remote.Message, remote.Problems, remote.Permissions
@@ -166,13 +166,13 @@ func (a *App) reportJSON(err error, help string) {
 			r.Code = codeAttention
 		}
 	}
-	for _, s := range idp.SuggestionsOf(err) {
+	for _, s := range idp.FindSuggestions(err) {
 		r.Suggestions = append(r.Suggestions, ReportedAdvice{s, a.CommandLine(s)})
 	}
 	if help != "" {
 		r.Suggestions = append(r.Suggestions, ReportedAdvice{idp.Suggestion{Do: "help"}, help})
 	}
-	enc := json.NewEncoder(JSONWriter(a.Err))
+	enc := json.NewEncoder(NewJSONWriter(a.Err))
 	enc.SetEscapeHTML(false)
 	_ = enc.Encode(map[string]ReportedError{"error": r}) // a failed write cannot be reported
 }
@@ -241,7 +241,7 @@ func flagErrorText(c *cobra.Command, err error) string {
 
 // argsError names the missing argument, or the first superfluous one.
 func argsError(c *cobra.Command, args []string, err error) error {
-	required, most := arguments(c)
+	required, most := parseArguments(c)
 	switch {
 	case len(args) < len(required):
 		return Usage(c, "%s is required: %s %s", required[len(args)], c.CommandPath(), strings.Join(required, " "))
@@ -251,9 +251,9 @@ func argsError(c *cobra.Command, args []string, err error) error {
 	return Usage(c, "%v", err)
 }
 
-// arguments returns the required arguments and the maximum number of arguments, from a command's
+// parseArguments returns the required arguments and the maximum number of arguments, from a command's
 // usage.
-func arguments(c *cobra.Command) (required []string, most int) {
+func parseArguments(c *cobra.Command) (required []string, most int) {
 	for _, word := range strings.Fields(c.Use)[1:] {
 		switch {
 		case strings.HasPrefix(word, "-"), strings.HasPrefix(word, "("), strings.HasPrefix(word, "[-"):

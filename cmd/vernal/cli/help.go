@@ -68,12 +68,12 @@ func SetHelp(root *cobra.Command) {
 			c.Long, c.Example = "", "    vernal help sp add"
 		}
 	}
-	for c := range commandsOf(root) {
+	for c := range walkCommands(root) {
 		c.InitDefaultHelpFlag()
 		if f := c.Flags().Lookup("help"); f != nil {
 			f.Usage = "show this help"
 		}
-		if _, most := arguments(c); most == 0 && c.ValidArgsFunction == nil && c.Runnable() {
+		if _, most := parseArguments(c); most == 0 && c.ValidArgsFunction == nil && c.Runnable() {
 			c.ValidArgsFunction = cobra.NoFileCompletions
 		}
 	}
@@ -83,7 +83,7 @@ func SetHelp(root *cobra.Command) {
 func WriteHelp(w io.Writer, c *cobra.Command) error {
 	var b strings.Builder
 	b.WriteString(WrapText(strings.TrimSpace(cmp.Or(c.Long, c.Short)), HelpWidth) + "\n")
-	b.WriteString("\nUsage:\n" + hang(helpIndent+UsageLine(c), len(helpIndent)+4, HelpWidth) + "\n")
+	b.WriteString("\nUsage:\n" + wrapLine(helpIndent+UsageLine(c), len(helpIndent)+4, HelpWidth) + "\n")
 	if c.Example != "" {
 		b.WriteString("\nExamples:\n")
 		for line := range strings.SplitSeq(strings.Trim(c.Example, "\n"), "\n") {
@@ -101,7 +101,7 @@ func WriteHelp(w io.Writer, c *cobra.Command) error {
 		}
 		for _, sub := range commands {
 			line := fmt.Sprintf("%s%-*s  %s", helpIndent, width, sub.Name(), sub.Short)
-			b.WriteString(hang(line, len(helpIndent)+width+2, HelpWidth) + "\n")
+			b.WriteString(wrapLine(line, len(helpIndent)+width+2, HelpWidth) + "\n")
 		}
 	}
 	for _, g := range FlagGroups(c) {
@@ -208,7 +208,7 @@ func writeFlags(b *strings.Builder, flags []*pflag.Flag) {
 			left = ""
 		}
 		for line := range strings.SplitSeq(FlagText(f), "\n") {
-			b.WriteString(hang(fmt.Sprintf("%-*s%s", column, left, line), column, HelpWidth) + "\n")
+			b.WriteString(wrapLine(fmt.Sprintf("%-*s%s", column, left, line), column, HelpWidth) + "\n")
 			left = ""
 		}
 	}
@@ -230,7 +230,7 @@ func WrapText(text string, width int) string {
 	var out, paragraph []string
 	flush := func() {
 		if len(paragraph) > 0 {
-			out = append(out, hang(strings.Join(paragraph, " "), 0, width))
+			out = append(out, wrapLine(strings.Join(paragraph, " "), 0, width))
 			paragraph = nil
 		}
 	}
@@ -240,7 +240,7 @@ func WrapText(text string, width int) string {
 			continue
 		}
 		flush()
-		out = append(out, hang(line, textColumn(line), width))
+		out = append(out, wrapLine(line, textColumn(line), width))
 	}
 	flush()
 	return strings.Join(out, "\n")
@@ -255,8 +255,8 @@ func textColumn(line string) int {
 	return column
 }
 
-// hang breaks a line at spaces, and continues it on the next line at the column indent.
-func hang(line string, indent, width int) string {
+// wrapLine breaks a line at spaces, and continues it on the next line at the column indent.
+func wrapLine(line string, indent, width int) string {
 	var out []string
 	for utf8.RuneCountInString(line) > width {
 		cut := -1
@@ -276,8 +276,8 @@ func hang(line string, indent, width int) string {
 	return strings.Join(append(out, line), "\n")
 }
 
-// commandsOf yields a command and all its subcommands.
-func commandsOf(c *cobra.Command) func(yield func(*cobra.Command) bool) {
+// walkCommands yields a command and all its subcommands.
+func walkCommands(c *cobra.Command) func(yield func(*cobra.Command) bool) {
 	var walk func(*cobra.Command, func(*cobra.Command) bool) bool
 	walk = func(c *cobra.Command, yield func(*cobra.Command) bool) bool {
 		if !yield(c) {

@@ -15,31 +15,31 @@ type ManPage struct {
 	Content []byte
 }
 
-// ManPages writes a page for every command that help lists. The pages have no date, so the same
+// RenderManPages writes a page for every command that help lists. The pages have no date, so the same
 // program always writes the same pages.
-func ManPages(root *cobra.Command, version string) (pages []ManPage) {
-	for c := range commandsOf(root) {
+func RenderManPages(root *cobra.Command, version string) (pages []ManPage) {
+	for c := range walkCommands(root) {
 		if c.Hidden || c.HasParent() && c.Name() == "help" {
 			continue
 		}
-		pages = append(pages, ManPage{Name: manName(c) + ".1", Content: []byte(manPage(c, version))})
+		pages = append(pages, ManPage{Name: formatManName(c) + ".1", Content: []byte(renderManPage(c, version))})
 	}
 	return pages
 }
 
-func manName(c *cobra.Command) string { return strings.ReplaceAll(c.CommandPath(), " ", "-") }
+func formatManName(c *cobra.Command) string { return strings.ReplaceAll(c.CommandPath(), " ", "-") }
 
-func manPage(c *cobra.Command, version string) string {
+func renderManPage(c *cobra.Command, version string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, ".TH %s 1 \"\" \"%s\" \"Vernal\"\n", manQuote(strings.ToUpper(manName(c))), manQuote(version))
-	fmt.Fprintf(&b, ".SH NAME\n%s \\- %s\n", manQuote(manName(c)), manQuote(c.Short))
-	fmt.Fprintf(&b, ".SH SYNOPSIS\n%s\n", manQuote(UsageLine(c)))
+	fmt.Fprintf(&b, ".TH %s 1 \"\" \"%s\" \"Vernal\"\n", quoteMan(strings.ToUpper(formatManName(c))), quoteMan(version))
+	fmt.Fprintf(&b, ".SH NAME\n%s \\- %s\n", quoteMan(formatManName(c)), quoteMan(c.Short))
+	fmt.Fprintf(&b, ".SH SYNOPSIS\n%s\n", quoteMan(UsageLine(c)))
 	b.WriteString(".SH DESCRIPTION\n")
 	writeManText(&b, cmp.Or(c.Long, c.Short))
 	for _, g := range FlagGroups(c) {
-		fmt.Fprintf(&b, ".SH %s\n", manQuote(strings.ToUpper(g.Title)))
+		fmt.Fprintf(&b, ".SH %s\n", quoteMan(strings.ToUpper(g.Title)))
 		for _, f := range g.Flags {
-			fmt.Fprintf(&b, ".TP\n.B %s\n%s\n", manQuote(FlagSyntax(f)), manQuote(strings.ReplaceAll(FlagText(f), "\n", "; ")))
+			fmt.Fprintf(&b, ".TP\n.B %s\n%s\n", quoteMan(FlagSyntax(f)), quoteMan(strings.ReplaceAll(FlagText(f), "\n", "; ")))
 		}
 	}
 	if c.HasParent() {
@@ -48,7 +48,7 @@ func manPage(c *cobra.Command, version string) string {
 	if c.Example != "" {
 		b.WriteString(".SH EXAMPLES\n.nf\n")
 		for line := range strings.SplitSeq(strings.Trim(c.Example, "\n"), "\n") {
-			b.WriteString(manQuote(line) + "\n")
+			b.WriteString(quoteMan(line) + "\n")
 		}
 		b.WriteString(".fi\n")
 	}
@@ -74,7 +74,7 @@ func writeManText(b *strings.Builder, text string) {
 			b.WriteString(".PP\n")
 			continue
 		}
-		b.WriteString(manQuote(line) + "\n")
+		b.WriteString(quoteMan(line) + "\n")
 	}
 	if literal {
 		b.WriteString(".fi\n")
@@ -84,11 +84,11 @@ func writeManText(b *strings.Builder, text string) {
 func writeManSeeAlso(b *strings.Builder, c *cobra.Command) {
 	var names []string
 	if c.HasParent() {
-		names = append(names, manName(c.Parent()))
+		names = append(names, formatManName(c.Parent()))
 	}
 	for _, sub := range visibleCommands(c) {
 		if sub.Name() != "help" {
-			names = append(names, manName(sub))
+			names = append(names, formatManName(sub))
 		}
 	}
 	if len(names) == 0 {
@@ -100,12 +100,12 @@ func writeManSeeAlso(b *strings.Builder, c *cobra.Command) {
 		if i == len(names)-1 {
 			end = ""
 		}
-		fmt.Fprintf(b, ".BR %s (1)%s\n", manQuote(name), end)
+		fmt.Fprintf(b, ".BR %s (1)%s\n", quoteMan(name), end)
 	}
 }
 
-// manQuote escapes text for roff.
-func manQuote(text string) string {
+// quoteMan escapes text for roff.
+func quoteMan(text string) string {
 	text = strings.NewReplacer(`\`, `\e`, "-", `\-`).Replace(text)
 	if strings.HasPrefix(text, ".") || strings.HasPrefix(text, "'") {
 		text = `\&` + text

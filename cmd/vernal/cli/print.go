@@ -17,31 +17,31 @@ func ParseTime(text string) (time.Time, error) {
 	return time.Time{}, fmt.Errorf("%q is no date (2027-03-01) or time (2027-03-01T09:00:00Z)", text)
 }
 
-// Day returns the date of a time, "-" for none.
-func Day(t time.Time) string {
+// FormatDay returns the date of a time, "-" for none.
+func FormatDay(t time.Time) string {
 	if t.IsZero() {
 		return "-"
 	}
 	return t.UTC().Format(time.DateOnly)
 }
 
-// Moment returns a time to the second, "" for none.
-func Moment(t time.Time) string {
+// FormatTime returns a time to the second, "" for none.
+func FormatTime(t time.Time) string {
 	if t.IsZero() {
 		return ""
 	}
 	return t.UTC().Format(time.RFC3339)
 }
 
-func YesNo(b bool) string {
+func FormatBool(b bool) string {
 	if b {
 		return "yes"
 	}
 	return "no"
 }
 
-// Plural returns a number with its noun: "1 session", "2 sessions".
-func Plural(n int, what string) string {
+// FormatCount returns a number with its noun: "1 session", "2 sessions".
+func FormatCount(n int, what string) string {
 	if n == 1 {
 		return "1 " + what
 	}
@@ -57,13 +57,13 @@ func JoinNames[T ~string](names []T, between string) string {
 	return strings.Join(texts, between)
 }
 
-// Dash returns s, or "-" for an empty cell.
-func Dash(s string) string { return cmp.Or(s, "-") }
+// ReplaceEmpty returns s, or "-" for an empty cell.
+func ReplaceEmpty(s string) string { return cmp.Or(s, "-") }
 
-// PluralIs is Plural with a verb: "1 line is", "2 lines are".
-func PluralIs(n int, what string) string {
+// FormatCountIs is Plural with a verb: "1 line is", "2 lines are".
+func FormatCountIs(n int, what string) string {
 	if n == 1 {
 		return "1 " + what + " is"
 	}
-	return Plural(n, what) + " are"
+	return FormatCount(n, what) + " are"
 }

@@ -47,7 +47,7 @@ func (t *Tree) Render(newTree func() *cobra.Command, s idp.Suggestion) (string, 
 	for i, subject := range s.Subjects {
 		switch {
 		case subject == "":
-			words = append(words, placeholder(c, i))
+			words = append(words, lookupPlaceholder(c, i))
 		case strings.HasPrefix(subject, "-"):
 			last = append(last, shellquote.Quote(subject))
 		default:
@@ -74,8 +74,8 @@ func (t *Tree) Render(newTree func() *cobra.Command, s idp.Suggestion) (string, 
 	return strings.Join(words, " "), nil
 }
 
-// placeholder returns the name of the i-th argument in the command's usage.
-func placeholder(c *cobra.Command, i int) string {
+// lookupPlaceholder returns the name of the i-th argument in the command's usage.
+func lookupPlaceholder(c *cobra.Command, i int) string {
 	var names []string
 	for _, word := range strings.Fields(c.Use)[1:] {
 		if strings.HasPrefix(word, "-") || strings.HasPrefix(word, "[-") {
@@ -100,7 +100,7 @@ func (a *App) SuggestionLine(s idp.Suggestion) string {
 // SaySuggestions writes the suggestions below a message.
 func (a *App) SaySuggestions(list []idp.Suggestion) {
 	for _, s := range list {
-		a.Say("  %s", idp.OneLine(a.SuggestionLine(s)))
+		a.Say("  %s", idp.ReplaceControls(a.SuggestionLine(s)))
 	}
 }
 

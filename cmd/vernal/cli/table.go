@@ -23,15 +23,15 @@ const (
 	ellipsis = "…"
 )
 
-// Table writes rows in columns under a header. On a terminal it cuts the widest columns until
+// WriteTable writes rows in columns under a header. On a terminal it cuts the widest columns until
 // each row fits. Other output is never cut.
-func Table(w io.Writer, header []string, rows [][]string) error {
+func WriteTable(w io.Writer, header []string, rows [][]string) error {
 	return writeColumns(w, cleanCells(header, rows), false)
 }
 
-// TextTable is Table for a last column of text, which on a terminal is wrapped instead of
+// WriteTextTable is Table for a last column of text, which on a terminal is wrapped instead of
 // cut.
-func TextTable[T any](w io.Writer, header []string, list []T, row func(T) []string) error {
+func WriteTextTable[T any](w io.Writer, header []string, list []T, row func(T) []string) error {
 	rows := make([][]string, len(list))
 	for i, item := range list {
 		rows[i] = row(item)
@@ -45,34 +45,34 @@ func cleanCells(header []string, rows [][]string) [][]string {
 	for _, row := range append([][]string{header}, rows...) {
 		clean := make([]string, len(row))
 		for i, cell := range row {
-			clean[i] = idp.OneLine(cell)
+			clean[i] = idp.ReplaceControls(cell)
 		}
 		all = append(all, clean)
 	}
 	return all
 }
 
-// TableOf writes a row for each of a list under a header.
-func TableOf[T any](w io.Writer, header []string, list []T, row func(T) []string) error {
+// WriteList writes a row for each of a list under a header.
+func WriteList[T any](w io.Writer, header []string, list []T, row func(T) []string) error {
 	rows := make([][]string, len(list))
 	for i, item := range list {
 		rows[i] = row(item)
 	}
-	return Table(w, header, rows)
+	return WriteTable(w, header, rows)
 }
 
-// List writes the items as a table. If there are none, it writes empty to standard error.
-func List[T any](a *App, header []string, list []T, empty string, row func(T) []string) error {
+// PrintList writes the items as a table. If there are none, it writes empty to standard error.
+func PrintList[T any](a *App, header []string, list []T, empty string, row func(T) []string) error {
 	if len(list) == 0 {
 		a.Say("%s", empty)
 		return nil
 	}
-	return TableOf(a.Out, header, list, row)
+	return WriteList(a.Out, header, list, row)
 }
 
-// FirstOf returns the first n items of a list, and reports on standard error if it omits some. 0
+// LimitList returns the first n items of a list, and reports on standard error if it omits some. 0
 // means no limit.
-func FirstOf[T any](a *App, list []T, n int) []T {
+func LimitList[T any](a *App, list []T, n int) []T {
 	if n <= 0 || len(list) <= n {
 		return list
 	}
@@ -121,7 +121,7 @@ func writeColumns(w io.Writer, rows [][]string, text bool) error {
 func splitText(rows [][]string, width int) (out [][]string) {
 	for _, row := range rows {
 		last := len(row) - 1
-		for i, line := range strings.Split(hang(row[last], 0, width), "\n") {
+		for i, line := range strings.Split(wrapLine(row[last], 0, width), "\n") {
 			next := make([]string, last+1)
 			if i == 0 {
 				copy(next, row)
@@ -194,7 +194,7 @@ func shorten(text string, width int) string {
 
 // terminalWidth returns the number of columns of the terminal that w writes to, 0 for none.
 func terminalWidth(w io.Writer) int {
-	f, ok := Unfiltered(w).(*os.File)
+	f, ok := UnwrapWriter(w).(*os.File)
 	if !ok {
 		return 0
 	}
@@ -244,9 +244,9 @@ func (a *App) allowsColor(w io.Writer) bool {
 	return IsTerminal(w)
 }
 
-// Pairs writes names and values in two columns. A value with several lines has one row for
+// WritePairs writes names and values in two columns. A value with several lines has one row for
 // each, an empty value none. Values are never cut.
-func Pairs(w io.Writer, list [][2]string) error {
+func WritePairs(w io.Writer, list [][2]string) error {
 	width := 0
 	for _, p := range list {
 		if p[1] != "" {
@@ -260,7 +260,7 @@ func Pairs(w io.Writer, list [][2]string) error {
 		name := p[0]
 		for line := range strings.SplitSeq(p[1], "\n") {
 			pad := strings.Repeat(" ", width-utf8.RuneCountInString(name)+columnGap)
-			if _, err := fmt.Fprintf(w, "%s%s%s\n", name, pad, idp.OneLine(line)); err != nil {
+			if _, err := fmt.Fprintf(w, "%s%s%s\n", name, pad, idp.ReplaceControls(line)); err != nil {
 				return err
 			}
 			name = ""

@@ -67,7 +67,7 @@ func TestTableFitsTerminalOnly(t *testing.T) {
 		fitWidths(many, 10) // ends, although it cannot fit
 	}
 	var piped bytes.Buffer
-	if err := Table(&piped, []string{"ENTITY ID", "NAME", "ACTIVE"}, wide); err != nil {
+	if err := WriteTable(&piped, []string{"ENTITY ID", "NAME", "ACTIVE"}, wide); err != nil {
 		t.Fatal(err)
 	}
 	if !strings.Contains(piped.String(), wide[0][0]) || !strings.Contains(piped.String(), wide[0][1]) || strings.Contains(piped.String(), ellipsis) {
@@ -82,7 +82,7 @@ func TestTableOnTerminalIsCut(t *testing.T) {
 	t.Parallel()
 	show := openScreen(t, 50, nil)
 	got := show(func(a *App) {
-		if err := Table(a.Out, []string{"ENTITY ID", "NAME", "ACTIVE"}, wide); err != nil {
+		if err := WriteTable(a.Out, []string{"ENTITY ID", "NAME", "ACTIVE"}, wide); err != nil {
 			t.Fatal(err)
 		}
 	})
@@ -104,7 +104,7 @@ func TestTextTableCutsNoText(t *testing.T) {
 	show := openScreen(t, 50, nil)
 	got := show(func(a *App) {
 		row := []string{"metadata", "FAILED", "look at it: " + command}
-		if err := TextTable(a.Out, []string{"STEP", "RESULT", "WHAT"}, [][]string{row}, slices.Clone[[]string]); err != nil {
+		if err := WriteTextTable(a.Out, []string{"STEP", "RESULT", "WHAT"}, [][]string{row}, slices.Clone[[]string]); err != nil {
 			t.Fatal(err)
 		}
 	})
@@ -211,8 +211,8 @@ func TestCompletionIsQuietWithoutInstallation(t *testing.T) {
 	a := &App{Err: &errOut, Connect: func(context.Context) (*admin.Client, func(), error) {
 		return nil, nil, errors.New("no installation")
 	}}
-	for _, find := range []finder{EntityIDs, Years, Emails} {
-		got, _ := a.completion(find, 1)(&cobra.Command{}, nil, "")
+	for _, find := range []finder{FindEntityIDs, FindYears, FindEmails} {
+		got, _ := a.newCompletion(find, 1)(&cobra.Command{}, nil, "")
 		if len(got) != 0 || errOut.Len() != 0 {
 			t.Errorf("%q, %q", got, errOut.String())
 		}
@@ -223,11 +223,11 @@ func TestCompletionIsQuietWithoutInstallation(t *testing.T) {
 		}
 		return all
 	}
-	got, _ := a.completion(many, 1)(&cobra.Command{}, nil, "https://")
+	got, _ := a.newCompletion(many, 1)(&cobra.Command{}, nil, "https://")
 	if len(got) != maxCompletions || got[0] != "https://a.example/" || got[1] != got[0] {
 		t.Errorf("%d offers: %.3q", len(got), got)
 	}
-	if got, _ := a.completion(many, 1)(&cobra.Command{}, []string{"x"}, ""); len(got) != 0 {
+	if got, _ := a.newCompletion(many, 1)(&cobra.Command{}, []string{"x"}, ""); len(got) != 0 {
 		t.Errorf("a second argument is completed: %q", got)
 	}
 }

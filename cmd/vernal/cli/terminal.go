@@ -34,13 +34,13 @@ type terminalWriter struct {
 	color bool
 
 	mu   sync.Mutex
-	rest []byte // the beginning of a character that the next Write completes
+	partial []byte // the beginning of a character that the next Write completes
 }
 
 func (t *terminalWriter) Write(p []byte) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	in := append(t.rest, p...)
+	in := append(t.partial, p...)
 	out := make([]byte, 0, len(in))
 	for len(in) > 0 && utf8.FullRune(in) {
 		r, size := utf8.DecodeRune(in)
@@ -57,7 +57,7 @@ func (t *terminalWriter) Write(p []byte) (int, error) {
 		}
 		in = in[size:]
 	}
-	t.rest = append([]byte(nil), in...)
+	t.partial = append([]byte(nil), in...)
 	if _, err := t.w.Write(out); err != nil {
 		return 0, err
 	}
@@ -73,35 +73,35 @@ func (a *App) FilterOutput() {
 	}
 }
 
-// Unfiltered returns the stream behind the filter.
-func Unfiltered(w io.Writer) io.Writer {
+// UnwrapWriter returns the stream behind the filter.
+func UnwrapWriter(w io.Writer) io.Writer {
 	if t, ok := w.(*terminalWriter); ok {
 		return t.w
 	}
 	return w
 }
 
-// JSONWriter returns w for JSON that the program writes.
-func JSONWriter(w io.Writer) io.Writer { return &terminalWriter{w: Unfiltered(w), escape: true} }
+// NewJSONWriter returns w for JSON that the program writes.
+func NewJSONWriter(w io.Writer) io.Writer { return &terminalWriter{w: UnwrapWriter(w), escape: true} }
 
 // Data returns standard output for data that programs read unchanged.
 func (a *App) Data() io.Writer {
 	if IsTerminal(a.Out) {
 		return a.Out
 	}
-	return Unfiltered(a.Out)
+	return UnwrapWriter(a.Out)
 }
 
 // JSONData is Data for JSON that must not change in a single byte, because it is hashed.
 func (a *App) JSONData() io.Writer {
 	if IsTerminal(a.Out) {
-		return JSONWriter(a.Out)
+		return NewJSONWriter(a.Out)
 	}
-	return Unfiltered(a.Out)
+	return UnwrapWriter(a.Out)
 }
 
 // IsTerminal reports whether w writes to a terminal.
 func IsTerminal(w io.Writer) bool {
-	f, ok := Unfiltered(w).(*os.File)
+	f, ok := UnwrapWriter(w).(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
 }

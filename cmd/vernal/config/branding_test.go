@@ -83,7 +83,7 @@ func TestBrandingFromEnvironment(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := c.Brand().In("fr"); got.Name != "Connexion" || got.SupportEmail != "aide@example.gov" {
+	if got := c.Brand().Branding("fr"); got.Name != "Connexion" || got.SupportEmail != "aide@example.gov" {
 		t.Errorf("%+v", got)
 	}
 }

@@ -124,7 +124,7 @@ type Config struct {
 	// dir is the base of relative paths. foreign is the user that owns the file, if that is
 	// neither root nor the caller, and 0 otherwise.
 	dir     string
-	foreign int
+	foreignUID int
 	// origins are the places where keys were set, as errors name them:
 	// "vernal.yaml:12" or "VERNAL_LISTEN".
 	origins map[string]string
@@ -261,9 +261,9 @@ func (c *Config) Policy() rotation.Policy {
 	p := rotation.DefaultPolicy()
 	p.KeySource = rotation.KeySource(c.Rotation.KeySource)
 	p.Manual = !c.Rotation.Automatic
-	for _, d := range c.dates(&p) {
-		day, _ := time.Parse(dateForm, d.value)
-		d.into.Month, d.into.Day = day.Month(), day.Day()
+	for _, d := range c.listDates(&p) {
+		day, _ := time.Parse(dateLayout, d.value)
+		d.target.Month, d.target.Day = day.Month(), day.Day()
 	}
 	return p
 }

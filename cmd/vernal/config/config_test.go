@@ -165,8 +165,8 @@ func TestEnvironmentOverridesFile(t *testing.T) {
 	}
 	// Every key can be set so.
 	for _, s := range c.keys() {
-		if !regexp.MustCompile(`^VERNAL(_[A-Z][A-Z0-9]*)+$`).MatchString(s.env()) {
-			t.Errorf("variable %q", s.env())
+		if !regexp.MustCompile(`^VERNAL(_[A-Z][A-Z0-9]*)+$`).MatchString(s.envName()) {
+			t.Errorf("variable %q", s.envName())
 		}
 	}
 }

@@ -82,14 +82,14 @@ func (l *loader) readYAML(data []byte) {
 
 // readMapping reads the keys under prefix.
 func (l *loader) readMapping(prefix string, n ast.Node) {
-	pairs, ok := pairsOf(n)
+	pairs, ok := listPairs(n)
 	if !ok && n.Type() != ast.NullType { // a heading may have every key under it commented out
 		l.add(n, "%s: want keys with values here", strings.TrimSuffix(prefix, "."))
 	}
 	seen := make(map[string]bool)
 	for _, pair := range pairs {
 		path := prefix + pair.Key.GetToken().Value
-		_, isMapping := pairsOf(pair.Value)
+		_, isMapping := listPairs(pair.Value)
 		switch k, ok := l.keys[path]; {
 		case seen[path]:
 			l.add(pair.Key, "%s appears twice", path)
@@ -98,7 +98,7 @@ func (l *loader) readMapping(prefix string, n ast.Node) {
 		case ok:
 			l.config.origins[path] = l.locate(pair.Value)
 			if !k.setNode(pair.Value) {
-				l.add(pair.Value, "%s: want %s, not %s", path, k.kind(), describe(pair.Value))
+				l.add(pair.Value, "%s: want %s, not %s", path, k.kind(), describeNode(pair.Value))
 			}
 		case slices.Contains(l.sections, path):
 			l.readMapping(path+".", pair.Value)
@@ -107,13 +107,13 @@ func (l *loader) readMapping(prefix string, n ast.Node) {
 			if isMapping {
 				kind, names = "section", l.sections
 			}
-			l.add(pair.Key, "unknown %s %s%s", kind, path, didYouMean("", path, names))
+			l.add(pair.Key, "unknown %s %s%s", kind, path, suggestName("", path, names))
 		}
 		seen[path] = true
 	}
 }
 
-func pairsOf(n ast.Node) ([]*ast.MappingValueNode, bool) {
+func listPairs(n ast.Node) ([]*ast.MappingValueNode, bool) {
 	switch n := n.(type) {
 	case *ast.MappingNode:
 		return n.Values, true
@@ -123,10 +123,10 @@ func pairsOf(n ast.Node) ([]*ast.MappingValueNode, bool) {
 	return nil, false
 }
 
-func didYouMean(prefix, name string, names []string) string {
+func suggestName(prefix, name string, names []string) string {
 	near := suggest.Nearest(name, names, len(name)/2)
 	// A wrong or missing section is a more likely mistake than a wrong key.
-	if i := slices.IndexFunc(names, func(n string) bool { return lastPart(n) == lastPart(name) }); i >= 0 {
+	if i := slices.IndexFunc(names, func(n string) bool { return trimSection(n) == trimSection(name) }); i >= 0 {
 		near = names[i]
 	}
 	if near == "" {
@@ -135,10 +135,10 @@ func didYouMean(prefix, name string, names []string) string {
 	return "; did you mean " + prefix + near + "?"
 }
 
-func lastPart(key string) string { return key[strings.LastIndex(key, ".")+1:] }
+func trimSection(key string) string { return key[strings.LastIndex(key, ".")+1:] }
 
-// describe returns the kind of a node, and the value of a scalar.
-func describe(n ast.Node) string {
+// describeNode returns the kind of a node, and the value of a scalar.
+func describeNode(n ast.Node) string {
 	kind := strings.ToLower(n.Type().String())
 	if _, ok := n.(ast.ScalarNode); ok {
 		return fmt.Sprintf("%s %q", kind, n.GetToken().Value)
@@ -246,8 +246,8 @@ func (k key) kind() string {
 
 const envPrefix = "VERNAL_"
 
-// env returns the variable that sets the key.
-func (k key) env() string {
+// envName returns the variable that sets the key.
+func (k key) envName() string {
 	return envPrefix + strings.ToUpper(strings.ReplaceAll(k.path, ".", "_"))
 }
 
@@ -257,7 +257,7 @@ func (l *loader) readEnvironment(getenv func(string) string, environ []string) {
 	empty := make(map[string]bool)
 	known := []string{MasterKeyEnv, PinEnv, MailPasswordEnv, WebhookSecretEnv}
 	for _, path := range l.paths {
-		known = append(known, l.keys[path].env())
+		known = append(known, l.keys[path].envName())
 	}
 	var ends []string // the prefix would make any two names alike
 	for _, name := range known {
@@ -267,18 +267,18 @@ func (l *loader) readEnvironment(getenv func(string) string, environ []string) {
 		name, value, _ := strings.Cut(entry, "=")
 		empty[name] = value == ""
 		if end, ok := strings.CutPrefix(name, envPrefix); ok && !slices.Contains(known, name) && !isInjected(name, value) {
-			l.problems = append(l.problems, name+": unknown variable"+didYouMean(envPrefix, end, ends))
+			l.problems = append(l.problems, name+": unknown variable"+suggestName(envPrefix, end, ends))
 		}
 	}
 	for _, path := range l.paths {
 		k := l.keys[path]
-		text := getenv(k.env())
-		if text == "" && !empty[k.env()] {
+		text := getenv(k.envName())
+		if text == "" && !empty[k.envName()] {
 			continue
 		}
-		l.config.origins[path] = k.env()
+		l.config.origins[path] = k.envName()
 		if !k.setText(text) {
-			l.problems = append(l.problems, fmt.Sprintf("%s: want %s, not %q", k.env(), k.kind(), text))
+			l.problems = append(l.problems, fmt.Sprintf("%s: want %s, not %q", k.envName(), k.kind(), text))
 		}
 	}
 }

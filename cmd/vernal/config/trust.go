@@ -79,10 +79,10 @@ func (c *Config) readTrusted(path string) ([]byte, error) {
 			return nil, err
 		}
 		if owner, ok := UIDOf(info); ok && self == 0 && c.Explicit && owner != 0 {
-			if c.foreign == 0 {
-				c.foreign = owner
+			if c.foreignUID == 0 {
+				c.foreignUID = owner
 			}
-			owners = append(owners[:1], c.foreign)
+			owners = append(owners[:1], c.foreignUID)
 		}
 		if info.Mode()&fs.ModeSymlink != 0 {
 			info = linkInfo{info}
@@ -110,11 +110,11 @@ func (linkInfo) Mode() fs.FileMode { return fs.ModeSymlink }
 // trustForeign accepts a configuration of another user that root named only if that user also
 // owns the data folder.
 func (c *Config) trustForeign() error {
-	if c.foreign == 0 {
+	if c.foreignUID == 0 {
 		return nil
 	}
-	if owner, ok := OwnerOf(c.DataDir); !ok || owner != c.foreign {
-		return fmt.Errorf("%s is %w: it belongs to uid %d, who is not the owner of the data folder %s", c.File, ErrUntrusted, c.foreign, c.DataDir)
+	if owner, ok := OwnerOf(c.DataDir); !ok || owner != c.foreignUID {
+		return fmt.Errorf("%s is %w: it belongs to uid %d, who is not the owner of the data folder %s", c.File, ErrUntrusted, c.foreignUID, c.DataDir)
 	}
 	return nil
 }

@@ -130,15 +130,15 @@ func (v *validator) checkAdminURL() {
 	}
 }
 
-// plainHost matches a host name or an IP address.
-var plainHost = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$|^[0-9A-Fa-f:]+$`)
+// hostPattern matches a host name or an IP address.
+var hostPattern = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$|^[0-9A-Fa-f:]+$`)
 
 // checkOrigin accepts scheme, host and port in one spelling: lower case, no default
 // port. The entity ID is derived from base_url and can never change. It returns nil
 // for anything else.
 func (v *validator) checkOrigin(key, value, example string) *url.URL {
 	u, err := url.Parse(value)
-	if err != nil || !plainHost.MatchString(u.Hostname()) || u.Scheme != "https" && u.Scheme != "http" {
+	if err != nil || !hostPattern.MatchString(u.Hostname()) || u.Scheme != "https" && u.Scheme != "http" {
 		v.add(key, "%q is not a URL such as %s", value, example)
 		return nil
 	}
@@ -203,10 +203,10 @@ func (v *validator) checkKeySource() {
 type rotationDate struct {
 	key, value string
 	years      int
-	into       *rotation.Date
+	target       *rotation.Date
 }
 
-func (c *Config) dates(p *rotation.Policy) []rotationDate {
+func (c *Config) listDates(p *rotation.Policy) []rotationDate {
 	r := &c.Rotation
 	return []rotationDate{
 		{"rotation.make_on", r.MakeOn, 0, &p.MakeAt},
@@ -224,15 +224,15 @@ func (d rotationDate) String() string {
 	return d.value
 }
 
-const dateForm = "01-02" // month and day
+const dateLayout = "01-02" // month and day
 
 // checkCalendar checks each date, then each against the one before, then all of them. A problem
 // names every line that it concerns.
 func (v *validator) checkCalendar() {
 	before := len(v.problems)
-	dates := v.config.dates(&rotation.Policy{})
+	dates := v.config.listDates(&rotation.Policy{})
 	for _, d := range dates {
-		if _, err := time.Parse(dateForm, d.value); err != nil {
+		if _, err := time.Parse(dateLayout, d.value); err != nil {
 			v.add(d.key, "%q is not a date such as 03-01 (month, day)", d.value)
 		}
 	}

@@ -24,8 +24,8 @@ import (
 	"vernal/templates"
 )
 
-// grace is the time that a shutdown after Ctrl-C may take.
-const grace = 500 * time.Millisecond
+// shutdownTime is the time that a shutdown after Ctrl-C may take.
+const shutdownTime = 500 * time.Millisecond
 
 // Ports are the listeners of a demo.
 type Ports struct {
@@ -69,12 +69,12 @@ type Demo struct {
 	stop  context.CancelFunc
 	group *errgroup.Group
 	pages *templates.Set
-	box   *smtptest.Server
+	mailbox   *smtptest.Server
 }
 
 // Start starts everything and returns once all of it answers. Close ends it.
 func Start(ctx context.Context, o Options) (_ *Demo, err error) {
-	d := &Demo{Options: o, box: new(smtptest.Server)}
+	d := &Demo{Options: o, mailbox: new(smtptest.Server)}
 	ctx, d.stop = context.WithCancel(ctx)
 	d.group, d.ctx = errgroup.WithContext(ctx)
 	defer func() {
@@ -114,7 +114,7 @@ func (d *Demo) Close() error {
 // serveIdP runs the identity provider on the demo's listeners.
 func (d *Demo) serveIdP() {
 	srv := d.Server
-	srv.Listener, srv.AdminListener, srv.Grace = d.Ports.IdP, d.Ports.Admin, grace
+	srv.Listener, srv.AdminListener, srv.Grace = d.Ports.IdP, d.Ports.Admin, shutdownTime
 	d.group.Go(func() error {
 		err := srv.Run(d.ctx)
 		if d.ctx.Err() != nil && errors.Is(err, context.DeadlineExceeded) {

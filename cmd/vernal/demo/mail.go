@@ -15,9 +15,9 @@ import (
 func (d *Demo) serveMail() {
 	context.AfterFunc(d.ctx, func() {
 		_ = d.Ports.Mail.Close()
-		_ = d.box.Close()
+		_ = d.mailbox.Close()
 	})
-	d.group.Go(func() error { return d.box.Serve(d.Ports.Mail) })
+	d.group.Go(func() error { return d.mailbox.Serve(d.Ports.Mail) })
 	d.serve("mail", d.Ports.MailPage, http.HandlerFunc(d.showMail))
 }
 
@@ -30,7 +30,7 @@ func (d *Demo) showMail(w http.ResponseWriter, r *http.Request) {
 	}
 	pages := &web.Pages{Set: d.pages, Langs: d.Server.Languages}
 	page := templates.DemoMailPage{Base: pages.Base(r, "")}
-	for _, mail := range slices.Backward(d.box.Mails()) {
+	for _, mail := range slices.Backward(d.mailbox.Mails()) {
 		head := fmt.Sprintf("To: %s\nSubject: %s\nDate: %s\n", strings.Join(mail.To, ", "), mail.Header("Subject"), mail.Header("Date"))
 		page.Mails = append(page.Mails, templates.DemoMail{Head: head, Text: mail.Text()})
 	}

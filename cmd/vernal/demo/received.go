@@ -21,33 +21,33 @@ import (
 // memory keeps values by random handles, the latest ones at least.
 type memory[T any] struct {
 	mu   sync.Mutex
-	kept map[string]T
+	values map[string]T
 }
 
-// maxKept bounds a memory.
-const maxKept = 100
+// maxValues bounds a memory.
+const maxValues = 100
 
 func (m *memory[T]) keep(value T) (handle string) {
 	handle = rand.Text()
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.kept == nil {
-		m.kept = make(map[string]T)
+	if m.values == nil {
+		m.values = make(map[string]T)
 	}
-	for old := range m.kept {
-		if len(m.kept) < maxKept {
+	for old := range m.values {
+		if len(m.values) < maxValues {
 			break
 		}
-		delete(m.kept, old)
+		delete(m.values, old)
 	}
-	m.kept[handle] = value
+	m.values[handle] = value
 	return handle
 }
 
 func (m *memory[T]) get(handle string) (value T, ok bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	value, ok = m.kept[handle]
+	value, ok = m.values[handle]
 	return value, ok
 }
 
@@ -55,21 +55,21 @@ func (m *memory[T]) get(handle string) (value T, ok bool) {
 func (m *memory[T]) take(handle string) (value T, ok bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	value, ok = m.kept[handle]
-	delete(m.kept, handle)
+	value, ok = m.values[handle]
+	delete(m.values, handle)
 	return value, ok
 }
 
-// received is a session of a sample: the assertion that the library accepted, the message
+// sampleSessions is a session of a sample: the assertion that the library accepted, the message
 // that carried it, and the decrypted XML if it was encrypted.
-type received struct {
+type sampleSession struct {
 	assertion        *saml.Assertion
-	response, inside string
+	response, decryptedXML string
 	encryption       string // the algorithm
 }
 
 // GetNameID implements the interface of the library's logout.
-func (v *received) GetNameID() string {
+func (v *sampleSession) GetNameID() string {
 	if s := v.assertion.Subject; s != nil && s.NameID != nil {
 		return s.NameID.Value
 	}
@@ -79,7 +79,7 @@ func (v *received) GetNameID() string {
 // sessions implements the library's sessions with a cookie that names a received assertion.
 type sessions struct {
 	samlsp.CookieSessionProvider
-	received memory[*received]
+	sampleSessions memory[*sampleSession]
 }
 
 func newSessions(o samlsp.Options) *sessions {
@@ -94,14 +94,14 @@ const signedOutCookie = "signed_out"
 // CreateSession creates a session for an accepted assertion.
 func (s *sessions) CreateSession(w http.ResponseWriter, r *http.Request, assertion *saml.Assertion) error {
 	provider := s.CookieSessionProvider
-	provider.Codec = codec{s: s, response: bodyOf(r)}
+	provider.Codec = codec{s: s, response: readMessage(r)}
 	return provider.CreateSession(w, r, assertion)
 }
 
 // DeleteSession ends the session.
 func (s *sessions) DeleteSession(w http.ResponseWriter, r *http.Request) error {
 	if c, err := r.Cookie(s.Name); err == nil {
-		s.received.take(c.Value)
+		s.sampleSessions.take(c.Value)
 	}
 	http.SetCookie(w, &http.Cookie{Name: signedOutCookie, Value: "1", Path: "/", MaxAge: 60, HttpOnly: true, SameSite: http.SameSiteLaxMode})
 	return s.CookieSessionProvider.DeleteSession(w, r)
@@ -114,7 +114,7 @@ type codec struct {
 }
 
 func (c codec) New(a *saml.Assertion) (samlsp.Session, error) {
-	v := &received{assertion: a, response: indent(c.response)}
+	v := &sampleSession{assertion: a, response: indent(c.response)}
 	doc := etree.NewDocument()
 	if err := doc.ReadFromBytes(c.response); err != nil {
 		return nil, err
@@ -125,23 +125,23 @@ func (c codec) New(a *saml.Assertion) (samlsp.Session, error) {
 	}
 	v.encryption = m.SelectAttrValue("Algorithm", "")
 	inside, err := etree.NewDocumentWithRoot(a.Element()).WriteToBytes()
-	v.inside = indent(inside)
+	v.decryptedXML = indent(inside)
 	return v, err
 }
 
-func (c codec) Encode(v samlsp.Session) (string, error) { return c.s.received.keep(v.(*received)), nil }
+func (c codec) Encode(v samlsp.Session) (string, error) { return c.s.sampleSessions.keep(v.(*sampleSession)), nil }
 
 func (c codec) Decode(handle string) (samlsp.Session, error) {
-	if v, ok := c.s.received.get(handle); ok {
+	if v, ok := c.s.sampleSessions.get(handle); ok {
 		return v, nil
 	}
 	return nil, errors.New("the session is over")
 }
 
-// page returns the page that shows the assertion. years are those of the identity provider,
+// buildPage returns the page that shows the assertion. years are those of the identity provider,
 // to name the one whose certificate signed.
-func (v *received) page(years []keyring.Entry) templates.DemoSignedInPage {
-	p := templates.DemoSignedInPage{Response: v.response, Assertion: v.inside, Encryption: v.encryption, NameID: v.GetNameID()}
+func (v *sampleSession) buildPage(years []keyring.Entry) templates.DemoSignedInPage {
+	p := templates.DemoSignedInPage{Response: v.response, Assertion: v.decryptedXML, Encryption: v.encryption, NameID: v.GetNameID()}
 	if s := v.assertion.Subject; s != nil && s.NameID != nil {
 		p.Format = s.NameID.Format
 	}
@@ -153,7 +153,7 @@ func (v *received) page(years []keyring.Entry) templates.DemoSignedInPage {
 	}
 	for _, statement := range v.assertion.AttributeStatements {
 		for _, a := range statement.Attributes {
-			p.Attributes = append(p.Attributes, shownAttribute(&p, a))
+			p.Attributes = append(p.Attributes, showAttribute(&p, a))
 		}
 	}
 	if v.assertion.Signature != nil {
@@ -162,9 +162,9 @@ func (v *received) page(years []keyring.Entry) templates.DemoSignedInPage {
 	return p
 }
 
-// shownAttribute returns an attribute to show, and sets the field of the page that repeats its
+// showAttribute returns an attribute to show, and sets the field of the page that repeats its
 // value.
-func shownAttribute(p *templates.DemoSignedInPage, a saml.Attribute) templates.DemoAttribute {
+func showAttribute(p *templates.DemoSignedInPage, a saml.Attribute) templates.DemoAttribute {
 	shown := templates.DemoAttribute{Name: a.Name}
 	for _, value := range a.Values {
 		shown.Values = append(shown.Values, value.Value)
@@ -209,8 +209,8 @@ func showSignature(p *templates.DemoSignedInPage, signature *etree.Element, year
 	}
 }
 
-// bodyOf returns the message in a form, nil without one.
-func bodyOf(r *http.Request) []byte {
+// readMessage returns the message in a form, nil without one.
+func readMessage(r *http.Request) []byte {
 	message, _ := base64.StdEncoding.DecodeString(r.PostForm.Get("SAMLResponse"))
 	return message
 }

@@ -39,7 +39,7 @@ type Sample struct {
 	// idpMetadata is the URL that it has read.
 	idpMetadata string
 	saml        *samlsp.Middleware
-	held        memory[url.Values]
+	posts        memory[url.Values]
 }
 
 // kind contains the differences between the two samples.

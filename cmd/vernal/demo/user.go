@@ -74,7 +74,7 @@ func (u *User) Code(ctx context.Context) (Code, error) {
 		return Code{}, ErrNoAuthenticator
 	}
 	t, now := record.TOTPs[0], u.clock.Now().Unix()
-	code, err := account.CodeAt(t, time.Unix(now, 0))
+	code, err := account.ComputeCode(t, time.Unix(now, 0))
 	if err != nil {
 		return Code{}, fmt.Errorf("generate the TOTP code: %w", err)
 	}

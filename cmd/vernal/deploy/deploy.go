@@ -32,7 +32,7 @@ type file struct {
 	Content string `json:"content,omitempty"`
 }
 
-func files() []file {
+func listFiles() []file {
 	return []file{
 		{"alerts", "vernal-alerts.yaml", "alerting rules for Prometheus", Alerts},
 		{"dashboard", "vernal.json", "a dashboard for Grafana", Dashboard},
@@ -67,12 +67,12 @@ func (a *commands) listCommand() *cobra.Command {
     systemd    vernal.service      a hardened unit for systemd`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			list := files()
+			list := listFiles()
 			for i := range list {
 				list[i].Content = ""
 			}
 			return a.Print(map[string]any{"files": list}, func() error {
-				return cli.TableOf(a.Out, []string{"NAME", "FILE", "WHAT"}, list, func(f file) []string { return []string{f.Name, f.File, f.What} })
+				return cli.WriteList(a.Out, []string{"NAME", "FILE", "WHAT"}, list, func(f file) []string { return []string{f.Name, f.File, f.What} })
 			})
 		},
 	}
@@ -88,7 +88,7 @@ top; "vernal deploy list" lists them.`,
     vernal deploy show systemd >/etc/systemd/system/vernal.service`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			list := files()
+			list := listFiles()
 			i := slices.IndexFunc(list, func(f file) bool { return f.Name == args[0] })
 			if i < 0 {
 				return cli.Usage(c, "unknown file %q; see: vernal deploy list", args[0])
@@ -100,7 +100,7 @@ top; "vernal deploy list" lists them.`,
 		},
 	}
 	a.CompleteArg(c, func(context.Context, *cli.App, string) (names []string) {
-		for _, f := range files() {
+		for _, f := range listFiles() {
 			names = append(names, f.Name)
 		}
 		return names

@@ -105,23 +105,23 @@ func (a *commands) printReport(report *doctor.Report) error {
 		fmt.Fprintln(a.Out, "no problem found")
 	}
 	if n := report.Next; n != nil {
-		fmt.Fprintf(a.Out, "next step of the rotation: %s %s on %s, by the %s\n", n.Step, n.Year, cli.Day(n.At), n.Actor)
+		fmt.Fprintf(a.Out, "next step of the rotation: %s %s on %s, by the %s\n", n.Step, n.Year, cli.FormatDay(n.At), n.Actor)
 	}
-	a.sayUnchecked(report)
+	a.reportUnchecked(report)
 	return nil
 }
 
 func (a *commands) printFinding(f doctor.Finding) {
 	fmt.Fprintf(a.Out, "%s  %s\n", f.Level, f.Code)
-	fmt.Fprintf(a.Out, "  %s\n  Why: %s\n  Fix: %s\n", idp.OneLine(f.Seen), idp.OneLine(f.Why), idp.OneLine(f.Fix))
+	fmt.Fprintf(a.Out, "  %s\n  Why: %s\n  Fix: %s\n", idp.ReplaceControls(f.Seen), idp.ReplaceControls(f.Why), idp.ReplaceControls(f.Fix))
 	for _, s := range f.Suggestions {
-		fmt.Fprintf(a.Out, "    %s\n", idp.OneLine(a.SuggestionLine(s)))
+		fmt.Fprintf(a.Out, "    %s\n", idp.ReplaceControls(a.SuggestionLine(s)))
 	}
 	fmt.Fprintln(a.Out)
 }
 
-// sayUnchecked names the checks that did not run.
-func (a *commands) sayUnchecked(report *doctor.Report) {
+// reportUnchecked names the checks that did not run.
+func (a *commands) reportUnchecked(report *doctor.Report) {
 	for _, c := range report.Checks {
 		switch c.Cause {
 		case doctor.CauseNeedsServer:
@@ -131,7 +131,7 @@ func (a *commands) sayUnchecked(report *doctor.Report) {
 		case doctor.CauseStillRunning:
 			a.Say("not checked: %s still runs since an earlier call: look for a disk or token that hangs", c.Check)
 		case doctor.CauseError:
-			a.Say("not checked: %s: %s", c.Check, idp.OneLine(c.Error))
+			a.Say("not checked: %s: %s", c.Check, idp.ReplaceControls(c.Error))
 		}
 	}
 }

@@ -28,7 +28,7 @@ import (
 
 // Bounds, in bytes.
 const (
-	maxInspected = 64 << 20 // of the input: a HAR file may contain images, too
+	maxInput = 64 << 20 // of the input: a HAR file may contain images, too
 	maxMessage   = 1 << 20  // of a message in it: metadata is the longest
 )
 
@@ -102,12 +102,12 @@ func (a *commands) runInspect(c *cobra.Command, args []string, f inspectFlags) e
 		if err != nil {
 			return cli.Usage(c, "--at %q is no time such as 2027-03-01T09:00:00Z", f.at)
 		}
-		m.At = t
+		m.AssumedAt = t
 	}
 	if f.number < 1 {
 		return cli.Usage(c, "--message counts from 1")
 	}
-	text, err := a.inspectedText(args)
+	text, err := a.readInspectedText(args)
 	if err != nil {
 		return err
 	}
@@ -122,16 +122,16 @@ func (a *commands) runInspect(c *cobra.Command, args []string, f inspectFlags) e
 		return err
 	}
 	if f.key != "" {
-		if m.Opened, err = a.openAssertion(m, f.key); err != nil {
+		if m.OpenedAssertion, err = a.openAssertion(m, f.key); err != nil {
 			return err
 		}
 	}
 	return a.inspectMessage(c.Context(), m)
 }
 
-// inspectedText returns the text: the argument, the file that it names or, without one,
+// readInspectedText returns the text: the argument, the file that it names or, without one,
 // standard input.
-func (a *commands) inspectedText(args []string) (string, error) {
+func (a *commands) readInspectedText(args []string) (string, error) {
 	in := a.In
 	if len(args) > 0 && args[0] != "-" {
 		f, err := os.Open(args[0])
@@ -142,12 +142,12 @@ func (a *commands) inspectedText(args []string) (string, error) {
 		in = f
 	}
 	var b strings.Builder
-	n, err := io.Copy(&b, io.LimitReader(in, maxInspected+1))
+	n, err := io.Copy(&b, io.LimitReader(in, maxInput+1))
 	if err != nil {
 		return "", fmt.Errorf("read the message: %w", err)
 	}
-	if n > maxInspected {
-		return "", fmt.Errorf("the text is over %d MiB: leave out what surrounds the message; browsers save a HAR file without contents, too", maxInspected>>20)
+	if n > maxInput {
+		return "", fmt.Errorf("the text is over %d MiB: leave out what surrounds the message; browsers save a HAR file without contents, too", maxInput>>20)
 	}
 	return b.String(), nil
 }
@@ -166,12 +166,12 @@ func pickMessage(m *inspect.Message, text string, number int) error {
 	if number > len(all) {
 		return fmt.Errorf("message %d not found in the text, which has %d", number, len(all))
 	}
-	m.Sent = all[number-1]
+	m.FoundMessage = all[number-1]
 	if len(all) > 1 {
-		m.Number, m.Of = number, len(all)
+		m.Number, m.Total = number, len(all)
 	}
 	// An escaped query is longer than the pasted text, so a byte count would confuse the user.
-	if len(m.XML)+len(m.Query)+len(m.InURL) > maxMessage {
+	if len(m.XML)+len(m.Query)+len(m.URLQuery) > maxMessage {
 		return fmt.Errorf("the message is longer than the %d MiB that are inspected", maxMessage>>20)
 	}
 	return nil
@@ -179,7 +179,7 @@ func pickMessage(m *inspect.Message, text string, number int) error {
 
 // openAssertion decrypts the message in this process. The server gets the assertion and
 // never the key.
-func (a *commands) openAssertion(m inspect.Message, file string) (*inspect.Opened, error) {
+func (a *commands) openAssertion(m inspect.Message, file string) (*inspect.OpenedAssertion, error) {
 	data, err := cli.ReadFile(file, certs.MaxExternalFile)
 	if err != nil {
 		return nil, fmt.Errorf("read the private key: %w", err)
@@ -193,7 +193,7 @@ func (a *commands) openAssertion(m inspect.Message, file string) (*inspect.Opene
 	if !ok {
 		return nil, fmt.Errorf("the private key in %s is not RSA", file)
 	}
-	opened := inspect.Open(m.Sent, key)
+	opened := inspect.Open(m.FoundMessage, key)
 	if opened == nil {
 		a.Say("vernal: no encrypted assertion in the message, so --key is not needed")
 	}
@@ -240,8 +240,8 @@ func (a *commands) askInspector(ctx context.Context, m inspect.Message) (*inspec
 		return nil, err
 	}
 	a.Say("vernal: no registry to ask: %v", err)
-	if m.At.IsZero() {
-		m.At = a.Clock.Now()
+	if m.AssumedAt.IsZero() {
+		m.AssumedAt = a.Clock.Now()
 	}
 	return (&inspect.Service{IdP: idp}).Inspect(ctx, m)
 }

@@ -13,28 +13,28 @@ import (
 // printReport writes a report as text: the rules, the result of the request, and the
 // message.
 func (a *commands) printReport(r *inspect.Report) error {
-	if err := cli.WriteVerdict(a.Out, verdictText(r)+"\n"); err != nil {
+	if err := cli.WriteVerdict(a.Out, formatVerdict(r)+"\n"); err != nil {
 		return err
 	}
 	what := cmp.Or(r.Kind, "unreadable message")
 	if r.SP != "" {
-		what += ": " + idp.OneLine(string(r.SP))
+		what += ": " + idp.ReplaceControls(string(r.SP))
 	}
 	if r.SPName != "" {
-		what += " (" + idp.OneLine(r.SPName) + ")"
+		what += " (" + idp.ReplaceControls(r.SPName) + ")"
 	}
-	fmt.Fprintln(a.Out, what+", at "+cli.Moment(r.At))
+	fmt.Fprintln(a.Out, what+", at "+cli.FormatTime(r.AssumedAt))
 	if r.Messages > 0 {
 		fmt.Fprintf(a.Out, "message %d of %d in the text; --message takes another\n", r.Number, r.Messages)
 	}
-	if text := foundText(r.Place, r.Steps); text != "" {
+	if text := describePlace(r.Place, r.Steps); text != "" {
 		fmt.Fprintln(a.Out, text)
 	}
 	for _, c := range r.Checks {
 		a.printCheck(c)
 	}
 	if r.Cert != nil {
-		fmt.Fprintf(a.Out, "\nverified by the certificate with SHA-256 %s, which ends %s\n", r.Cert.SHA256, cli.Day(r.Cert.EndAt))
+		fmt.Fprintf(a.Out, "\nverified by the certificate with SHA-256 %s, which ends %s\n", r.Cert.SHA256, cli.FormatDay(r.Cert.EndAt))
 	}
 	if l := r.Levels; l != nil {
 		fmt.Fprintln(a.Out)
@@ -46,29 +46,29 @@ func (a *commands) printReport(r *inspect.Report) error {
 		if i == 0 {
 			fmt.Fprintln(a.Out, "\nattributes:")
 		}
-		fmt.Fprintf(a.Out, "  %s = %s\n", idp.OneLine(attr.Name), idp.OneLine(strings.Join(attr.Values, ", ")))
+		fmt.Fprintf(a.Out, "  %s = %s\n", idp.ReplaceControls(attr.Name), idp.ReplaceControls(strings.Join(attr.Values, ", ")))
 	}
 	if r.XML != "" {
 		fmt.Fprintln(a.Out)
 		for line := range strings.SplitSeq(r.XML, "\n") {
-			fmt.Fprintln(a.Out, idp.OneLine(line))
+			fmt.Fprintln(a.Out, idp.ReplaceControls(line))
 		}
 	}
 	return nil
 }
 
-// verdictText sums a report up in a line: the rules that fail, or those that are open.
-func verdictText(r *inspect.Report) string {
+// formatVerdict sums a report up in a line: the rules that fail, or those that are open.
+func formatVerdict(r *inspect.Report) string {
 	var failed, open []string
 	for _, c := range r.Checks {
 		switch c.Outcome {
-		case inspect.Refused:
-			failed = append(failed, idp.OneLine(c.Field))
-		case inspect.Warned, inspect.Skipped:
-			open = append(open, idp.OneLine(c.Field))
+		case inspect.OutcomeRefused:
+			failed = append(failed, idp.ReplaceControls(c.Field))
+		case inspect.OutcomeWarning, inspect.OutcomeSkipped:
+			open = append(open, idp.ReplaceControls(c.Field))
 		}
 	}
-	rules := cli.Plural(len(r.Checks), "rule")
+	rules := cli.FormatCount(len(r.Checks), "rule")
 	switch {
 	case r.Refused && len(failed) == 1:
 		return "REFUSED: 1 of " + rules + " fails: " + failed[0]
@@ -80,7 +80,7 @@ func verdictText(r *inspect.Report) string {
 	return "ok: none of " + rules + " fails"
 }
 
-var outcomes = map[inspect.Outcome]string{inspect.OK: "ok", inspect.Refused: "REFUSED", inspect.Warned: "warning", inspect.Skipped: "-"}
+var outcomes = map[inspect.Outcome]string{inspect.OutcomeOK: "ok", inspect.OutcomeRefused: "REFUSED", inspect.OutcomeWarning: "warning", inspect.OutcomeSkipped: "-"}
 
 // places and steps describe how a message was found.
 var (
@@ -96,9 +96,9 @@ var (
 	}
 )
 
-// foundText returns where a message was found and how it was decoded. It is "" if the
+// describePlace returns where a message was found and how it was decoded. It is "" if the
 // message was not encoded.
-func foundText(place inspect.Place, undone []inspect.Step) string {
+func describePlace(place inspect.Place, undone []inspect.Step) string {
 	if len(undone) == 0 || places[place] == "" {
 		return ""
 	}
@@ -118,24 +118,24 @@ func foundText(place inspect.Place, undone []inspect.Step) string {
 }
 
 func (a *commands) printCheck(c inspect.Check) {
-	line := fmt.Sprintf("%-8s %s", outcomes[c.Outcome], idp.OneLine(c.Field))
+	line := fmt.Sprintf("%-8s %s", outcomes[c.Outcome], idp.ReplaceControls(c.Field))
 	if c.Seen != "" {
-		line += "  " + idp.OneLine(c.Seen)
+		line += "  " + idp.ReplaceControls(c.Seen)
 	}
 	if c.Note != "" {
-		line += "  (" + idp.OneLine(c.Note) + ")"
+		line += "  (" + idp.ReplaceControls(c.Note) + ")"
 	}
 	_ = cli.WriteVerdict(a.Out, strings.TrimRight(line, " ")+"\n") // as the lines below
 	for _, text := range [][2]string{{"", c.Reason}, {"expected: ", c.Expected}, {"fix it:   ", c.Remedy}, {"code:     ", string(c.Code)}} {
 		if text[1] != "" {
-			fmt.Fprintln(a.Out, "         "+text[0]+idp.OneLine(text[1]))
+			fmt.Fprintln(a.Out, "         "+text[0]+idp.ReplaceControls(text[1]))
 		}
 	}
 	for _, hint := range c.Hints {
-		fmt.Fprintln(a.Out, "         look:     "+idp.OneLine(hint))
+		fmt.Fprintln(a.Out, "         look:     "+idp.ReplaceControls(hint))
 	}
 	for _, s := range c.Suggestions {
-		fmt.Fprintln(a.Out, "         next:     "+idp.OneLine(a.SuggestionLine(s)))
+		fmt.Fprintln(a.Out, "         next:     "+idp.ReplaceControls(a.SuggestionLine(s)))
 	}
 }
 
@@ -147,15 +147,15 @@ func (a *commands) printLevels(l *inspect.Levels, sp idp.EntityID) error {
 	list := [][2]string{
 		{"identity", l.IAL}, {"sign-in", l.AAL + ": " + second}, {"stated", l.ClassRef}, {"attributes", strings.Join(l.Attributes, ", ")},
 	}
-	for _, d := range l.Dropped {
-		text := inspect.DropText(d)
-		if s, ok := inspect.DropSuggestion(d, sp); ok {
+	for _, d := range l.DroppedAttributes {
+		text := inspect.ExplainDrop(d)
+		if s, ok := inspect.SuggestForDrop(d, sp); ok {
 			text += ": " + a.CommandLine(s)
 		}
 		list = append(list, [2]string{"dropped", d.Name + ": " + string(d.Reason) + " (" + text + ")"})
 	}
-	for _, u := range l.Unknown {
+	for _, u := range l.UnknownClassRefs {
 		list = append(list, [2]string{"unknown", u})
 	}
-	return cli.Pairs(a.Out, list)
+	return cli.WritePairs(a.Out, list)
 }

@@ -36,7 +36,7 @@ file. Without a year, or with "stable", print the document at
 			if len(args) > 0 && args[0] != "stable" {
 				year = idp.Year(args[0])
 			}
-			if year != "" && !year.Valid() {
+			if year != "" && !year.IsValid() {
 				return cli.Usage(c, "%q is neither a year, such as 2027, nor stable", year)
 			}
 			return cli.Read(c.Context(), a.App, ops.ShowMetadata, ops.MetadataRequest{Year: year}, func(doc ops.Document) error {
@@ -45,6 +45,6 @@ file. Without a year, or with "stable", print the document at
 			})
 		},
 	})
-	a.CompleteArg(c.Commands()[0], cli.Years)
+	a.CompleteArg(c.Commands()[0], cli.FindYears)
 	return c
 }

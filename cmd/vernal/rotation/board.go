@@ -15,8 +15,8 @@ import (
 	"vernal/idp/migration"
 )
 
-// maxNamed bounds the service providers named in a line.
-const maxNamed = 5
+// maxNamedSPs bounds the service providers named in a line.
+const maxNamedSPs = 5
 
 // printMoves prints for each live year how many service providers use it and which must
 // still move.
@@ -28,35 +28,35 @@ func (a *commands) printMoves(st ops.RotationStatus) error {
 	for _, y := range st.Board.Years {
 		unmoved, who := "-", ""
 		if st.Board.MustLeave(y) {
-			unmoved, who = strconv.Itoa(y.Unmoved), unmovedText(st.Board, y.Year)
+			unmoved, who = strconv.Itoa(y.UnmovedCount), unmovedText(st.Board, y.Year)
 		}
 		if y.State.IsLive() {
-			rows = append(rows, []string{string(y.Year), strconv.Itoa(y.SPs), unmoved, cli.Dash(who)})
+			rows = append(rows, []string{string(y.Year), strconv.Itoa(y.SPs), unmoved, cli.ReplaceEmpty(who)})
 		}
 	}
 	fmt.Fprintln(a.Out)
-	return cli.TextTable(a.Out, []string{"YEAR", "SPS", "UNMOVED", "WHO"}, rows, slices.Clone[[]string])
+	return cli.WriteTextTable(a.Out, []string{"YEAR", "SPS", "UNMOVED", "WHO"}, rows, slices.Clone[[]string])
 }
 
 // unmovedText names the service providers that must still leave a year, or returns "".
 func unmovedText(b *migration.Board, y idp.Year) string {
-	ids := b.UnmovedFrom(y)
-	if more := len(ids) - maxNamed; more > 0 {
-		return fmt.Sprintf("%s and %d more", cli.JoinNames(ids[:maxNamed], ", "), more)
+	ids := b.ListUnmoved(y)
+	if more := len(ids) - maxNamedSPs; more > 0 {
+		return fmt.Sprintf("%s and %d more", cli.JoinNames(ids[:maxNamedSPs], ", "), more)
 	}
 	return cli.JoinNames(ids, ", ")
 }
 
-// used is a service provider's use of a year, with its latest request certificate.
-type used struct {
-	migration.Seen
+// yearUse is a service provider's use of a year, with its latest request certificate.
+type yearUse struct {
+	migration.YearUse
 	certEndAt time.Time // zero if it is not registered any more, or no request was signed
 }
 
-func usedIn(l migration.Line, y idp.Year) (u used) {
+func findYearUse(l migration.Line, y idp.Year) (u yearUse) {
 	for _, seen := range l.Years {
 		if seen.Year == y {
-			u.Seen = seen
+			u.YearUse = seen
 		}
 	}
 	for _, c := range l.Certs {
@@ -68,11 +68,11 @@ func usedIn(l migration.Line, y idp.Year) (u used) {
 }
 
 // daysLeft returns the days until the certificate expires, or "" if unknown.
-func (u used) daysLeft(now time.Time) string {
+func (u yearUse) daysLeft(now time.Time) string {
 	if u.certEndAt.IsZero() {
 		return ""
 	}
-	return strconv.Itoa(idp.DaysUntil(now, u.certEndAt))
+	return strconv.Itoa(idp.CountDaysUntil(now, u.certEndAt))
 }
 
 // boardHeader names the columns of boardRow. They fit 80 columns when entity IDs and names are
@@ -88,25 +88,25 @@ func (a *commands) printBoard(st ops.RotationStatus, y idp.Year) error {
 			warnings = append(warnings, []string{string(l.SP), w.Text})
 		}
 	}
-	if err := cli.Table(a.Out, boardHeader, rows); err != nil || len(warnings) == 0 {
+	if err := cli.WriteTable(a.Out, boardHeader, rows); err != nil || len(warnings) == 0 {
 		return err
 	}
 	fmt.Fprintln(a.Out)
-	return cli.TextTable(a.Out, []string{"ENTITY ID", "WARNING"}, warnings, slices.Clone[[]string])
+	return cli.WriteTextTable(a.Out, []string{"ENTITY ID", "WARNING"}, warnings, slices.Clone[[]string])
 }
 
 func boardRow(l migration.Line, y idp.Year) []string {
-	u := usedIn(l, y)
+	u := findYearUse(l, y)
 	move := string(l.Move)
 	if !l.Active {
 		move += ", inactive"
 	}
 	signed := "-"
 	if !u.LastAt.IsZero() {
-		signed = cli.YesNo(u.Signed)
+		signed = cli.FormatBool(u.Signed)
 	}
 	return []string{
-		string(l.SP), cli.Dash(l.Name), move, cli.Day(u.LastAt), strconv.Itoa(u.Days30), signed, cli.Day(u.certEndAt),
+		string(l.SP), cli.ReplaceEmpty(l.Name), move, cli.FormatDay(u.LastAt), strconv.Itoa(u.Days30), signed, cli.FormatDay(u.certEndAt),
 	}
 }
 
@@ -127,14 +127,14 @@ func (a *commands) writeBoardCSV(st ops.RotationStatus, y idp.Year) error {
 			}
 		}
 		for _, y := range years {
-			u := usedIn(l, y)
+			u := findYearUse(l, y)
 			signed := ""
 			if !u.LastAt.IsZero() {
 				signed = strconv.FormatBool(u.Signed)
 			}
 			_ = w.Write([]string{
-				escapeCell(string(l.SP)), escapeCell(l.Name), strconv.FormatBool(l.Active), string(l.Move), string(y), cli.Moment(u.FirstAt), cli.Moment(u.LastAt),
-				strconv.Itoa(u.Days7), strconv.Itoa(u.Days30), signed, u.CertSHA256, cli.Moment(u.certEndAt), u.daysLeft(st.At),
+				escapeCell(string(l.SP)), escapeCell(l.Name), strconv.FormatBool(l.Active), string(l.Move), string(y), cli.FormatTime(u.FirstAt), cli.FormatTime(u.LastAt),
+				strconv.Itoa(u.Days7), strconv.Itoa(u.Days30), signed, u.CertSHA256, cli.FormatTime(u.certEndAt), u.daysLeft(st.At),
 				escapeCell(strings.Join(l.Contacts, " ")), escapeCell(reasonsText(l.Warnings)),
 			})
 		}
@@ -149,4 +149,4 @@ var formula = regexp.MustCompile(`(^|[;|,\t])(\s*)([=+\-@＝＋－＠])`)
 
 // escapeCell escapes external text for a spreadsheet. Names in a registration come from
 // metadata of third parties and must be shown, not run as formulas.
-func escapeCell(s string) string { return formula.ReplaceAllString(idp.OneLine(s), "$1$2'$3") }
+func escapeCell(s string) string { return formula.ReplaceAllString(idp.ReplaceControls(s), "$1$2'$3") }

@@ -21,10 +21,10 @@ func (a *commands) reportChange(req ops.StepRequest, change ops.RotationChange) 
 		return a.reportDryRun(change, change)
 	}
 	a.reportStates(change)
-	for _, line := range afterStep(req, change) {
+	for _, line := range listStepNotes(req, change) {
 		a.Say("%s", line)
 	}
-	a.Say("next: %s", nextCommand(req, change))
+	a.Say("next: %s", chooseNextCommand(req, change))
 	a.SaySuggestions(change.Suggestions)
 	if a.JSON {
 		return a.PrintJSON(change)
@@ -40,7 +40,7 @@ func (a *commands) reportDryRun(change ops.RotationChange, answer any) error {
 		return a.PrintJSON(answer)
 	}
 	if len(change.Changed) > 0 {
-		if err := cli.TableOf(a.Out, []string{"YEAR", "FROM", "TO", "KEY"}, change.Changed, changeRow); err != nil {
+		if err := cli.WriteList(a.Out, []string{"YEAR", "FROM", "TO", "KEY"}, change.Changed, changeRow); err != nil {
 			return err
 		}
 	}
@@ -71,21 +71,21 @@ func (a *commands) printCutOff(change ops.RotationChange) {
 	if !slices.ContainsFunc(change.Steps, func(s rotation.Step) bool { return s.Force }) {
 		return
 	}
-	fmt.Fprintln(a.Out, "cut off: "+cutOffCount(change))
+	fmt.Fprintln(a.Out, "cut off: "+countCutOff(change))
 	for _, id := range change.CutOff[:min(len(change.CutOff), maxCutOff)] {
-		fmt.Fprintln(a.Out, "  "+idp.OneLine(string(id)))
+		fmt.Fprintln(a.Out, "  "+idp.ReplaceControls(string(id)))
 	}
 	if more := len(change.CutOff) - maxCutOff; more > 0 {
 		fmt.Fprintf(a.Out, "and %d more: --json\n", more)
 	}
 }
 
-// cutOffCount counts the service providers that a forced retirement cuts off.
-func cutOffCount(change ops.RotationChange) string {
+// countCutOff counts the service providers that a forced retirement cuts off.
+func countCutOff(change ops.RotationChange) string {
 	if change.CutOff == nil {
 		return "an unknown number of service providers (the uses cannot be read: see the server's log)"
 	}
-	return cli.Plural(len(change.CutOff), "service provider")
+	return cli.FormatCount(len(change.CutOff), "service provider")
 }
 
 // reportStates names the changed years, and the unchanged ones.
@@ -109,15 +109,15 @@ func (a *commands) reportUnchanged(change ops.RotationChange) {
 // changeText describes the change of a year.
 func changeText(y ops.YearChange, st ops.RotationStatus) string {
 	if y.From == y.To && y.Certified {
-		return fmt.Sprintf("%s, which is %s, has its certificate; it ends on %s", y.Year, y.To, cli.Day(yearStatus(st, y.Year).CertEndAt))
+		return fmt.Sprintf("%s, which is %s, has its certificate; it ends on %s", y.Year, y.To, cli.FormatDay(findYearStatus(st, y.Year).CertEndAt))
 	}
 	if y.From == y.To {
 		return fmt.Sprintf("the key of %s, which is %s, is destroyed", y.Year, y.To)
 	}
 	text := fmt.Sprintf("%s is %s (was %s)", y.Year, y.To, y.From)
 	if y.From == rotation.Planned {
-		if r := yearStatus(st, y.Year); !r.CertEndAt.IsZero() {
-			text += "; its certificate ends on " + cli.Day(r.CertEndAt)
+		if r := findYearStatus(st, y.Year); !r.CertEndAt.IsZero() {
+			text += "; its certificate ends on " + cli.FormatDay(r.CertEndAt)
 		}
 	}
 	if y.KeyDestroyed {
@@ -126,8 +126,8 @@ func changeText(y ops.YearChange, st ops.RotationStatus) string {
 	return text
 }
 
-// afterStep returns further notes after a step, apart from the states.
-func afterStep(req ops.StepRequest, change ops.RotationChange) []string {
+// listStepNotes returns further notes after a step, apart from the states.
+func listStepNotes(req ops.StepRequest, change ops.RotationChange) []string {
 	st := change.Status
 	switch req.Step {
 	case rotation.StepPublish:
@@ -149,9 +149,9 @@ func afterStep(req ops.StepRequest, change ops.RotationChange) []string {
 		return []string{fmt.Sprintf("service providers that used %s must move now: vernal metadata show %s", req.Year, st.Preferred),
 			fmt.Sprintf("to see the notice of each one: vernal rotation report --year %s", req.Year)}
 	case rotation.StepRetire:
-		for _, d := range st.Due {
+		for _, d := range st.DueSteps {
 			if d.Kind == rotation.StepDestroy && d.Year == req.Year {
-				return []string{fmt.Sprintf("its key is destroyed on %s; its certificate is kept", cli.Day(d.DueAt))}
+				return []string{fmt.Sprintf("its key is destroyed on %s; its certificate is kept", cli.FormatDay(d.DueAt))}
 			}
 		}
 	}
@@ -159,39 +159,39 @@ func afterStep(req ops.StepRequest, change ops.RotationChange) []string {
 }
 
 func trustText(st ops.RotationStatus) string {
-	return "the clock is trusted: it is " + cli.Moment(st.At)
+	return "the clock is trusted: it is " + cli.FormatTime(st.At)
 }
 
-// nextCommand returns the command that an operator would usually give next.
-func nextCommand(req ops.StepRequest, change ops.RotationChange) string {
+// chooseNextCommand returns the command that an operator would usually give next.
+func chooseNextCommand(req ops.StepRequest, change ops.RotationChange) string {
 	st := change.Status
 	switch req.Step {
 	case rotation.StepCreate:
-		return byHandNext(st, req.Year, rotation.StepPublish)
+		return describeNextStep(st, req.Year, rotation.StepPublish)
 	case rotation.StepPublish:
-		return byHandNext(st, req.Year, rotation.StepPrefer)
+		return describeNextStep(st, req.Year, rotation.StepPrefer)
 	case rotation.StepPrefer:
 		return "vernal rotation plan; to undo this: vernal rotation rollback --reason TEXT"
 	case rotation.StepRollback:
-		return fmt.Sprintf("vernal rotation prefer %s", st.Hold.From)
+		return fmt.Sprintf("vernal rotation prefer %s", st.Hold.FromYear)
 	case rotation.StepResume, rotation.StepConfirm:
 		return "vernal rotation plan"
 	}
 	return "vernal rotation status"
 }
 
-// byHandNext returns the next step of a year, with its date if the server takes it.
-func byHandNext(st ops.RotationStatus, y idp.Year, kind rotation.StepKind) string {
+// describeNextStep returns the next step of a year, with its date if the server takes it.
+func describeNextStep(st ops.RotationStatus, y idp.Year, kind rotation.StepKind) string {
 	text := fmt.Sprintf("vernal rotation %s %s", kind, y)
-	n := yearStatus(st, y).Next
+	n := findYearStatus(st, y).Next
 	if n != nil && n.Step == kind && !n.ByHand && !n.Stuck && st.Preferred != "" {
-		text += "; the server does it on " + cli.Day(n.At)
+		text += "; the server does it on " + cli.FormatDay(n.At)
 	}
 	return text
 }
 
-// yearStatus returns a year of a status; zero if it is missing.
-func yearStatus(st ops.RotationStatus, y idp.Year) rotation.YearStatus {
+// findYearStatus returns a year of a status; zero if it is missing.
+func findYearStatus(st ops.RotationStatus, y idp.Year) rotation.YearStatus {
 	for _, r := range st.Years {
 		if r.Year == y {
 			return r

@@ -37,10 +37,10 @@ certificate is not published; revoke ends it if you no longer need it.`,
     next: vernal rotation import 2027 --cert FILE`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) (err error) {
-			if req.Year, err = yearArg(c, args[0]); err != nil {
+			if req.Year, err = parseYearArg(c, args[0]); err != nil {
 				return err
 			}
-			if err := isFree(out); err != nil { // before a key is made
+			if err := checkNewFile(out); err != nil { // before a key is made
 				return err
 			}
 			return cli.ReportAnswer(c.Context(), a.App, ops.RequestCertificate, req, func(csr ops.CSR) error {
@@ -50,7 +50,7 @@ certificate is not published; revoke ends it if you no longer need it.`,
 	}
 	c.Flags().StringVar(&out, "out", "", "write the request to this new `FILE`, not to standard output")
 	c.Flags().BoolVar(&req.DryRun, "dry-run", false, "change nothing, print what would change")
-	a.CompleteArg(c, cli.Years)
+	a.CompleteArg(c, cli.FindYears)
 	return c
 }
 
@@ -64,7 +64,7 @@ func (a *commands) reportCSR(req ops.YearRequest, csr ops.CSR, out string) error
 		a.Say("this is the request of the key that waits already")
 	}
 	a.Say("its certificate must be valid from %s or before until %s, with the key usage digitalSignature, signed with RSA and SHA-256",
-		cli.Day(csr.Certificate.BeginBy), cli.Day(csr.Certificate.EndAt))
+		cli.FormatDay(csr.Certificate.LatestBeginAt), cli.FormatDay(csr.Certificate.EndAt))
 	if out != "" {
 		if err := cli.WriteNew(out, []byte(csr.Request)); err != nil {
 			return fmt.Errorf("%w; the key is made: give the command again with another file", err)
@@ -102,7 +102,7 @@ property that old or strict service providers refuse is a warning.`,
     next: vernal rotation publish 2027; the server does it on 2027-02-01`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) (err error) {
-			if req.Year, err = yearArg(c, args[0]); err != nil {
+			if req.Year, err = parseYearArg(c, args[0]); err != nil {
 				return err
 			}
 			if cert == "" {
@@ -115,9 +115,9 @@ property that old or strict service providers refuse is a warning.`,
 				if req.Key, err = cli.ReadFile(key, certs.MaxExternalFile); err != nil {
 					return fmt.Errorf("read the private key: %w", err)
 				}
-				a.warnOpen(key)
+				a.warnReadable(key)
 			}
-			return cli.ReportAnswer(c.Context(), a.App, ops.ImportCertificate, req, func(done ops.Imported) error {
+			return cli.ReportAnswer(c.Context(), a.App, ops.ImportCertificate, req, func(done ops.ImportedCertificate) error {
 				return a.reportImport(req, done, key)
 			})
 		},
@@ -125,18 +125,18 @@ property that old or strict service providers refuse is a warning.`,
 	c.Flags().StringVar(&cert, "cert", "", "the `FILE` with the certificate, and perhaps its chain")
 	c.Flags().StringVar(&key, "key", "", "the `FILE` with its private key, if the key is external")
 	c.Flags().BoolVar(&req.DryRun, "dry-run", false, "change nothing, print what would change")
-	a.CompleteArg(c, cli.Years)
+	a.CompleteArg(c, cli.FindYears)
 	return c
 }
 
 // reportImport reports the imported certificate, its properties that service providers may
 // reject, and the next step.
-func (a *commands) reportImport(req ops.ImportRequest, done ops.Imported, key string) error {
+func (a *commands) reportImport(req ops.ImportRequest, done ops.ImportedCertificate, key string) error {
 	for _, w := range done.Warnings {
-		a.Say("warning: %s", idp.OneLine(w.String()))
+		a.Say("warning: %s", idp.ReplaceControls(w.String()))
 	}
 	for _, what := range done.Ignored {
-		a.Say("ignored, as it is not of this key: %s", idp.OneLine(what))
+		a.Say("ignored, as it is not of this key: %s", idp.ReplaceControls(what))
 	}
 	if req.DryRun {
 		return a.reportDryRun(done.RotationChange, done)
@@ -145,20 +145,20 @@ func (a *commands) reportImport(req ops.ImportRequest, done ops.Imported, key st
 	if key != "" {
 		a.Say("the private key is kept sealed now; remove %s, and what was copied of it", key)
 	}
-	a.Say("next: %s", byHandNext(done.Status, req.Year, rotation.StepPublish))
+	a.Say("next: %s", describeNextStep(done.Status, req.Year, rotation.StepPublish))
 	return a.Print(done, nil)
 }
 
-// warnOpen warns if other users can read a file with a private key.
-func (a *commands) warnOpen(path string) {
+// warnReadable warns if other users can read a file with a private key.
+func (a *commands) warnReadable(path string) {
 	info, err := os.Stat(path)
 	if err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o077 != 0 {
 		a.Say("warning: %s, a private key, is open to others (mode %04o)", path, info.Mode().Perm())
 	}
 }
 
-// isFree returns an error if the file exists. "" means no file.
-func isFree(path string) error {
+// checkNewFile returns an error if the file exists. "" means no file.
+func checkNewFile(path string) error {
 	if path == "" {
 		return nil
 	}
@@ -168,8 +168,8 @@ func isFree(path string) error {
 	return nil
 }
 
-// Exported is the result of an export.
-type Exported struct {
+// ExportResult is the result of an export.
+type ExportResult struct {
 	Year  idp.Year `json:"year"`
 	Dir   string   `json:"dir"`
 	Files []string `json:"files"`
@@ -195,7 +195,7 @@ new one by it, with openssl alone; the statement says how. Nothing is overwritte
     vernal-2027/statement.txt.2027.sig`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			y, err := yearArg(c, args[0])
+			y, err := parseYearArg(c, args[0])
 			if err != nil {
 				return err
 			}
@@ -208,7 +208,7 @@ new one by it, with openssl alone; the statement says how. Nothing is overwritte
 		},
 	}
 	c.Flags().StringVar(&out, "out", "", "the `DIR` to write to; made if it does not exist (default vernal-YEAR)")
-	a.CompleteArg(c, cli.Years)
+	a.CompleteArg(c, cli.FindYears)
 	return c
 }
 
@@ -217,10 +217,10 @@ func (a *commands) writeExport(export ops.Export, dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("make the folder: %w", err)
 	}
-	done := Exported{Year: export.Year, Dir: dir, Files: []string{}}
+	done := ExportResult{Year: export.Year, Dir: dir, Files: []string{}}
 	for _, f := range export.Files {
 		path := filepath.Join(dir, filepath.Base(f.Name))
-		if err := isFree(path); err != nil {
+		if err := checkNewFile(path); err != nil {
 			return err
 		}
 		done.Files = append(done.Files, path)

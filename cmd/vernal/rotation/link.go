@@ -26,7 +26,7 @@ admin_url, behind a proxy.`,
     vernal rotation link list`,
 	}
 	c.AddCommand(
-		a.linkCreateCommand(sharelink.Wall, &cobra.Command{
+		a.linkCreateCommand(sharelink.Wallboard, &cobra.Command{
 			Short: "Make a URL of the wallboard",
 			Long: `Make a URL of the wallboard: the days left, and which service providers have
 moved, by name. It shows no contact, certificate or IP address, and loads again
@@ -71,17 +71,17 @@ func (a *commands) linkCreateCommand(kind sharelink.Kind, c *cobra.Command) *cob
 }
 
 // reportLink prints a new URL to standard output, and notes about it to standard error.
-func (a *commands) reportLink(made ops.LinkMade) error {
+func (a *commands) reportLink(made ops.CreatedLink) error {
 	end := "it never expires"
 	if !made.Link.ExpiresAt.IsZero() {
-		end = "it ends on " + cli.Day(made.Link.ExpiresAt)
+		end = "it ends on " + cli.FormatDay(made.Link.ExpiresAt)
 	}
 	if made.DryRun {
 		a.Say("dry run: nothing was made")
 	}
 	err := a.Print(made, func() (err error) {
 		if made.DryRun {
-			return cli.Table(a.Out, []string{"KIND", "ENDS"}, [][]string{{string(made.Link.Kind), cli.Day(made.Link.ExpiresAt)}})
+			return cli.WriteTable(a.Out, []string{"KIND", "ENDS"}, [][]string{{string(made.Link.Kind), cli.FormatDay(made.Link.ExpiresAt)}})
 		}
 		_, err = fmt.Fprintln(a.Out, made.URL)
 		return err
@@ -96,7 +96,7 @@ func (a *commands) reportLink(made ops.LinkMade) error {
 }
 
 // linkKinds are the kinds of links.
-var linkKinds = []sharelink.Kind{sharelink.Wall, sharelink.Calendar, sharelink.Preview}
+var linkKinds = []sharelink.Kind{sharelink.Wallboard, sharelink.Calendar, sharelink.Preview}
 
 // linkFilter selects the links to list.
 type linkFilter struct {
@@ -128,7 +128,7 @@ secrets. STATE is live, ended or revoked.`,
 				list.Links = slices.DeleteFunc(list.Links, func(l ops.LinkState) bool {
 					return f.kind != "" && string(l.Kind) != f.kind || f.live && !l.Live
 				})
-				list.Links = cli.FirstOf(a.App, list.Links, f.limit)
+				list.Links = cli.LimitList(a.App, list.Links, f.limit)
 				return a.Print(list, func() error { return a.printLinks(list) })
 			})
 		},
@@ -142,13 +142,13 @@ secrets. STATE is live, ended or revoked.`,
 
 func (a *commands) printLinks(list ops.LinkList) error {
 	header := []string{"ID", "KIND", "STATE", "MADE", "ENDS", "YEAR", "SP", "BY"}
-	return cli.List(a.App, header, list.Links, "no link found", func(l ops.LinkState) []string {
-		return []string{l.ID, string(l.Kind), linkState(l), cli.Day(l.CreatedAt), cli.Day(l.ExpiresAt), cli.Dash(string(l.Year)), cli.Dash(string(l.SP)), l.Actor}
+	return cli.PrintList(a.App, header, list.Links, "no link found", func(l ops.LinkState) []string {
+		return []string{l.ID, string(l.Kind), formatLinkState(l), cli.FormatDay(l.CreatedAt), cli.FormatDay(l.ExpiresAt), cli.ReplaceEmpty(string(l.Year)), cli.ReplaceEmpty(string(l.SP)), l.Actor}
 	})
 }
 
-// linkIDs completes the IDs of links that can be revoked.
-func linkIDs(ctx context.Context, a *cli.App, _ string) (ids []string) {
+// completeLinkIDs completes the IDs of links that can be revoked.
+func completeLinkIDs(ctx context.Context, a *cli.App, _ string) (ids []string) {
 	list, _ := cli.Ask(ctx, a, ops.ListLinks, ops.Empty{})
 	for _, l := range list.Links {
 		if l.Live {
@@ -158,7 +158,7 @@ func linkIDs(ctx context.Context, a *cli.App, _ string) (ids []string) {
 	return ids
 }
 
-func linkState(l ops.LinkState) string {
+func formatLinkState(l ops.LinkState) string {
 	switch {
 	case l.Live:
 		return "live"
@@ -169,7 +169,7 @@ func linkState(l ops.LinkState) string {
 }
 
 func (a *commands) linkRevokeCommand() *cobra.Command {
-	req := ops.LinkRevoke{}
+	req := ops.RevokeLinkRequest{}
 	c := &cobra.Command{
 		Use:   "revoke ID [--dry-run]",
 		Short: "Revoke a secret URL permanently",
@@ -180,21 +180,21 @@ that of vernal rotation link list.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			req.ID = args[0]
-			return cli.Change(c.Context(), a.App, ops.RevokeLink, req, a.reportRevoked)
+			return cli.Change(c.Context(), a.App, ops.RevokeLink, req, a.reportRevocation)
 		},
 	}
 	c.Flags().BoolVar(&req.DryRun, "dry-run", false, "change nothing, print what would be revoked")
-	a.CompleteArg(c, linkIDs)
+	a.CompleteArg(c, completeLinkIDs)
 	return c
 }
 
-func (a *commands) reportRevoked(done ops.LinkRevoked) {
+func (a *commands) reportRevocation(done ops.RevokedLink) {
 	l := done.Link
 	switch {
-	case done.Before:
-		a.Say("link %s (%s) was revoked on %s; nothing was changed", l.ID, l.Kind, cli.Day(l.RevokedAt))
+	case done.WasRevoked:
+		a.Say("link %s (%s) was revoked on %s; nothing was changed", l.ID, l.Kind, cli.FormatDay(l.RevokedAt))
 	case done.DryRun:
-		a.Say("dry run: nothing was changed; link %s (%s), made on %s, would be revoked", l.ID, l.Kind, cli.Day(l.CreatedAt))
+		a.Say("dry run: nothing was changed; link %s (%s), made on %s, would be revoked", l.ID, l.Kind, cli.FormatDay(l.CreatedAt))
 	default:
 		a.Say("revoked link %s (%s): its URL answers 404", l.ID, l.Kind)
 	}
@@ -225,7 +225,7 @@ link.`,
 			if args[0] == "list" || args[0] == "revoke" {
 				return cli.Usage(c, "preview links are listed and revoked with 'vernal rotation link %s'", args[0])
 			}
-			if req.Year, err = yearArg(c, args[0]); err != nil {
+			if req.Year, err = parseYearArg(c, args[0]); err != nil {
 				return err
 			}
 			if req.SP == "" {
@@ -240,8 +240,8 @@ link.`,
 	c.Flags().StringVar((*string)(&req.SP), "sp", "", "the `ENTITY_ID` of the service provider")
 	c.Flags().IntVar(&req.Days, "days", 14, "end the link after this `NUMBER` of days")
 	c.Flags().BoolVar(&req.DryRun, "dry-run", false, "make nothing, print what would be opened")
-	a.CompleteArg(c, cli.Years)
-	a.CompleteFlag(c, "sp", cli.EntityIDs)
+	a.CompleteArg(c, cli.FindYears)
+	a.CompleteFlag(c, "sp", cli.FindEntityIDs)
 	return c
 }
 
@@ -252,22 +252,22 @@ func (a *commands) reportPreview(made ops.PreviewLink) error {
 		a.Say("dry run: no link was made")
 	}
 	err := a.Print(made, func() error {
-		return cli.Pairs(a.Out, [][2]string{
+		return cli.WritePairs(a.Out, [][2]string{
 			{"link", made.URL}, {"metadata", made.MetadataURL}, {"certificate", made.CertificateURL},
-			{"sign-in", made.AuthURL}, {"ends", cli.Moment(l.ExpiresAt)},
+			{"sign-in", made.AuthURL}, {"ends", cli.FormatTime(l.ExpiresAt)},
 		})
 	})
 	if err != nil {
 		return err
 	}
 	for _, note := range made.Notes {
-		a.Say("note: %s", idp.OneLine(note))
+		a.Say("note: %s", idp.ReplaceControls(note))
 	}
 	a.SaySuggestions(made.Suggestions)
 	if made.DryRun {
 		return nil
 	}
-	a.Say("send these lines to the integrator of %s: who opens the link can try %s in that browser", idp.OneLine(made.Name), l.Year)
+	a.Say("send these lines to the integrator of %s: who opens the link can try %s in that browser", idp.ReplaceControls(made.Name), l.Year)
 	a.Say("they hold a secret and are printed this once; to take them back: vernal rotation link revoke %s", l.ID)
 	a.Say("next: vernal rotation rehearse %s", l.Year)
 	return nil

@@ -21,10 +21,10 @@ import (
 func TestMovesCountTheBoardsLines(t *testing.T) {
 	t.Parallel()
 	year := func(y idp.Year, s rotation.State, unmoved int) migration.Year {
-		return migration.Year{Year: y, State: s, SPs: 1, Unmoved: unmoved}
+		return migration.Year{Year: y, State: s, SPs: 1, UnmovedCount: unmoved}
 	}
 	line := func(id idp.EntityID, from ...idp.Year) migration.Line {
-		return migration.Line{SP: id, Active: true, UnmovedFrom: from}
+		return migration.Line{SP: id, Active: true, YearsToLeave: from}
 	}
 	tests := []struct {
 		name   string

@@ -18,8 +18,8 @@ import (
 	"vernal/idp/rehearsal"
 )
 
-// rehearsed is the result of a rehearsal as JSON.
-type rehearsed struct {
+// rehearsalResult is the result of a rehearsal as JSON.
+type rehearsalResult struct {
 	Year  idp.Year  `json:"year"`
 	State string    `json:"state"`
 	At    time.Time `json:"at"`
@@ -54,11 +54,11 @@ is not tried. The exit code is 1 if a step fails.`,
     …`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			year, err := yearArg(c, args[0])
+			year, err := parseYearArg(c, args[0])
 			if err != nil {
 				return err
 			}
-			way, err := connectFlag(c, connect)
+			way, err := parseConnectFlag(c, connect)
 			if err != nil {
 				return err
 			}
@@ -66,17 +66,17 @@ is not tried. The exit code is 1 if a step fails.`,
 		},
 	}
 	c.Flags().StringVar(&connect, "connect", "", "connect to `HOST:PORT`, whatever base_url says; with http:// in front without TLS")
-	a.CompleteArg(c, cli.Years)
+	a.CompleteArg(c, cli.FindYears)
 	return c
 }
 
-// connectFlag parses HOST:PORT, or http://HOST:PORT for a listener without TLS.
-func connectFlag(c *cobra.Command, text string) (way rehearsal.Way, err error) {
+// parseConnectFlag parses HOST:PORT, or http://HOST:PORT for a listener without TLS.
+func parseConnectFlag(c *cobra.Command, text string) (way rehearsal.Connection, err error) {
 	if text == "" {
 		return way, nil
 	}
-	way.Address, way.Plain = strings.CutPrefix(text, plainScheme)
-	host, port, err := net.SplitHostPort(way.Address)
+	way.HostPort, way.Plain = strings.CutPrefix(text, plainScheme)
+	host, port, err := net.SplitHostPort(way.HostPort)
 	if _, wrong := strconv.ParseUint(port, 10, 16); err != nil || wrong != nil || strings.ContainsAny(host, "/@") {
 		return way, cli.Usage(c, "--connect %q is not HOST:PORT or http://HOST:PORT", text)
 	}
@@ -89,7 +89,7 @@ const (
 	endWait = 3 * time.Second
 )
 
-func (a *commands) rehearse(ctx context.Context, year idp.Year, way rehearsal.Way) error {
+func (a *commands) rehearse(ctx context.Context, year idp.Year, way rehearsal.Connection) error {
 	pong, err := cli.Ask(ctx, a.App, ops.Ping, ops.Empty{})
 	if err != nil {
 		return err
@@ -97,7 +97,7 @@ func (a *commands) rehearse(ctx context.Context, year idp.Year, way rehearsal.Wa
 	if pong.Address == "" {
 		return fmt.Errorf("no server runs here, and a rehearsal walks through a running one: vernal serve")
 	}
-	if way.Address == pong.Address && !pong.TLS {
+	if way.HostPort == pong.Address && !pong.TLS {
 		way.Plain = true // our own server says so
 	}
 	now := a.Clock.Now()
@@ -120,29 +120,29 @@ func (a *commands) rehearse(ctx context.Context, year idp.Year, way rehearsal.Wa
 	// End the rehearsal on the server even if this command was interrupted.
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), endWait)
 	defer cancel()
-	if _, err := cli.Ask(end, a.App, ops.EndRehearsal, ops.RehearsalEnd{ID: terms.ID, Failed: failed}); err != nil {
+	if _, err := cli.Ask(end, a.App, ops.EndRehearsal, ops.RehearsalEndRequest{ID: terms.ID, Failed: failed}); err != nil {
 		a.Say("vernal: end the rehearsal: %v", err)
 	}
 	if err := a.printRehearsal(terms, results); err != nil {
 		return err
 	}
 	if rehearsal.Count(results, rehearsal.OutcomeOK) == len(results) {
-		a.Say("%s is rehearsed: %s, all ok", year, cli.Plural(len(results), "step"))
+		a.Say("%s is rehearsed: %s, all ok", year, cli.FormatCount(len(results), "step"))
 		return nil
 	}
-	if !results[0].OK && way.Address == "" {
-		direct := idp.Suggest(idp.DoRotationRehearse, string(year)).With(idp.OptionConnect, ownAddress(pong))
+	if !results[0].OK && way.HostPort == "" {
+		direct := idp.Suggest(idp.DoRotationRehearse, string(year)).WithOption(idp.OptionConnect, formatConnect(pong))
 		a.Say("the server itself listens on %s; to leave out what is in front of it: %s", pong.Address, a.CommandLine(direct))
 	}
-	text := fmt.Sprintf("%d of %s failed", len(failed), cli.Plural(len(results), "step"))
+	text := fmt.Sprintf("%d of %s failed", len(failed), cli.FormatCount(len(results), "step"))
 	if n := rehearsal.Count(results, rehearsal.OutcomeNotTried); n > 0 {
 		text += fmt.Sprintf(", %d not tried", n)
 	}
 	return errors.New(text)
 }
 
-// ownAddress returns where the server listens, in the form of --connect.
-func ownAddress(pong ops.Pong) string {
+// formatConnect returns where the server listens, in the form of --connect.
+func formatConnect(pong ops.Pong) string {
 	if pong.TLS {
 		return pong.Address
 	}
@@ -150,16 +150,16 @@ func ownAddress(pong ops.Pong) string {
 }
 
 func (a *commands) printRehearsal(terms *rehearsal.Terms, results []rehearsal.Result) error {
-	data := rehearsed{
+	data := rehearsalResult{
 		Year: terms.Year, State: terms.State, At: terms.At, OK: rehearsal.Count(results, rehearsal.OutcomeOK) == len(results),
 		Failed: rehearsal.Count(results, rehearsal.OutcomeFailed), NotTried: rehearsal.Count(results, rehearsal.OutcomeNotTried), Steps: results,
 	}
 	return a.Print(data, func() error {
-		return cli.TextTable(a.Out, []string{"STEP", "RESULT", "WHAT"}, results, a.resultRow)
+		return cli.WriteTextTable(a.Out, []string{"STEP", "RESULT", "WHAT"}, results, a.formatResult)
 	})
 }
 
-func (a *commands) resultRow(r rehearsal.Result) []string {
+func (a *commands) formatResult(r rehearsal.Result) []string {
 	result := map[rehearsal.Outcome]string{
 		rehearsal.OutcomeOK: "ok", rehearsal.OutcomeFailed: "FAILED", rehearsal.OutcomeNotTried: "not tried",
 	}[r.Outcome]

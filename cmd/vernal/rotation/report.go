@@ -55,7 +55,7 @@ contact that says another one (es:web@agency.example) gets its own.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) (err error) {
 			if year != "" {
-				if req.Year, err = yearArg(c, year); err != nil {
+				if req.Year, err = parseYearArg(c, year); err != nil {
 					return err
 				}
 			}
@@ -69,8 +69,8 @@ contact that says another one (es:web@agency.example) gets its own.`,
 	c.Flags().StringVar(&dir, "out", "", "write a file for each into this `DIR`, which is made if it does not exist")
 	c.Flags().BoolVar(&req.Send, "send", false, "mail them to the contacts")
 	c.Flags().BoolVar(&req.DryRun, "dry-run", false, "send and write nothing, list to whom and where")
-	a.CompleteFlag(c, "year", cli.Years)
-	a.CompleteFlag(c, "sp", cli.EntityIDs)
+	a.CompleteFlag(c, "year", cli.FindYears)
+	a.CompleteFlag(c, "sp", cli.FindEntityIDs)
 	return c
 }
 
@@ -120,7 +120,7 @@ func (a *commands) printRecipients(r ops.RotationReport, files []string) error {
 	}
 	var rows [][]string
 	for i, l := range r.Notices {
-		to := cli.Dash(strings.Join(l.Contacts, ", "))
+		to := cli.ReplaceEmpty(strings.Join(l.Contacts, ", "))
 		// The notices of a service provider in several languages follow one another.
 		if last := len(rows) - 1; last >= 0 && r.Notices[i-1].SP == l.SP {
 			rows[last][3] += ", " + to
@@ -139,14 +139,14 @@ func (a *commands) printRecipients(r ops.RotationReport, files []string) error {
 	if len(rows) == 0 {
 		return nil
 	}
-	return cli.Table(a.Out, head, rows)
+	return cli.WriteTable(a.Out, head, rows)
 }
 
 // listDuties describes the duties of a service provider in a few words.
 func listDuties(l notify.Letter) string {
 	var all []string
-	if len(l.From) > 0 {
-		all = append(all, fmt.Sprintf("move %s -> %s", cli.JoinNames(l.From, ", "), l.To))
+	if len(l.FromYears) > 0 {
+		all = append(all, fmt.Sprintf("move %s -> %s", cli.JoinNames(l.FromYears, ", "), l.ToYear))
 	}
 	if n := len(l.RequestCerts); n > 0 {
 		sha := l.RequestCerts[n-1].SHA256
@@ -160,7 +160,7 @@ func dueText(l notify.Letter) string {
 	if l.DueAt.IsZero() {
 		return "now"
 	}
-	return cli.Day(l.DueAt)
+	return cli.FormatDay(l.DueAt)
 }
 
 // printLetter writes a notice with its head.
@@ -174,11 +174,11 @@ func (a *commands) printSent(r ops.RotationReport) error {
 	if len(r.Sent) == 0 {
 		return nil
 	}
-	return cli.TextTable(a.Out, []string{"SERVICE PROVIDER", "SENT TO", "NOT SENT"}, r.Sent, func(s notify.Sent) []string {
+	return cli.WriteTextTable(a.Out, []string{"SERVICE PROVIDER", "SENT TO", "NOT SENT"}, r.Sent, func(s notify.LetterResult) []string {
 		not := "-"
 		var failed []string
 		for _, f := range s.Failed {
-			failed = append(failed, f.To+": "+f.Why)
+			failed = append(failed, f.To+": "+f.Reason)
 		}
 		switch {
 		case len(failed) > 0:
@@ -186,7 +186,7 @@ func (a *commands) printSent(r ops.RotationReport) error {
 		case len(s.To) == 0:
 			not = "no contact with an email address"
 		}
-		return []string{string(s.SP), cli.Dash(strings.Join(s.To, ", ")), not}
+		return []string{string(s.SP), cli.ReplaceEmpty(strings.Join(s.To, ", ")), not}
 	})
 }
 
@@ -204,10 +204,10 @@ func (a *commands) sumUpSent(r ops.RotationReport) error {
 		}
 	}
 	if len(r.Sent) > 0 && !r.DryRun {
-		a.Say("%s of %d sent", cli.Plural(sent, "notice"), len(r.Sent))
+		a.Say("%s of %d sent", cli.FormatCount(sent, "notice"), len(r.Sent))
 	}
 	if failed > 0 {
-		return fmt.Errorf("%s not sent to every recipient", cli.Plural(failed, "notice"))
+		return fmt.Errorf("%s not sent to every recipient", cli.FormatCount(failed, "notice"))
 	}
 	return nil
 }
@@ -266,8 +266,8 @@ func (a *commands) printRevocation(r *notify.Revocation) error {
 	if len(r.MustAct) == 0 {
 		a.Say("no recorded use of it: send the notice to service providers that are not on the migration board too")
 	} else {
-		err := cli.TableOf(a.Out, []string{"MUST ACT", "NAME", "LAST USE", "CONTACTS"}, r.MustAct, func(u notify.User) []string {
-			return []string{string(u.SP), u.Name, cli.Moment(u.LastAt), cli.Dash(strings.Join(u.Contacts, ", "))}
+		err := cli.WriteList(a.Out, []string{"MUST ACT", "NAME", "LAST USE", "CONTACTS"}, r.MustAct, func(u notify.User) []string {
+			return []string{string(u.SP), u.Name, cli.FormatTime(u.LastAt), cli.ReplaceEmpty(strings.Join(u.Contacts, ", "))}
 		})
 		if err != nil {
 			return err

@@ -51,7 +51,7 @@ moved.`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			y := idp.Year(year)
 			switch {
-			case c.Flags().Changed("year") && !y.Valid():
+			case c.Flags().Changed("year") && !y.IsValid():
 				return cli.Usage(c, "--year: %q is not a year, such as 2027 or 2027b", year)
 			case a.JSON && csv:
 				return cli.Usage(c, "--json and --csv exclude each other")
@@ -61,7 +61,7 @@ moved.`,
 	}
 	c.Flags().StringVar(&year, "year", "", "show the service providers that used that `YEAR`")
 	c.Flags().BoolVar(&csv, "csv", false, "print CSV, for a spreadsheet")
-	a.CompleteFlag(c, "year", cli.Years)
+	a.CompleteFlag(c, "year", cli.FindYears)
 	return c
 }
 
@@ -71,7 +71,7 @@ func (a *commands) rotationStatus(ctx context.Context, y idp.Year, csv bool) err
 	if err != nil {
 		return err
 	}
-	if y != "" && yearStatus(st, y).CreatedAt.IsZero() {
+	if y != "" && findYearStatus(st, y).CreatedAt.IsZero() {
 		return fmt.Errorf("the year %s was never made; those that were: vernal rotation status", y)
 	}
 	switch {
@@ -87,29 +87,29 @@ func (a *commands) rotationStatus(ctx context.Context, y idp.Year, csv bool) err
 	return cmp.Or(err, cli.AttentionDue(len(st.Attention)))
 }
 
-// inDays returns "today", "in 1 day" or "3 days ago".
-func inDays(n int) string {
+// describeDays returns "today", "in 1 day" or "3 days ago".
+func describeDays(n int) string {
 	switch {
 	case n == 0:
 		return "today"
 	case n < 0:
-		return cli.Plural(-n, "day") + " ago"
+		return cli.FormatCount(-n, "day") + " ago"
 	}
-	return "in " + cli.Plural(n, "day")
+	return "in " + cli.FormatCount(n, "day")
 }
 
 func (a *commands) printStatus(st ops.RotationStatus) error {
 	header := []string{"YEAR", "STATE", "CERTIFICATE ENDS", "DAYS LEFT", "NEXT"}
-	err := cli.TextTable(a.Out, header, st.Years, func(y rotation.YearStatus) []string {
+	err := cli.WriteTextTable(a.Out, header, st.Years, func(y rotation.YearStatus) []string {
 		left := "-"
 		switch {
 		case y.CertEndAt.IsZero() || y.State.IsOver():
 		case y.CertExpired:
 			left = "ended"
 		default:
-			left = fmt.Sprint(idp.DaysUntil(st.At, y.CertEndAt))
+			left = fmt.Sprint(idp.CountDaysUntil(st.At, y.CertEndAt))
 		}
-		return []string{string(y.Year), stateCell(y), cli.Day(y.CertEndAt), left, nextCell(y)}
+		return []string{string(y.Year), stateCell(y), cli.FormatDay(y.CertEndAt), left, nextCell(y)}
 	})
 	if err != nil {
 		return err
@@ -126,7 +126,7 @@ func (a *commands) printStatus(st ops.RotationStatus) error {
 	}
 	if len(notes) > 0 {
 		fmt.Fprintln(a.Out)
-		if err := cli.Pairs(a.Out, notes); err != nil {
+		if err := cli.WritePairs(a.Out, notes); err != nil {
 			return err
 		}
 	}
@@ -141,20 +141,20 @@ func (a *commands) clockText(k rotation.Clock) string {
 	confirm := a.CommandLine(idp.Suggest(idp.DoRotationConfirmClock))
 	if k.HasDrifted() {
 		return fmt.Sprintf("until %s it went forward by more than a day that the server did not run: the server takes no step; if the time is correct, run %s",
-			cli.Moment(k.DriftedAt), confirm)
+			cli.FormatTime(k.DriftedAt), confirm)
 	}
-	return fmt.Sprintf("jumped from %s to %s: no year is retired; if the time is correct, run %s", cli.Moment(k.JumpedFrom), cli.Moment(k.JumpedTo), confirm)
+	return fmt.Sprintf("jumped from %s to %s: no year is retired; if the time is correct, run %s", cli.FormatTime(k.BeforeJumpAt), cli.FormatTime(k.AfterJumpAt), confirm)
 }
 
 func holdText(h rotation.Hold) string {
-	text := "no newer year is preferred automatically since the rollback of " + cli.Day(h.Since)
+	text := "no newer year is preferred automatically since the rollback of " + cli.FormatDay(h.BeganAt)
 	if h.Reason != "" {
 		text += " (" + h.Reason + ")"
 	}
-	if h.Until.IsZero() {
+	if h.EndAt.IsZero() {
 		return text + "; vernal rotation prefer or resume ends it"
 	}
-	return text + ", until " + cli.Moment(h.Until)
+	return text + ", until " + cli.FormatTime(h.EndAt)
 }
 
 // nextCell returns the next event of a year.
@@ -165,15 +165,15 @@ func nextCell(y rotation.YearStatus) string {
 	n := y.Next
 	what := string(n.Step)
 	switch {
-	case what == "" && n.From == n.To:
+	case what == "" && n.FromState == n.ToState:
 		what = "certificate ends"
 	case what == "":
-		what = string(n.To)
+		what = string(n.ToState)
 	}
 	if n.Stuck {
-		return fmt.Sprintf("%s %s, waits: %s", cli.Day(n.At), what, reasonsText(n.Waits))
+		return fmt.Sprintf("%s %s, waits: %s", cli.FormatDay(n.At), what, reasonsText(n.Waits))
 	}
-	text := fmt.Sprintf("%s %s (%s)", cli.Day(n.At), what, inDays(n.Days))
+	text := fmt.Sprintf("%s %s (%s)", cli.FormatDay(n.At), what, describeDays(n.Days))
 	if len(n.Waits) > 0 {
 		text += ": " + reasonsText(n.Waits)
 	}
@@ -185,14 +185,14 @@ func (a *commands) printAttention(list []rotation.Attention) error {
 		return nil
 	}
 	fmt.Fprintln(a.Out)
-	return cli.TextTable(a.Out, []string{"ATTENTION", "YEAR", "WHAT"}, list, func(at rotation.Attention) []string {
-		return []string{string(at.Code), cli.Dash(string(at.Year)), at.Text}
+	return cli.WriteTextTable(a.Out, []string{"ATTENTION", "YEAR", "WHAT"}, list, func(at rotation.Attention) []string {
+		return []string{string(at.Code), cli.ReplaceEmpty(string(at.Year)), at.Text}
 	})
 }
 
 func (a *commands) printPlan(p ops.RotationPlan) error {
 	header := []string{"DATE", "DAYS", "YEAR", "STEP", "FROM", "TO", "BY", "WHY"}
-	err := cli.TextTable(a.Out, header, p.Steps, func(c rotation.UpcomingStep) []string {
+	err := cli.WriteTextTable(a.Out, header, p.Steps, func(c rotation.UpcomingStep) []string {
 		by := "server"
 		switch {
 		case c.Step == "":
@@ -201,10 +201,10 @@ func (a *commands) printPlan(p ops.RotationPlan) error {
 			by = "you"
 		}
 		why := c.Waits
-		if !c.Why.IsZero() {
-			why = append([]rotation.Reason{c.Why}, why...)
+		if !c.Cause.IsZero() {
+			why = append([]rotation.Reason{c.Cause}, why...)
 		}
-		return []string{cli.Day(c.At), fmt.Sprint(c.Days), string(c.Year), cli.Dash(string(c.Step)), string(c.From), string(c.To), by, reasonsText(why)}
+		return []string{cli.FormatDay(c.At), fmt.Sprint(c.Days), string(c.Year), cli.ReplaceEmpty(string(c.Step)), string(c.FromState), string(c.ToState), by, reasonsText(why)}
 	})
 	if err != nil {
 		return err

@@ -53,10 +53,10 @@ func (a *commands) stepCommand(kind rotation.StepKind, c *cobra.Command) *cobra.
 		flags.StringVar(&f.req.Reason, "reason", "", "why, `TEXT` for the record")
 	}
 	if kind.NamesYear() {
-		a.CompleteArg(c, cli.Years)
+		a.CompleteArg(c, cli.FindYears)
 	}
 	if flags.Lookup("yes") != nil {
-		a.CompleteFlag(c, "yes", cli.Years)
+		a.CompleteFlag(c, "yes", cli.FindYears)
 	}
 	flags.BoolVar(&f.req.DryRun, "dry-run", false, "change nothing, print what would change")
 	return c
@@ -65,7 +65,7 @@ func (a *commands) stepCommand(kind rotation.StepKind, c *cobra.Command) *cobra.
 // check reads the arguments and options.
 func (f *stepFlags) check(c *cobra.Command, args []string) (err error) {
 	if len(args) > 0 {
-		if f.req.Year, err = yearArg(c, args[0]); err != nil {
+		if f.req.Year, err = parseYearArg(c, args[0]); err != nil {
 			return err
 		}
 	}
@@ -115,7 +115,7 @@ func (a *commands) confirmStep(ctx context.Context, f *stepFlags) error {
 			what += " and destroy its key"
 		}
 		if f.req.Force {
-			what += ", which cuts off " + cutOffCount(change)
+			what += ", which cuts off " + countCutOff(change)
 		}
 	case rotation.StepRevoke:
 		what = "end " + year + " at once and permanently"
@@ -126,13 +126,13 @@ func (a *commands) confirmStep(ctx context.Context, f *stepFlags) error {
 // earlyText describes the effect of an early create.
 func earlyText(y idp.Year, change ops.RotationChange) string {
 	return fmt.Sprintf("create %s %s before its date in the calendar, %s",
-		y, cli.Plural(idp.DaysUntil(change.Status.At, change.CalendarAt), "day"), cli.Day(change.CalendarAt))
+		y, cli.FormatCount(idp.CountDaysUntil(change.Status.At, change.CalendarAt), "day"), cli.FormatDay(change.CalendarAt))
 }
 
-// yearArg reads a year.
-func yearArg(c *cobra.Command, arg string) (idp.Year, error) {
+// parseYearArg reads a year.
+func parseYearArg(c *cobra.Command, arg string) (idp.Year, error) {
 	y := idp.Year(arg)
-	if !y.Valid() {
+	if !y.IsValid() {
 		return "", cli.Usage(c, "%q is not a year, such as 2027 or 2027b", arg)
 	}
 	return y, nil

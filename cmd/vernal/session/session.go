@@ -33,12 +33,12 @@ type filterFlags struct {
 	email, sp, olderThan string
 }
 
-func (f *filterFlags) addTo(a *commands, c *cobra.Command) {
+func (f *filterFlags) addFlags(a *commands, c *cobra.Command) {
 	c.Flags().StringVar(&f.email, "user", "", "those of this user, by `EMAIL` or ID")
 	c.Flags().StringVar(&f.sp, "sp", "", "those in which the service provider `ENTITY_ID` was visited")
 	c.Flags().StringVar(&f.olderThan, "older-than", "", "those begun longer ago than this `DURATION`, such as 2h or 30m")
-	a.CompleteFlag(c, "user", cli.Emails)
-	a.CompleteFlag(c, "sp", cli.EntityIDs)
+	a.CompleteFlag(c, "user", cli.FindEmails)
+	a.CompleteFlag(c, "sp", cli.FindEntityIDs)
 }
 
 // parseQuery checks the flags. now is the time that ages count from.
@@ -83,7 +83,7 @@ is for 'vernal session end' and does not give access.`,
 			return err
 		},
 	}
-	flags.addTo(a, c)
+	flags.addFlags(a, c)
 	c.Flags().IntVar(&limit, "limit", 0, "list `N` at most (default all)")
 	return c
 }
@@ -112,7 +112,7 @@ func (a *commands) listSessions(ctx context.Context, q ops.SessionQuery, limit i
 			a.Say("no live session found")
 		}
 		if q.After = list.Next; more || list.Next == "" {
-			return out.count, out.end()
+			return out.count, out.writeEnd()
 		}
 	}
 }
@@ -120,20 +120,20 @@ func (a *commands) listSessions(ctx context.Context, q ops.SessionQuery, limit i
 // sessionWriter writes sessions page by page, as a table or as one JSON array.
 type sessionWriter struct {
 	out   io.Writer
-	json  bool
+	isJSON  bool
 	pages int
 	count int
 }
 
 func newSessionWriter(a *commands) sessionWriter {
 	if a.JSON {
-		return sessionWriter{out: cli.JSONWriter(a.Out), json: true}
+		return sessionWriter{out: cli.NewJSONWriter(a.Out), isJSON: true}
 	}
 	return sessionWriter{out: a.Out}
 }
 
 func (w *sessionWriter) write(page []ops.Session) error {
-	if w.json {
+	if w.isJSON {
 		return w.writeJSON(page)
 	}
 	rows := make([][]string, 0, len(page)+1)
@@ -141,14 +141,14 @@ func (w *sessionWriter) write(page []ops.Session) error {
 		rows = append(rows, []string{"ID", "EMAIL", "BEGUN", "LAST USED", "ON", "SERVICES"})
 	}
 	for _, s := range page {
-		rows = append(rows, sessionRow(s))
+		rows = append(rows, formatSession(s))
 	}
 	w.count += len(page)
 	if len(page) == 0 {
 		w.pages-- // no header without a row
 		return nil
 	}
-	return cli.Table(w.out, rows[0], rows[1:])
+	return cli.WriteTable(w.out, rows[0], rows[1:])
 }
 
 func (w *sessionWriter) writeJSON(page []ops.Session) error {
@@ -168,8 +168,8 @@ func (w *sessionWriter) writeJSON(page []ops.Session) error {
 	return nil
 }
 
-func (w *sessionWriter) end() error {
-	if !w.json {
+func (w *sessionWriter) writeEnd() error {
+	if !w.isJSON {
 		return nil
 	}
 	text := "\n]\n"
@@ -180,13 +180,13 @@ func (w *sessionWriter) end() error {
 	return err
 }
 
-func sessionRow(s ops.Session) []string {
+func formatSession(s ops.Session) []string {
 	visited := cli.JoinNames(s.SPs, " ")
 	if s.Pending {
 		visited = "(waits for the second factor)"
 	}
 	on := strings.Trim(s.Device.Browser+", "+s.Device.System, ", ")
-	return []string{s.ID, cmp.Or(s.Email, string(s.User)), cli.Moment(s.BegunAt), cli.Moment(s.SeenAt), cli.Dash(on), cli.Dash(visited)}
+	return []string{s.ID, cmp.Or(s.Email, string(s.User)), cli.FormatTime(s.BegunAt), cli.FormatTime(s.SeenAt), cli.ReplaceEmpty(on), cli.ReplaceEmpty(visited)}
 }
 
 func (a *commands) endCommand() *cobra.Command {
@@ -228,7 +228,7 @@ you wrote it, or "all"; of several, the first in this order.`,
 			if dryRun {
 				n, err := a.listSessions(c.Context(), q, 0)
 				if err == nil {
-					a.Say("dry run: %s would end", cli.Plural(n, "session"))
+					a.Say("dry run: %s would end", cli.FormatCount(n, "session"))
 				}
 				return err
 			}
@@ -238,7 +238,7 @@ you wrote it, or "all"; of several, the first in this order.`,
 			return a.endSessions(c.Context(), q)
 		},
 	}
-	flags.addTo(a, c)
+	flags.addFlags(a, c)
 	c.Flags().StringVar(&id, "id", "", "the one with this `ID`, as listed")
 	c.Flags().BoolVar(&all, "all", false, "all of them")
 	c.Flags().BoolVar(&dryRun, "dry-run", false, "list what would end, and end nothing")
@@ -287,13 +287,13 @@ func (a *commands) endSessions(ctx context.Context, q ops.SessionQuery) error {
 		n += answer.Ended
 		switch q.After = answer.Next; {
 		case err != nil && n > 0:
-			return fmt.Errorf("%s ended, then: %w", cli.Plural(n, "session"), err)
+			return fmt.Errorf("%s ended, then: %w", cli.FormatCount(n, "session"), err)
 		case err != nil:
 			return err
 		case answer.Next != "":
 			continue
 		}
-		if a.Say("ended %s", cli.Plural(n, "session")); n == 0 {
+		if a.Say("ended %s", cli.FormatCount(n, "session")); n == 0 {
 			a.Say("no live session is meant; see vernal session list")
 		}
 		return a.Print(map[string]int{"ended": n}, nil)

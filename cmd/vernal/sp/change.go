@@ -28,7 +28,7 @@ type flags struct {
 	options  sp.Options
 }
 
-func (f *flags) addTo(c *cobra.Command, edit bool) {
+func (f *flags) addFlags(c *cobra.Command, edit bool) {
 	flags := c.Flags()
 	flags.SortFlags = false
 	flags.StringVar(&f.entityID, "entity-id", "", "the provider's `ENTITY_ID`; of metadata with several providers, it chooses one")
@@ -36,7 +36,7 @@ func (f *flags) addTo(c *cobra.Command, edit bool) {
 	cli.SetGroup(flags, groupSource, "entity-id", "metadata")
 	fields := sp.Fields()
 	slices.SortStableFunc(fields, func(a, b sp.Field) int {
-		return cmp.Compare(slices.Index(groups, groupOf(a)), slices.Index(groups, groupOf(b)))
+		return cmp.Compare(slices.Index(groups, chooseGroup(a)), slices.Index(groups, chooseGroup(b)))
 	})
 	for _, field := range fields {
 		addFieldFlags(c, field, edit)
@@ -67,8 +67,8 @@ const (
 
 var groups = []string{groupEndpoints, groupCertificates, groupAssurance, groupUsers, groupLifecycle}
 
-// groupOf returns the heading for a field. An unlisted field gets the heading of the lifecycle.
-func groupOf(f sp.Field) string {
+// chooseGroup returns the heading for a field. An unlisted field gets the heading of the lifecycle.
+func chooseGroup(f sp.Field) string {
 	switch f.Name {
 	case "compat":
 		return groupEndpoints
@@ -92,8 +92,8 @@ func isURL(f sp.Field) bool {
 	return strings.HasSuffix(f.Option(), "_url") || strings.HasSuffix(f.Option(), "_uri")
 }
 
-// valueName names the value of a field whose help does not.
-func valueName(f sp.Field) string {
+// chooseValueName names the value of a field whose help does not.
+func chooseValueName(f sp.Field) string {
 	switch {
 	case isURL(f):
 		return "URL"
@@ -116,9 +116,9 @@ func addFieldFlags(c *cobra.Command, field sp.Field, edit bool) {
 	defer func() {
 		for _, n := range []string{name, remove} {
 			if f := flags.Lookup(n); f != nil {
-				cli.SetGroup(flags, groupOf(field), n)
+				cli.SetGroup(flags, chooseGroup(field), n)
 				if kind, _ := pflag.UnquoteUsage(f); kind != strings.ToUpper(kind) {
-					cli.SetValueName(flags, n, valueName(field))
+					cli.SetValueName(flags, n, chooseValueName(field))
 				}
 				if f.NoOptDefVal == "" && len(field.Values) > 0 {
 					cli.SetValues(c, n, field.Values...)
@@ -163,7 +163,7 @@ func (f *flags) parseEdit(flags *pflag.FlagSet) (sp.Edit, error) {
 				e.Remove[field.Name] = []string{""}
 			}
 		default:
-			values, err := flagValues(flags, name, field.Kind == sp.KindCert)
+			values, err := readFlagValues(flags, name, field.Kind == sp.KindCert)
 			if err != nil {
 				return e, err
 			}
@@ -173,7 +173,7 @@ func (f *flags) parseEdit(flags *pflag.FlagSet) (sp.Edit, error) {
 		if flags.Lookup(remove) == nil || !flags.Changed(remove) {
 			continue
 		}
-		values, err := flagValues(flags, remove, false)
+		values, err := readFlagValues(flags, remove, false)
 		if err != nil {
 			return e, err
 		}
@@ -208,9 +208,9 @@ func readLogo(name string) ([]byte, error) {
 	return data, err
 }
 
-// flagValues returns the values given to an option. If files is set, the values are file
+// readFlagValues returns the values given to an option. If files is set, the values are file
 // names, and flagValues returns the contents.
-func flagValues(flags *pflag.FlagSet, name string, files bool) ([]string, error) {
+func readFlagValues(flags *pflag.FlagSet, name string, files bool) ([]string, error) {
 	flag := flags.Lookup(name)
 	list, ok := flag.Value.(pflag.SliceValue)
 	if !ok {
@@ -293,7 +293,7 @@ without identity proofing (auth-only), and gets the email address.`,
 			})
 		},
 	}
-	f.addTo(c, false)
+	f.addFlags(c, false)
 	return c
 }
 
@@ -302,9 +302,9 @@ func (a *commands) reportSP(c *sp.Change) {
 	p := c.Provider
 	switch {
 	case c.Created:
-		a.Say("added %s (%s)", p.EntityID, idp.OneLine(p.Name))
-		a.Say("  may ask for %s; gets %s; NameID %s", p.IAL, joinOrNone(p.Attributes), joinOrNone(p.NameIDFormats))
-		a.Say("  %s; encryption %s", cli.Plural(len(p.Certs), "request certificate"), p.Encryption)
+		a.Say("added %s (%s)", p.EntityID, idp.ReplaceControls(p.Name))
+		a.Say("  may ask for %s; gets %s; NameID %s", p.IAL, joinAttributes(p.Attributes), joinAttributes(p.NameIDFormats))
+		a.Say("  %s; encryption %s", cli.FormatCount(len(p.Certs), "request certificate"), p.Encryption)
 	case len(c.Fields) == 0:
 		a.Say("%s stays as it was", p.EntityID)
 	default:
@@ -312,17 +312,17 @@ func (a *commands) reportSP(c *sp.Change) {
 		a.reportLabels(c.Fields)
 	}
 	if n := c.NameIDsCopied; n > 0 {
-		a.Say("  %s copied to %s", cli.Plural(n, "NameID"), p.NameIDScope)
+		a.Say("  %s copied to %s", cli.FormatCount(n, "NameID"), p.NameIDScope)
 	}
 	for _, w := range c.Warnings {
-		a.Say("note: %s", idp.OneLine(w))
+		a.Say("note: %s", idp.ReplaceControls(w))
 	}
 	a.SaySuggestions(c.Suggestions)
 }
 
-// labels describes the fields that have no effect on sign-ins, so that no operator relies on them
+// labelFields describes the fields that have no effect on sign-ins, so that no operator relies on them
 // to keep users out.
-var labels = []struct{ field, use string }{
+var labelFields = []struct{ field, use string }{
 	{"state", "a label for 'vernal sp list --state'. Sign-ins do not depend on it: --active=false stops them"},
 	{"team", "a label that 'vernal sp list --search' finds. Sign-ins do not depend on it"},
 	{"allow_prompt_create", "recorded only. Vernal has no sign-up page that it could open"},
@@ -330,14 +330,14 @@ var labels = []struct{ field, use string }{
 
 // reportLabels names the changed fields that have no effect on sign-ins.
 func (a *commands) reportLabels(changed []string) {
-	for _, l := range labels {
+	for _, l := range labelFields {
 		if slices.Contains(changed, l.field) {
 			a.Say("  %s: %s", l.field, l.use)
 		}
 	}
 }
 
-func joinOrNone(values []string) string {
+func joinAttributes(values []string) string {
 	if len(values) == 0 {
 		return "no attribute"
 	}
@@ -382,7 +382,7 @@ URLs and certificates from metadata and leaves the rest.`,
 			return cli.Change(c.Context(), a.App, ops.EditSP, change, a.reportSP)
 		},
 	}
-	f.addTo(c, true)
-	a.CompleteArg(c, cli.EntityIDs)
+	f.addFlags(c, true)
+	a.CompleteArg(c, cli.FindEntityIDs)
 	return c
 }

@@ -48,13 +48,13 @@ func Command(app *cli.App) *cobra.Command {
 const (
 	sortEntityID = "entity-id"
 	sortName     = "name"
-	sortChanged  = "changed"
+	sortUpdatedAt  = "changed"
 )
 
 var orders = map[string]func(a, b *idp.ServiceProvider) int{
 	sortEntityID: func(a, b *idp.ServiceProvider) int { return cmp.Compare(a.EntityID, b.EntityID) },
 	sortName:     func(a, b *idp.ServiceProvider) int { return cmp.Compare(a.Name, b.Name) },
-	sortChanged:  func(a, b *idp.ServiceProvider) int { return b.UpdatedAt.Compare(a.UpdatedAt) },
+	sortUpdatedAt:  func(a, b *idp.ServiceProvider) int { return b.UpdatedAt.Compare(a.UpdatedAt) },
 }
 
 // listFlags select the service providers to list.
@@ -104,7 +104,7 @@ finds a part of the entity ID, name, agency or team, in any case.`,
 			}
 			found := slices.DeleteFunc(list.SPs, func(p *idp.ServiceProvider) bool { return !f.selects(p) })
 			slices.SortStableFunc(found, order)
-			found = cli.FirstOf(a.App, found, f.limit)
+			found = cli.LimitList(a.App, found, f.limit)
 			return errors.Join(a.Print(found, func() error { return a.printSPs(found) }), err)
 		},
 	}
@@ -113,20 +113,20 @@ finds a part of the entity ID, name, agency or team, in any case.`,
 	c.Flags().BoolVar(&f.inactive, "inactive", false, "only those that are not active")
 	c.Flags().StringVar(&f.sort, "sort", sortEntityID, "the `ORDER`; changed is latest change first")
 	c.Flags().IntVar(&f.limit, "limit", 0, "list `N` at most (default all)")
-	cli.SetValues(c, "sort", sortEntityID, sortName, sortChanged)
+	cli.SetValues(c, "sort", sortEntityID, sortName, sortUpdatedAt)
 	cli.SetValues(c, "state", idp.StateSandbox, idp.StateApproved)
 	return c
 }
 
 func (a *commands) printSPs(list []*idp.ServiceProvider) error {
 	header := []string{"ENTITY ID", "NAME", "AGENCY", "STATE", "ACTIVE", "CERT ENDS", "CHANGED"}
-	return cli.List(a.App, header, list, "no service provider found; add one with: vernal sp add", func(p *idp.ServiceProvider) []string {
-		return []string{string(p.EntityID), p.Name, p.Agency, p.State, cli.YesNo(p.Active), a.certsEnd(p), cli.Day(p.UpdatedAt)}
+	return cli.PrintList(a.App, header, list, "no service provider found; add one with: vernal sp add", func(p *idp.ServiceProvider) []string {
+		return []string{string(p.EntityID), p.Name, p.Agency, p.State, cli.FormatBool(p.Active), a.formatCertsEnd(p), cli.FormatDay(p.UpdatedAt)}
 	})
 }
 
-// certsEnd returns when the last of a service provider's request certificates ends.
-func (a *commands) certsEnd(p *idp.ServiceProvider) string {
+// formatCertsEnd returns when the last of a service provider's request certificates ends.
+func (a *commands) formatCertsEnd(p *idp.ServiceProvider) string {
 	parsed, err := sp.Parse(p)
 	if err != nil {
 		return "?"
@@ -137,7 +137,7 @@ func (a *commands) certsEnd(p *idp.ServiceProvider) string {
 			end = cert.NotAfter
 		}
 	}
-	text := cli.Day(end)
+	text := cli.FormatDay(end)
 	if !end.IsZero() && end.Before(a.Clock.Now()) {
 		text += " (past)"
 	}
@@ -154,12 +154,12 @@ func (a *commands) showCommand() *cobra.Command {
 			return cli.Read(c.Context(), a.App, ops.ShowSP, ops.SPRequest{EntityID: idp.EntityID(args[0])}, a.printSP)
 		},
 	}
-	a.CompleteArg(c, cli.EntityIDs)
+	a.CompleteArg(c, cli.FindEntityIDs)
 	return c
 }
 
 func (a *commands) printSP(p *idp.ServiceProvider) error {
-	if err := cli.Pairs(a.Out, spPairs(p, a.Clock.Now())); err != nil {
+	if err := cli.WritePairs(a.Out, describeSP(p, a.Clock.Now())); err != nil {
 		return err
 	}
 	warnings, suggestions := sp.ListWarnings(p, a.Clock.Now())
@@ -170,14 +170,14 @@ func (a *commands) printSP(p *idp.ServiceProvider) error {
 	return nil
 }
 
-// spPairs returns a registration in the order of its fields, without empty ones.
-func spPairs(p *idp.ServiceProvider, now time.Time) [][2]string {
+// describeSP returns a registration in the order of its fields, without empty ones.
+func describeSP(p *idp.ServiceProvider, now time.Time) [][2]string {
 	list := [][2]string{{"entity_id", string(p.EntityID)}}
 	for _, f := range sp.Fields() {
 		values := f.Read(p)
 		switch f.Kind {
 		case sp.KindCert:
-			values = certLines(values, f.Name == "encryption_certs", now)
+			values = formatCerts(values, f.Name == "encryption_certs", now)
 		case sp.KindFile:
 			if path := p.LogoPath(); path != "" {
 				values = []string{path}
@@ -194,13 +194,13 @@ func spPairs(p *idp.ServiceProvider, now time.Time) [][2]string {
 	}
 	return append(list,
 		[2]string{"name_id_scope", string(p.NameIDScope)},
-		[2]string{"created_at", cli.Moment(p.CreatedAt)},
-		[2]string{"updated_at", cli.Moment(p.UpdatedAt)})
+		[2]string{"created_at", cli.FormatTime(p.CreatedAt)},
+		[2]string{"updated_at", cli.FormatTime(p.UpdatedAt)})
 }
 
-// certLines returns a line for each certificate. If only one of them is used at a time, it marks
+// formatCerts returns a line for each certificate. If only one of them is used at a time, it marks
 // the current one.
-func certLines(list []string, one bool, now time.Time) []string {
+func formatCerts(list []string, one bool, now time.Time) []string {
 	var all []*x509.Certificate
 	for _, text := range list {
 		certs, err := partnercert.Read([]byte(text))
@@ -212,7 +212,7 @@ func certLines(list []string, one bool, now time.Time) []string {
 	used := partnercert.Choose(all, now)
 	var out []string
 	for _, c := range all {
-		line := fmt.Sprintf("%s  %s, ends %s", certs.CertSHA256(c), c.Subject, cli.Day(c.NotAfter))
+		line := fmt.Sprintf("%s  %s, ends %s", certs.CertSHA256(c), c.Subject, cli.FormatDay(c.NotAfter))
 		switch {
 		case one && c == used:
 			line += ", used now"
@@ -245,13 +245,13 @@ otherwise. To close it for a while, use 'sp edit --active=false'.`,
 			if err := a.Confirm("remove the service provider "+id, id, yes); err != nil {
 				return err
 			}
-			return cli.Change(c.Context(), a.App, ops.RemoveSP, ops.SPRequest{EntityID: idp.EntityID(id)}, func(ops.Removed) {
+			return cli.Change(c.Context(), a.App, ops.RemoveSP, ops.SPRequest{EntityID: idp.EntityID(id)}, func(ops.RemovedSP) {
 				a.Say("removed %s; its NameIDs stay taken (sp add --resume gives them back to it)", id)
 			})
 		},
 	}
 	c.Flags().StringVar(&yes, "yes", "", "confirm, by the `ENTITY_ID`")
-	a.CompleteArg(c, cli.EntityIDs)
-	a.CompleteFlag(c, "yes", cli.EntityIDs)
+	a.CompleteArg(c, cli.FindEntityIDs)
+	a.CompleteFlag(c, "yes", cli.FindEntityIDs)
 	return c
 }

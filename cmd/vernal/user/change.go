@@ -32,14 +32,14 @@ func lastSignIn(u ops.User) time.Time {
 }
 
 // changeUser makes one change, reports it, and prints the user with --json.
-func (a *commands) changeUser(c *cobra.Command, op ops.Op[ops.UserRequest, ops.UserChanged], req ops.UserRequest, done string) error {
+func (a *commands) changeUser(c *cobra.Command, op ops.Op[ops.UserRequest, ops.ChangedUser], req ops.UserRequest, done string) error {
 	changed, err := cli.Ask(c.Context(), a.App, op, req)
 	if err != nil {
 		return err
 	}
 	a.Say("%s %s", primaryEmail(changed.User), done)
 	if n := changed.SessionsEnded; n > 0 {
-		a.Say("%s ended", cli.Plural(n, "session"))
+		a.Say("%s ended", cli.FormatCount(n, "session"))
 	}
 	if op.Path == ops.ResetMFA.Path && changed.TOTPSecret == "" {
 		a.Say("the user cannot sign in where a second factor is needed; next: vernal user reset-mfa %s --totp", shellquote.Quote(req.Email))
@@ -63,7 +63,7 @@ func (a *commands) setPasswordCommand() *cobra.Command {
 		},
 	}
 	c.Flags().BoolVar(&stdin, "password-stdin", false, "read the password from standard input")
-	a.CompleteArg(c, cli.Emails)
+	a.CompleteArg(c, cli.FindEmails)
 	return c
 }
 
@@ -89,8 +89,8 @@ func (a *commands) resetMFACommand() *cobra.Command {
 			}, done)
 		},
 	}
-	totp.addTo(c)
-	a.CompleteArg(c, cli.Emails)
+	totp.addFlags(c)
+	a.CompleteArg(c, cli.FindEmails)
 	return c
 }
 
@@ -106,7 +106,7 @@ func (a *commands) lockCommand() *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&reason, "reason", "", "why, a `TEXT` that 'user show' prints")
-	a.CompleteArg(c, cli.Emails)
+	a.CompleteArg(c, cli.FindEmails)
 	return c
 }
 
@@ -120,7 +120,7 @@ func (a *commands) unlockCommand() *cobra.Command {
 			return a.changeUser(c, ops.UnlockUser, ops.UserRequest{Email: args[0]}, "can sign in")
 		},
 	}
-	a.CompleteArg(c, cli.Emails)
+	a.CompleteArg(c, cli.FindEmails)
 	return c
 }
 
@@ -146,13 +146,13 @@ then. 'vernal rekey' ends that one.`,
 			if err := a.Confirm("delete "+args[0], args[0], yes); err != nil {
 				return err
 			}
-			return cli.Change(c.Context(), a.App, ops.DeleteUser, ops.UserRequest{Email: args[0]}, func(ops.Deleted) {
+			return cli.Change(c.Context(), a.App, ops.DeleteUser, ops.UserRequest{Email: args[0]}, func(ops.DeletedUser) {
 				a.Say("%s is deleted: sessions have ended, NameIDs stay taken", args[0])
 			})
 		},
 	}
 	c.Flags().StringVar(&yes, "yes", "", "confirm, by the `EMAIL` or ID, as given")
-	a.CompleteArg(c, cli.Emails)
-	a.CompleteFlag(c, "yes", cli.Emails)
+	a.CompleteArg(c, cli.FindEmails)
+	a.CompleteFlag(c, "yes", cli.FindEmails)
 	return c
 }

@@ -21,7 +21,7 @@ import (
 const maxImportBody = 2 << 20
 
 func (a *commands) importCommand() *cobra.Command {
-	im := &importing{app: a}
+	im := &importer{app: a}
 	var format string
 	c := &cobra.Command{
 		Use:   "import FILE",
@@ -78,8 +78,8 @@ entity ID, others as an agency.`,
 	return c
 }
 
-// imported is the result for a whole file, as --json prints it.
-type imported struct {
+// importSummary is the result for a whole file, as --json prints it.
+type importSummary struct {
 	DryRun   bool `json:"dry_run,omitempty"`
 	Lines    int  `json:"lines"`
 	Added    int  `json:"added"`
@@ -91,23 +91,23 @@ type imported struct {
 	Problems     []account.ImportProblem `json:"problems"`
 }
 
-// importing sends a file in batches, so that neither side holds all of it.
-type importing struct {
+// importer sends a file in batches, so that neither side holds all of it.
+type importer struct {
 	app     *commands
 	options account.ImportOptions
 
 	batch   []account.ImportLine
-	bad     []account.ImportProblem // among those of the batch, so that the list is in order
+	problems     []account.ImportProblem // among those of the batch, so that the list is in order
 	size    int
-	total   imported
-	present []int
-	refused int // the last line that counted as refused
-	sent    int // the last line that was answered for
+	summary   importSummary
+	presentLines []int
+	lastRefusedLine int // the last line that counted as refused
+	lastSentLine    int // the last line that was answered for
 }
 
-func (im *importing) run(ctx context.Context, r *account.RecordReader) error {
-	im.total.DryRun, im.total.Problems = im.options.DryRun, []account.ImportProblem{}
-	err := im.read(ctx, r)
+func (im *importer) run(ctx context.Context, r *account.RecordReader) error {
+	im.summary.DryRun, im.summary.Problems = im.options.DryRun, []account.ImportProblem{}
+	err := im.readLines(ctx, r)
 	if err == nil || !errors.As(err, new(*sendError)) {
 		// The lines before the malformed one are valid.
 		if sendErr := im.sendBatch(ctx); sendErr != nil {
@@ -120,8 +120,8 @@ func (im *importing) run(ctx context.Context, r *account.RecordReader) error {
 	switch {
 	case err != nil:
 		return fmt.Errorf("%w\n  %s; fix the error and run it again; existing users are skipped", err, im.progressText())
-	case im.total.Refused > 0:
-		return fmt.Errorf("%d of %s refused", im.total.Refused, cli.PluralIs(im.total.Lines, "line"))
+	case im.summary.Refused > 0:
+		return fmt.Errorf("%d of %s refused", im.summary.Refused, cli.FormatCountIs(im.summary.Lines, "line"))
 	}
 	return nil
 }
@@ -131,7 +131,7 @@ type sendError struct{ error }
 
 func (e *sendError) Unwrap() error { return e.error }
 
-func (im *importing) read(ctx context.Context, r *account.RecordReader) error {
+func (im *importer) readLines(ctx context.Context, r *account.RecordReader) error {
 	for {
 		l, err := r.Next()
 		if errors.Is(err, io.EOF) {
@@ -140,9 +140,9 @@ func (im *importing) read(ctx context.Context, r *account.RecordReader) error {
 		if err != nil {
 			return err
 		}
-		im.total.Lines++
+		im.summary.Lines++
 		switch {
-		case l.Same > 0:
+		case l.DuplicateLine > 0:
 			im.notePresent(l.Number)
 		case l.Record == nil:
 			err = im.addUnreadable(ctx, &l)
@@ -156,18 +156,18 @@ func (im *importing) read(ctx context.Context, r *account.RecordReader) error {
 }
 
 // addUnreadable records the problems of a line that could not be read.
-func (im *importing) addUnreadable(ctx context.Context, l *account.Line) error {
+func (im *importer) addUnreadable(ctx context.Context, l *account.Line) error {
 	for _, p := range l.Problems {
-		im.bad = append(im.bad, account.ImportProblem{Line: l.Number, Field: p.Field, Text: p.Detail})
+		im.problems = append(im.problems, account.ImportProblem{Line: l.Number, Field: p.Field, Text: p.Detail})
 	}
-	if len(im.bad) > ops.ImportBatch {
+	if len(im.problems) > ops.ImportBatch {
 		return im.sendBatch(ctx)
 	}
 	return nil
 }
 
 // addRecord adds a record to the batch, and sends the batch when it is full.
-func (im *importing) addRecord(ctx context.Context, l account.ImportLine) error {
+func (im *importer) addRecord(ctx context.Context, l account.ImportLine) error {
 	text, err := json.Marshal(l)
 	if err != nil {
 		return fmt.Errorf("line %d: %w", l.Line, err)
@@ -182,70 +182,70 @@ func (im *importing) addRecord(ctx context.Context, l account.ImportLine) error 
 }
 
 // sendBatch sends the batch and reports its result.
-func (im *importing) sendBatch(ctx context.Context) error {
+func (im *importer) sendBatch(ctx context.Context) error {
 	result := &account.ImportResult{}
 	if len(im.batch) > 0 {
 		var err error
-		result, err = cli.Ask(ctx, im.app.App, ops.ImportUsers, ops.PeopleRequest{Lines: im.batch, ImportOptions: im.options})
+		result, err = cli.Ask(ctx, im.app.App, ops.ImportUsers, ops.ImportUsersRequest{Lines: im.batch, ImportOptions: im.options})
 		if err != nil {
 			return &sendError{err}
 		}
-		im.sent = im.batch[len(im.batch)-1].Line
+		im.lastSentLine = im.batch[len(im.batch)-1].Line
 	}
-	im.total.Added += result.Added
-	im.total.Extended += result.Extended
-	for _, line := range result.Present {
+	im.summary.Added += result.AddedCount
+	im.summary.Extended += result.ExtendedCount
+	for _, line := range result.PresentLines {
 		im.notePresent(line)
 	}
-	problems := append(im.bad, result.Problems...)
+	problems := append(im.problems, result.Problems...)
 	slices.SortStableFunc(problems, func(a, b account.ImportProblem) int { return a.Line - b.Line })
 	for _, p := range problems {
 		im.reportProblem(p)
 	}
-	for _, key := range result.Unregistered {
-		if !slices.Contains(im.total.Unregistered, key) {
-			im.total.Unregistered = append(im.total.Unregistered, key)
+	for _, key := range result.UnregisteredKeys {
+		if !slices.Contains(im.summary.Unregistered, key) {
+			im.summary.Unregistered = append(im.summary.Unregistered, key)
 		}
 	}
-	im.batch, im.size, im.bad = im.batch[:0], 0, im.bad[:0]
+	im.batch, im.size, im.problems = im.batch[:0], 0, im.problems[:0]
 	return nil
 }
 
-func (im *importing) notePresent(line int) {
-	im.total.Present++
-	im.present = append(im.present, line)
+func (im *importer) notePresent(line int) {
+	im.summary.Present++
+	im.presentLines = append(im.presentLines, line)
 }
 
 // reportProblem reports a problem of a line. Several problems of one line count once.
-func (im *importing) reportProblem(p account.ImportProblem) {
-	if p.Line != im.refused {
-		im.total.Refused++
-		im.refused = p.Line
+func (im *importer) reportProblem(p account.ImportProblem) {
+	if p.Line != im.lastRefusedLine {
+		im.summary.Refused++
+		im.lastRefusedLine = p.Line
 	}
 	if im.app.JSON {
-		im.total.Problems = append(im.total.Problems, p)
+		im.summary.Problems = append(im.summary.Problems, p)
 		return
 	}
 	text := p.String()
 	if p.Option.Name != "" {
 		text += ", or say " + cli.OptionFlag(p.Option)
 	}
-	im.app.Say("%s", idp.OneLine(text))
+	im.app.Say("%s", idp.ReplaceControls(text))
 }
 
 // progressText describes how far the import has come.
-func (im *importing) progressText() string {
+func (im *importer) progressText() string {
 	switch {
 	case im.options.DryRun:
 		return "nothing was changed"
-	case im.sent == 0:
+	case im.lastSentLine == 0:
 		return "no user was imported"
 	}
-	return fmt.Sprintf("the good lines up to line %d are imported", im.sent)
+	return fmt.Sprintf("the good lines up to line %d are imported", im.lastSentLine)
 }
 
-func (im *importing) printSummary() error {
-	t := &im.total
+func (im *importer) printSummary() error {
+	t := &im.summary
 	would, mode := "", ""
 	if t.DryRun {
 		would, mode = "would be ", "dry run: "
@@ -255,16 +255,16 @@ func (im *importing) printSummary() error {
 		parts = append(parts, pluralUsers(t.Extended)+" "+would+"given more NameIDs")
 	}
 	if t.Present > 0 {
-		parts = append(parts, fmt.Sprintf("%d there already (line %s)", t.Present, lineRanges(im.present)))
+		parts = append(parts, fmt.Sprintf("%d there already (line %s)", t.Present, lineRanges(im.presentLines)))
 	}
 	if t.Refused > 0 {
-		parts = append(parts, cli.PluralIs(t.Refused, "line")+" refused")
+		parts = append(parts, cli.FormatCountIs(t.Refused, "line")+" refused")
 	}
 	im.app.Say("%s%s", mode, strings.Join(parts, ", "))
 	if len(t.Unregistered) > 0 {
 		var names []string
 		for _, key := range t.Unregistered {
-			names = append(names, idp.OneLine(key))
+			names = append(names, idp.ReplaceControls(key))
 		}
 		im.app.Say("warning: no service provider is registered as %s; the NameIDs are kept for a later registration", strings.Join(names, ", "))
 	}

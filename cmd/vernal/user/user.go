@@ -53,7 +53,7 @@ type totpFlags struct {
 	period int
 }
 
-func (f *totpFlags) addTo(c *cobra.Command) {
+func (f *totpFlags) addFlags(c *cobra.Command) {
 	c.Flags().BoolVar(&f.totp, "totp", false, "enrol an authenticator with a new secret, and print it")
 	c.Flags().StringVar(&f.secret, "totp-secret", "", "enrol an authenticator with this secret, `BASE32`")
 	c.Flags().IntVar(&f.period, "totp-period", 0, "the `SECONDS` that a code lasts, 30 or 60 (default 30)")
@@ -102,16 +102,16 @@ The secret of the authenticator and its otpauth URL are printed this once.`,
 			}
 			return cli.ReportAnswer(c.Context(), a.App, ops.AddUser, account.NewUser{
 				Email: email, Password: password, TOTP: totp.isWanted(), TOTPSecret: totp.secret, TOTPPeriod: totp.period,
-			}, a.printAdded)
+			}, a.printAddedUser)
 		},
 	}
 	c.Flags().StringVar(&email, "email", "", "the user's `EMAIL` address")
 	c.Flags().BoolVar(&stdin, "password-stdin", false, "read the password from standard input")
-	totp.addTo(c)
+	totp.addFlags(c)
 	return c
 }
 
-func (a *commands) printAdded(added ops.UserAdded) error {
+func (a *commands) printAddedUser(added ops.AddedUser) error {
 	email := added.User.Emails[0].Address
 	a.Say("added %s", email)
 	if added.TOTPSecret == "" {
@@ -125,13 +125,13 @@ func (a *commands) printTOTP(secret, address string) error {
 		return nil
 	}
 	a.Say("give this to the user now; it is not shown again")
-	return cli.Pairs(a.Out, [][2]string{{"TOTP secret", secret}, {"TOTP URL", address}})
+	return cli.WritePairs(a.Out, [][2]string{{"TOTP secret", secret}, {"TOTP URL", address}})
 }
 
 // The orders of user list. Without one users come by ID, page by page.
 const (
 	sortEmail      = "email"
-	sortAdded      = "added"
+	sortAddedAt      = "added"
 	sortLastSignIn = "last-sign-in"
 )
 
@@ -139,7 +139,7 @@ var userOrders = map[string]func(a, b ops.User) int{
 	sortEmail: func(a, b ops.User) int {
 		return cmp.Compare(strings.ToLower(primaryEmail(a)), strings.ToLower(primaryEmail(b)))
 	},
-	sortAdded:      func(a, b ops.User) int { return a.CreatedAt.Compare(b.CreatedAt) },
+	sortAddedAt:      func(a, b ops.User) int { return a.CreatedAt.Compare(b.CreatedAt) },
 	sortLastSignIn: func(a, b ops.User) int { return lastSignIn(b).Compare(lastSignIn(a)) },
 }
 
@@ -176,7 +176,7 @@ they come in the order of their IDs.`,
 			if order != nil {
 				slices.SortStableFunc(users, order)
 			}
-			users = cli.FirstOf(a.App, users, limit)
+			users = cli.LimitList(a.App, users, limit)
 			return a.Print(users, func() error { return a.printUsers(users) })
 		},
 	}
@@ -185,7 +185,7 @@ they come in the order of their IDs.`,
 	c.Flags().StringVar(&req.Role, "role", "", "only users with this `ROLE`")
 	c.Flags().StringVar(&sort, "sort", "", "the `ORDER`: by email, oldest first, or latest sign-in first")
 	c.Flags().IntVar(&limit, "limit", 0, "list `N` at most (default all)")
-	cli.SetValues(c, "sort", sortEmail, sortAdded, sortLastSignIn)
+	cli.SetValues(c, "sort", sortEmail, sortAddedAt, sortLastSignIn)
 	return c
 }
 
@@ -206,8 +206,8 @@ func (a *commands) findUsers(ctx context.Context, req ops.UsersRequest, limit in
 
 func (a *commands) printUsers(users []ops.User) error {
 	header := []string{"EMAIL", "PASSWORD", "TOTP", "LOCKED", "LAST SIGN-IN", "ADDED"}
-	return cli.List(a.App, header, users, "no user found", func(u ops.User) []string {
-		return []string{primaryEmail(u), cli.YesNo(u.HasPassword), fmt.Sprint(len(u.TOTPs)), cli.YesNo(u.Locked), cli.Day(lastSignIn(u)), cli.Day(u.CreatedAt)}
+	return cli.PrintList(a.App, header, users, "no user found", func(u ops.User) []string {
+		return []string{primaryEmail(u), cli.FormatBool(u.HasPassword), fmt.Sprint(len(u.TOTPs)), cli.FormatBool(u.Locked), cli.FormatDay(lastSignIn(u)), cli.FormatDay(u.CreatedAt)}
 	})
 }
 
@@ -237,28 +237,28 @@ NameID that a service provider knows them by, as in its log.`,
 				return cli.Usage(c, "--name-id needs --sp ENTITY_ID: every service provider has its own")
 			}
 			return cli.Read(c.Context(), a.App, ops.ShowUser, req, func(u ops.User) error {
-				return cli.Pairs(a.Out, userPairs(u))
+				return cli.WritePairs(a.Out, describeUser(u))
 			})
 		},
 	}
 	c.Flags().StringVar(&nameID, "name-id", "", "the user that --sp knows by this NameID, `VALUE`")
 	c.Flags().StringVar(&sp, "sp", "", "the service provider `ENTITY_ID` that has the NameID")
-	a.CompleteArg(c, cli.Emails)
-	a.CompleteFlag(c, "sp", cli.EntityIDs)
+	a.CompleteArg(c, cli.FindEmails)
+	a.CompleteFlag(c, "sp", cli.FindEntityIDs)
 	return c
 }
 
-func userPairs(u ops.User) [][2]string {
+func describeUser(u ops.User) [][2]string {
 	var emails, totps []string
 	for _, e := range u.Emails {
 		emails = append(emails, e.Address)
 	}
 	for _, t := range u.TOTPs {
-		totps = append(totps, strings.TrimSpace(fmt.Sprintf("%s every %d s, since %s", t.Name, t.Period, cli.Day(t.AddedAt))))
+		totps = append(totps, strings.TrimSpace(fmt.Sprintf("%s every %d s, since %s", t.Name, t.Period, cli.FormatDay(t.AddedAt))))
 	}
 	locked := "no"
 	if u.Locked {
-		locked = "since " + cli.Moment(u.LockedAt)
+		locked = "since " + cli.FormatTime(u.LockedAt)
 		if u.LockReason != "" {
 			locked += ": " + u.LockReason
 		}
@@ -267,24 +267,24 @@ func userPairs(u ops.User) [][2]string {
 		{"id", string(u.ID)},
 		{"emails", strings.Join(emails, "\n")},
 		{"role", u.Role},
-		{"password", cli.YesNo(u.HasPassword)},
-		{"password changed", cli.Moment(u.PasswordChangedAt)},
+		{"password", cli.FormatBool(u.HasPassword)},
+		{"password changed", cli.FormatTime(u.PasswordChangedAt)},
 		{"TOTP", strings.Join(totps, "\n")},
-		{"remembered in", strings.Join(rememberedIn(u), "\n")},
+		{"remembered in", strings.Join(describeDevices(u), "\n")},
 		{"identity", identityText(u.Profile)},
 		{"locked", locked},
-		{"last sign-in", cli.Moment(lastSignIn(u))},
-		{"added", cli.Moment(u.CreatedAt)},
-		{"changed", cli.Moment(u.UpdatedAt)},
+		{"last sign-in", cli.FormatTime(lastSignIn(u))},
+		{"added", cli.FormatTime(u.CreatedAt)},
+		{"changed", cli.FormatTime(u.UpdatedAt)},
 	}
 }
 
-// rememberedIn describes the browsers in which a user is remembered.
-func rememberedIn(u ops.User) (all []string) {
+// describeDevices describes the browsers in which a user is remembered.
+func describeDevices(u ops.User) (all []string) {
 	for _, d := range u.Devices {
-		text := cmp.Or(strings.Trim(d.Browser+", "+d.System, ", "), "unknown browser") + ", until " + cli.Moment(d.RememberedUntil)
+		text := cmp.Or(strings.Trim(d.Browser+", "+d.System, ", "), "unknown browser") + ", until " + cli.FormatTime(d.RememberedUntil)
 		if !d.UsedAt.IsZero() {
-			text += ", last used " + cli.Moment(d.UsedAt)
+			text += ", last used " + cli.FormatTime(d.UsedAt)
 		}
 		all = append(all, text)
 	}

@@ -42,14 +42,14 @@ No one has to sign in again: the record is read with every request.`,
 			if err != nil {
 				return err
 			}
-			return cli.ReportAnswer(c.Context(), a.App, ops.VerifyUser, ops.VerifyRequest{Email: args[0], Profile: profile, DryRun: dryRun}, a.printVerified)
+			return cli.ReportAnswer(c.Context(), a.App, ops.VerifyUser, ops.VerifyRequest{Email: args[0], Profile: profile, DryRun: dryRun}, a.printIdentity)
 		},
 	}
 	c.Flags().StringVar(&level, "level", "", "how the identity was proofed: the `LEVEL`")
 	c.Flags().StringVar(&file, "file", "", "the `FILE` of the profile; - for standard input")
 	c.Flags().BoolVar(&dryRun, "dry-run", false, "check, say what would change, and change nothing")
 	cli.SetValues(c, "level", idp.IALVerified, idp.IALFacialMatch, account.LevelNone)
-	a.CompleteArg(c, cli.Emails)
+	a.CompleteArg(c, cli.FindEmails)
 	return c
 }
 
@@ -90,7 +90,7 @@ func (a *commands) readProfile(c *cobra.Command, level, file string) (*idp.Profi
 	return p, nil
 }
 
-func (a *commands) printVerified(v ops.UserVerified) error {
+func (a *commands) printIdentity(v ops.VerifiedUser) error {
 	would := ""
 	if v.DryRun {
 		would = "would change: "
@@ -120,7 +120,7 @@ func identityText(p *ops.Profile) string {
 	}
 	text := p.Level
 	if !p.VerifiedAt.IsZero() {
-		text += " since " + cli.Moment(p.VerifiedAt)
+		text += " since " + cli.FormatTime(p.VerifiedAt)
 	}
 	return text + ": " + strings.Join(p.Fields, ", ")
 }

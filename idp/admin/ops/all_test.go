@@ -77,8 +77,8 @@ func TestEveryOperationOverSocketAndInProcess(t *testing.T) {
 	socket, socketFixture := newRotation(t)
 	process, processFixture := newRotation(t)
 	over := overSocket(t, socket, t.TempDir())
-	in := admin.InProcess(process.Endpoint(os.Geteuid()), admin.Self())
-	stranger := admin.InProcess(process.Endpoint(1000), admin.Caller{UID: 1001})
+	in := admin.NewProcessClient(process.Endpoint(os.Geteuid()), admin.Self())
+	stranger := admin.NewProcessClient(process.Endpoint(1000), admin.Caller{UID: 1001})
 	var paths []string
 	for _, r := range ops.All() {
 		paths = append(paths, r.Name())

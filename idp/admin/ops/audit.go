@@ -23,8 +23,8 @@ type AuditQuery struct {
 	After  *uint64 `json:"after,omitempty"`
 }
 
-// AuditVerify asks to verify a part of the trail that follows Progress.
-type AuditVerify struct {
+// AuditVerifyRequest asks to verify a part of the trail that follows Progress.
+type AuditVerifyRequest struct {
 	Progress audit.Progress `json:"progress"`
 	// At is a place recorded outside the store that the trail must go through.
 	At *audit.Place `json:"at,omitempty"`
@@ -49,8 +49,8 @@ type AuditLine struct {
 	JSON  string `json:"json"`
 }
 
-// AuditPruned is the answer to audit/prune.
-type AuditPruned struct {
+// AuditPruneAnswer is the answer to audit/prune.
+type AuditPruneAnswer struct {
 	Removed int  `json:"removed"`
 	More    bool `json:"more"`
 }
@@ -75,25 +75,25 @@ type AuditJudgement struct {
 // verifyTime bounds one call of verify, so that the client can show the progress.
 const verifyTime = 2 * time.Second
 
-const maxFound = 1000
+const maxRecords = 1000
 
 // FindAudit finds records of the audit trail.
 var FindAudit = declare("audit/find", func(s *Service, ctx context.Context, _ admin.Caller, req AuditQuery) (*audit.RecordPage, error) {
 	if req.Email != "" {
 		u, err := s.Accounts.Lookup(ctx, req.Email)
 		if err != nil {
-			return nil, unknownUser(err)
+			return nil, explainUnknownUser(err)
 		}
 		req.User = u.ID
 	}
-	limit := min(max(req.Limit, 1), maxFound)
+	limit := min(max(req.Limit, 1), maxRecords)
 	if req.After != nil {
 		return s.Trail.FindAfter(ctx, *req.After, req.Filter, limit)
 	}
 	return s.Trail.FindBefore(ctx, req.Before, req.Filter, limit)
 })
 
-func unknownUser(err error) error {
+func explainUnknownUser(err error) error {
 	if errors.Is(err, idp.ErrNotFound) {
 		return notFoundError("no user has that email address; for a deleted user, give the ID")
 	}
@@ -101,7 +101,7 @@ func unknownUser(err error) error {
 }
 
 // VerifyAudit verifies a part of the audit trail.
-var VerifyAudit = declare("audit/verify", func(s *Service, ctx context.Context, _ admin.Caller, req AuditVerify) (audit.Progress, error) {
+var VerifyAudit = declare("audit/verify", func(s *Service, ctx context.Context, _ admin.Caller, req AuditVerifyRequest) (audit.Progress, error) {
 	return s.Trail.Verify(ctx, req.Progress, req.At, verifyTime)
 })
 
@@ -124,7 +124,7 @@ var SignCheckpoint = declare("audit/checkpoint", func(s *Service, ctx context.Co
 })
 
 // PruneAudit removes some of the records before a checkpoint of ours.
-var PruneAudit = declare("audit/prune", func(s *Service, ctx context.Context, by admin.Caller, c idp.AuditCheckpoint) (out AuditPruned, err error) {
+var PruneAudit = declare("audit/prune", func(s *Service, ctx context.Context, by admin.Caller, c idp.AuditCheckpoint) (out AuditPruneAnswer, err error) {
 	out.Removed, out.More, err = s.Trail.Prune(ctx, c, by.Actor())
 	return out, err
 })

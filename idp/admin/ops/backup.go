@@ -19,8 +19,8 @@ type BackupRequest struct {
 	Recipients string `json:"recipients,omitempty"`
 }
 
-// BackupDone reports the result of the caller's attempt.
-type BackupDone struct {
+// BackupResult reports the result of the caller's attempt.
+type BackupResult struct {
 	File       string   `json:"file"`
 	MasterKeys []string `json:"master_keys,omitempty"`
 	Bytes      int64    `json:"bytes,omitempty"`
@@ -45,7 +45,7 @@ var WriteBackup = declareStream("backup/write",
 	})
 
 // RecordBackup records the result of an attempt, once the file is durable.
-var RecordBackup = declare("backup/record", func(s *Service, ctx context.Context, _ admin.Caller, req BackupDone) (Empty, error) {
+var RecordBackup = declare("backup/record", func(s *Service, ctx context.Context, _ admin.Caller, req BackupResult) (Empty, error) {
 	return Empty{}, s.Backups.Finish(ctx, backup.Record{
 		File: req.File, MasterKeys: req.MasterKeys, Bytes: req.Bytes, SHA256: req.SHA256, Error: req.Error,
 	})

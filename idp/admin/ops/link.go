@@ -25,8 +25,8 @@ type LinkRequest struct {
 // MaxLinkDays is the longest lifetime of a link that expires.
 const MaxLinkDays = 3660
 
-// LinkMade is the answer to link/create. For a dry run it has neither ID nor URL.
-type LinkMade struct {
+// CreatedLink is the answer to link/create. For a dry run it has neither ID nor URL.
+type CreatedLink struct {
 	DryRun bool           `json:"dry_run"`
 	Link   sharelink.Link `json:"link"`
 	// URL contains the secret and is disclosed only in this answer.
@@ -45,43 +45,43 @@ type LinkState struct {
 	Live bool `json:"live"`
 }
 
-// LinkRevoke asks to revoke a link.
-type LinkRevoke struct {
+// RevokeLinkRequest asks to revoke a link.
+type RevokeLinkRequest struct {
 	ID     string `json:"id"`
 	DryRun bool   `json:"dry_run,omitzero"`
 }
 
-// LinkRevoked is the answer to link/revoke.
-type LinkRevoked struct {
+// RevokedLink is the answer to link/revoke.
+type RevokedLink struct {
 	DryRun bool           `json:"dry_run"`
 	Link   sharelink.Link `json:"link"`
-	// Before reports that the link had been revoked before, so nothing was changed.
-	Before bool `json:"before,omitzero"`
+	// WasRevoked reports that the link had been revoked before, so nothing was changed.
+	WasRevoked bool `json:"before,omitzero"`
 }
 
 // CreateLink makes a secret URL of the admin listener.
-var CreateLink = declare("link/create", func(s *Service, ctx context.Context, by admin.Caller, req LinkRequest) (LinkMade, error) {
+var CreateLink = declare("link/create", func(s *Service, ctx context.Context, by admin.Caller, req LinkRequest) (CreatedLink, error) {
 	l := sharelink.Link{Kind: req.Kind}
 	switch {
 	case adminhttp.Path(req.Kind, "") == "":
-		return LinkMade{}, invalidError("unknown kind of link %q: use wall or calendar", req.Kind)
+		return CreatedLink{}, invalidError("unknown kind of link %q: use wall or calendar", req.Kind)
 	case req.Days < 0 || req.Days > MaxLinkDays:
-		return LinkMade{}, invalidError("a link expires after 1 to %d days, or never", MaxLinkDays)
+		return CreatedLink{}, invalidError("a link expires after 1 to %d days, or never", MaxLinkDays)
 	case s.AdminURL == "":
-		return LinkMade{}, &admin.Error{Code: admin.CodeRefused, Message: "nothing would answer there: admin_listen is empty"}
+		return CreatedLink{}, &admin.Error{Code: admin.CodeRefused, Message: "nothing would answer there: admin_listen is empty"}
 	}
 	if req.Days > 0 {
 		l.ExpiresAt = s.Clock.Now().UTC().Add(time.Duration(req.Days) * 24 * time.Hour).Truncate(time.Second)
 	}
 	if req.DryRun {
 		l.CreatedAt, l.Actor = s.Clock.Now(), by.Actor()
-		return LinkMade{DryRun: true, Link: l}, nil
+		return CreatedLink{DryRun: true, Link: l}, nil
 	}
 	made, token, err := s.Links.Create(ctx, l, by.Actor())
 	if err != nil {
-		return LinkMade{}, err
+		return CreatedLink{}, err
 	}
-	return LinkMade{Link: made, URL: s.AdminURL + adminhttp.Path(made.Kind, token)}, nil
+	return CreatedLink{Link: made, URL: s.AdminURL + adminhttp.Path(made.Kind, token)}, nil
 })
 
 // ListLinks returns all secret URLs without their secrets.
@@ -99,23 +99,23 @@ var ListLinks = declare("link/list", func(s *Service, ctx context.Context, _ adm
 })
 
 // RevokeLink revokes a secret URL permanently.
-var RevokeLink = declare("link/revoke", func(s *Service, ctx context.Context, by admin.Caller, req LinkRevoke) (LinkRevoked, error) {
+var RevokeLink = declare("link/revoke", func(s *Service, ctx context.Context, by admin.Caller, req RevokeLinkRequest) (RevokedLink, error) {
 	all, err := s.Links.List(ctx)
 	if err != nil {
-		return LinkRevoked{}, err
+		return RevokedLink{}, err
 	}
 	i := slices.IndexFunc(all, func(l sharelink.Link) bool { return l.ID == req.ID })
 	if i < 0 {
-		return LinkRevoked{}, &admin.Error{Code: admin.CodeNotFound, Message: fmt.Sprintf("unknown link %.40q", req.ID),
-			Suggestions: []idp.Suggestion{idp.Suggest(idp.DoRotationLinkList).Labeled(idp.LabelListLinks)}}
+		return RevokedLink{}, &admin.Error{Code: admin.CodeNotFound, Message: fmt.Sprintf("unknown link %.40q", req.ID),
+			Suggestions: []idp.Suggestion{idp.Suggest(idp.DoRotationLinkList).WithLabel(idp.LabelListLinks)}}
 	}
 	before := !all[i].RevokedAt.IsZero()
 	if req.DryRun || before {
-		return LinkRevoked{DryRun: req.DryRun, Link: all[i], Before: before}, nil
+		return RevokedLink{DryRun: req.DryRun, Link: all[i], WasRevoked: before}, nil
 	}
 	l, err := s.Links.Revoke(ctx, req.ID, by.Actor())
 	if err != nil {
-		return LinkRevoked{}, fmt.Errorf("link %s: %w", req.ID, err)
+		return RevokedLink{}, fmt.Errorf("link %s: %w", req.ID, err)
 	}
-	return LinkRevoked{Link: *l}, nil
+	return RevokedLink{Link: *l}, nil
 })

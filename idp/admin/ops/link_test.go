@@ -20,20 +20,20 @@ func TestLinksAreCreatedListedAndRevoked(t *testing.T) {
 	t.Parallel()
 	s, f := newService(t)
 	by := admin.Caller{UID: os.Geteuid(), Name: "ops"}
-	c := admin.InProcess(s.Endpoint(os.Geteuid()), by)
-	foretold, err := admin.Call(t.Context(), c, ops.CreateLink, ops.LinkRequest{Kind: sharelink.Wall, Days: 7, DryRun: true})
+	c := admin.NewProcessClient(s.Endpoint(os.Geteuid()), by)
+	foretold, err := admin.Call(t.Context(), c, ops.CreateLink, ops.LinkRequest{Kind: sharelink.Wallboard, Days: 7, DryRun: true})
 	if err != nil || !foretold.DryRun || foretold.URL != "" || foretold.Link.ID != "" {
 		t.Fatalf("dry run: %+v, %v", foretold, err)
 	}
 	if kinds := auditKinds(t, f.Store); len(kinds) != 0 {
 		t.Errorf("the dry run is recorded: %q", kinds)
 	}
-	made, err := admin.Call(t.Context(), c, ops.CreateLink, ops.LinkRequest{Kind: sharelink.Wall, Days: 7})
+	made, err := admin.Call(t.Context(), c, ops.CreateLink, ops.LinkRequest{Kind: sharelink.Wallboard, Days: 7})
 	if err != nil {
 		t.Fatal(err)
 	}
 	token, ok := strings.CutPrefix(made.URL, "https://watch.example/rotation/wall/")
-	if l, err := s.Links.Check(t.Context(), sharelink.Wall, token); !ok || err != nil || l.ID != made.Link.ID {
+	if l, err := s.Links.Check(t.Context(), sharelink.Wallboard, token); !ok || err != nil || l.ID != made.Link.ID {
 		t.Errorf("%s opens nothing: %v", made.URL, err)
 	}
 	if want := f.Clock.Now().UTC().Add(7 * 24 * time.Hour).Truncate(time.Second); !made.Link.ExpiresAt.Equal(want) || !foretold.Link.ExpiresAt.Equal(want) {
@@ -44,11 +44,11 @@ func TestLinksAreCreatedListedAndRevoked(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	if done, err := admin.Call(t.Context(), c, ops.RevokeLink, ops.LinkRevoke{ID: preview.ID, DryRun: true}); err != nil || !done.Link.RevokedAt.IsZero() {
+	if done, err := admin.Call(t.Context(), c, ops.RevokeLink, ops.RevokeLinkRequest{ID: preview.ID, DryRun: true}); err != nil || !done.Link.RevokedAt.IsZero() {
 		t.Errorf("dry run: %+v, %v", done, err)
 	}
 	for _, before := range []bool{false, true} {
-		if done, err := admin.Call(t.Context(), c, ops.RevokeLink, ops.LinkRevoke{ID: preview.ID}); err != nil || done.Before != before || done.Link.RevokedAt.IsZero() {
+		if done, err := admin.Call(t.Context(), c, ops.RevokeLink, ops.RevokeLinkRequest{ID: preview.ID}); err != nil || done.WasRevoked != before || done.Link.RevokedAt.IsZero() {
 			t.Errorf("revoke: %+v, %v", done, err)
 		}
 	}
@@ -72,7 +72,7 @@ func TestLinksAreCreatedListedAndRevoked(t *testing.T) {
 func TestInvalidLinkIsRefused(t *testing.T) {
 	t.Parallel()
 	s, f := newService(t)
-	c := admin.InProcess(s.Endpoint(os.Geteuid()), admin.Self())
+	c := admin.NewProcessClient(s.Endpoint(os.Geteuid()), admin.Self())
 	code := func(err error) admin.Code {
 		var e *admin.Error
 		errors.As(err, &e)
@@ -83,17 +83,17 @@ func TestInvalidLinkIsRefused(t *testing.T) {
 	}
 	for name, req := range map[string]ops.LinkRequest{
 		"no kind": {}, "preview": {Kind: sharelink.Preview}, "unknown": {Kind: "door"},
-		"negative": {Kind: sharelink.Wall, Days: -1}, "too long": {Kind: sharelink.Wall, Days: ops.MaxLinkDays + 1},
+		"negative": {Kind: sharelink.Wallboard, Days: -1}, "too long": {Kind: sharelink.Wallboard, Days: ops.MaxLinkDays + 1},
 	} {
 		if _, err := admin.Call(t.Context(), c, ops.CreateLink, req); code(err) != admin.CodeInvalid {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if _, err := admin.Call(t.Context(), c, ops.RevokeLink, ops.LinkRevoke{ID: "nobody"}); code(err) != admin.CodeNotFound {
+	if _, err := admin.Call(t.Context(), c, ops.RevokeLink, ops.RevokeLinkRequest{ID: "nobody"}); code(err) != admin.CodeNotFound {
 		t.Errorf("revoke of nothing: %v", err)
 	}
 	s.AdminURL = ""
-	if _, err := admin.Call(t.Context(), c, ops.CreateLink, ops.LinkRequest{Kind: sharelink.Wall}); code(err) != admin.CodeRefused {
+	if _, err := admin.Call(t.Context(), c, ops.CreateLink, ops.LinkRequest{Kind: sharelink.Wallboard}); code(err) != admin.CodeRefused {
 		t.Errorf("nothing listens: %v", err)
 	}
 	if kinds := auditKinds(t, f.Store); len(kinds) != 0 {

@@ -37,9 +37,9 @@ type Service struct {
 	TLS     bool
 }
 
-// documents returns the handler that makes the metadata of years, and the files that prove a year
+// newDiscoveryHandler returns the handler that makes the metadata of years, and the files that prove a year
 // out of band.
-func (s *Service) documents() *discovery.Handler {
+func (s *Service) newDiscoveryHandler() *discovery.Handler {
 	return &discovery.Handler{
 		IdP: s.IdP, Years: s.Years, Access: &yearaccess.Gate{Years: s.Years, Clock: s.Clock}, Clock: s.Clock,
 	}
@@ -48,30 +48,30 @@ func (s *Service) documents() *discovery.Handler {
 // Op is an operation of Service.
 type Op[Req, Res any] = admin.Op[*Service, Req, Res]
 
-// all are the operations that were declared.
-var all []admin.Route[*Service]
+// operations are the operations that were declared.
+var operations []admin.Route[*Service]
 
 // declare makes an operation from a function. Every operation is declared once, as a
 // variable.
 func declare[Req, Res any](path string, do func(*Service, context.Context, admin.Caller, Req) (Res, error)) Op[Req, Res] {
 	op := Op[Req, Res]{Path: path, Do: do}
-	all = append(all, op)
+	operations = append(operations, op)
 	return op
 }
 
 // declareStream makes an operation that returns data from a function, as declare does.
 func declareStream[Req, Res any](path string, do func(*Service, context.Context, admin.Caller, Req, io.Writer) (Res, error)) admin.Stream[*Service, Req, Res] {
 	op := admin.Stream[*Service, Req, Res]{Path: path, Do: do}
-	all = append(all, op)
+	operations = append(operations, op)
 	return op
 }
 
 // All returns every operation.
-func All() []admin.Route[*Service] { return all }
+func All() []admin.Route[*Service] { return operations }
 
 // Endpoint answers the operations of s for the owner of the data folder.
 func (s *Service) Endpoint(owner int) *admin.Endpoint {
-	return admin.NewEndpoint(s, owner, s.Log, all...)
+	return admin.NewEndpoint(s, owner, s.Log, operations...)
 }
 
 // Empty is a request or an answer without content.
@@ -91,9 +91,9 @@ var Ping = declare("ping", func(s *Service, _ context.Context, _ admin.Caller, _
 	return Pong{Version: s.Version, Address: s.Address, TLS: s.TLS}, nil
 })
 
-// list returns a copy of s that is never nil, because JSON must show an empty list, not
+// copyList returns a copy of s that is never nil, because JSON must show an empty list, not
 // null.
-func list[T any](s []T) []T { return append([]T{}, s...) }
+func copyList[T any](s []T) []T { return append([]T{}, s...) }
 
 // refuse returns a refusal with a suggestion.
 func refuse(suggestion idp.Suggestion, format string, args ...any) *admin.Error {
@@ -111,7 +111,7 @@ func notFoundError(format string, args ...any) *admin.Error {
 }
 
 func checkYear(y idp.Year) error {
-	if !y.Valid() {
+	if !y.IsValid() {
 		return invalidError("%q is not a year, such as 2027 or 2027b", y)
 	}
 	return nil

@@ -43,7 +43,7 @@ func overSocket(t *testing.T, s *ops.Service, dir string) *admin.Client {
 	ctx, stop := context.WithCancel(t.Context())
 	served := make(chan error, 1)
 	go func() { served <- s.Endpoint(os.Geteuid()).Serve(ctx, l) }()
-	client := admin.OverSocket(dir)
+	client := admin.NewSocketClient(dir)
 	t.Cleanup(func() {
 		client.Close()
 		stop()
@@ -67,7 +67,7 @@ func TestSocketAndProcessAnswerAlike(t *testing.T) {
 	}{
 		{"over the socket", func(t *testing.T, s *ops.Service) *admin.Client { return overSocket(t, s, t.TempDir()) }},
 		{"in the process", func(_ *testing.T, s *ops.Service) *admin.Client {
-			return admin.InProcess(s.Endpoint(os.Geteuid()), admin.Self())
+			return admin.NewProcessClient(s.Endpoint(os.Geteuid()), admin.Self())
 		}},
 	}
 	for _, tt := range tests {
@@ -151,15 +151,15 @@ func walkUsers(t *testing.T, c *admin.Client) {
 	wantCode(t, "short password", err, admin.CodeInvalid)
 
 	changes := []struct {
-		op  ops.Op[ops.UserRequest, ops.UserChanged]
+		op  ops.Op[ops.UserRequest, ops.ChangedUser]
 		req ops.UserRequest
-		ok  func(ops.UserChanged) bool
+		ok  func(ops.ChangedUser) bool
 	}{
-		{ops.LockUser, ops.UserRequest{Email: email, Reason: "why"}, func(u ops.UserChanged) bool { return u.User.Locked && u.User.LockReason == "why" }},
-		{ops.UnlockUser, ops.UserRequest{Email: email}, func(u ops.UserChanged) bool { return !u.User.Locked }},
-		{ops.SetPassword, ops.UserRequest{Email: email, Password: "nine jars of plum jam"}, func(u ops.UserChanged) bool { return u.User.HasPassword }},
-		{ops.ResetMFA, ops.UserRequest{Email: email}, func(u ops.UserChanged) bool { return len(u.User.TOTPs) == 0 && u.TOTPSecret == "" }},
-		{ops.ResetMFA, ops.UserRequest{Email: email, TOTPSecret: "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"}, func(u ops.UserChanged) bool {
+		{ops.LockUser, ops.UserRequest{Email: email, Reason: "why"}, func(u ops.ChangedUser) bool { return u.User.Locked && u.User.LockReason == "why" }},
+		{ops.UnlockUser, ops.UserRequest{Email: email}, func(u ops.ChangedUser) bool { return !u.User.Locked }},
+		{ops.SetPassword, ops.UserRequest{Email: email, Password: "nine jars of plum jam"}, func(u ops.ChangedUser) bool { return u.User.HasPassword }},
+		{ops.ResetMFA, ops.UserRequest{Email: email}, func(u ops.ChangedUser) bool { return len(u.User.TOTPs) == 0 && u.TOTPSecret == "" }},
+		{ops.ResetMFA, ops.UserRequest{Email: email, TOTPSecret: "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"}, func(u ops.ChangedUser) bool {
 			return len(u.User.TOTPs) == 1 && u.TOTPSecret == "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 		}},
 	}
@@ -210,7 +210,7 @@ func TestAllUsersReadsEveryPage(t *testing.T) {
 	if outcome, err := f.Store.ImportUsers(t.Context(), people); errors.Join(append(outcome, err)...) != nil {
 		t.Fatal(outcome, err)
 	}
-	users, err := allUsers(t.Context(), admin.InProcess(s.Endpoint(os.Geteuid()), admin.Self()))
+	users, err := allUsers(t.Context(), admin.NewProcessClient(s.Endpoint(os.Geteuid()), admin.Self()))
 	seen := make(map[idp.UserID]bool)
 	for _, u := range users {
 		seen[u.ID] = true
@@ -235,7 +235,7 @@ func TestOnlyOwnerAndRootMayCall(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			_, err := admin.Call(t.Context(), admin.InProcess(s.Endpoint(1000), tt.caller), ops.Ping, ops.Empty{})
+			_, err := admin.Call(t.Context(), admin.NewProcessClient(s.Endpoint(1000), tt.caller), ops.Ping, ops.Empty{})
 			if tt.ok && err != nil {
 				t.Error(err)
 			}

@@ -10,16 +10,16 @@ import (
 	"vernal/idp/seal"
 )
 
-// RekeyBegin begins a change of the master key.
-type RekeyBegin struct {
+// RekeyBeginRequest begins a change of the master key.
+type RekeyBeginRequest struct {
 	// NewKey is the new master key, as its file holds it.
 	NewKey string `json:"new_key"`
 	// All requests that finishing the change also renews the other keys.
 	All bool `json:"all,omitempty"`
 }
 
-// RekeyFinish ends the previous master key.
-type RekeyFinish struct {
+// RekeyFinishRequest ends the previous master key.
+type RekeyFinishRequest struct {
 	// All requests that the other keys are renewed too.
 	All bool `json:"all,omitempty"`
 }
@@ -30,7 +30,7 @@ var ShowKeys = declare("rekey/state", func(s *Service, ctx context.Context, _ ad
 })
 
 // BeginRekey begins a change of the master key.
-var BeginRekey = declare("rekey/begin", func(s *Service, ctx context.Context, by admin.Caller, req RekeyBegin) (rekey.State, error) {
+var BeginRekey = declare("rekey/begin", func(s *Service, ctx context.Context, by admin.Caller, req RekeyBeginRequest) (rekey.State, error) {
 	to, err := seal.ParseMaster(req.NewKey)
 	if err != nil {
 		return rekey.State{}, &admin.Error{Code: admin.CodeInvalid, Message: "new master key: " + err.Error()}
@@ -39,7 +39,7 @@ var BeginRekey = declare("rekey/begin", func(s *Service, ctx context.Context, by
 })
 
 // FinishRekey ends the previous master key.
-var FinishRekey = declare("rekey/finish", func(s *Service, ctx context.Context, by admin.Caller, req RekeyFinish) (rekey.State, error) {
+var FinishRekey = declare("rekey/finish", func(s *Service, ctx context.Context, by admin.Caller, req RekeyFinishRequest) (rekey.State, error) {
 	return s.reportKeys(ctx, s.Rekey.Finish(ctx, req.All, by.Actor()))
 })
 
@@ -68,15 +68,15 @@ func rekeyError(err error) error {
 	case errors.Is(err, rekey.ErrSameKey):
 		return &admin.Error{Code: admin.CodeRefused, Message: "the new key file holds the master key that is in use: name a file that does not exist, and a key is made there"}
 	case errors.Is(err, rekey.ErrOldKey):
-		return refuse(again.With(idp.OptionFinish, "").Labeled(idp.LabelRepeat),
+		return refuse(again.WithOption(idp.OptionFinish, "").WithLabel(idp.LabelRepeat),
 			"the old master key is still configured: put the new key in its place (for a key in the environment: and restart)")
 	case errors.Is(err, rekey.ErrNewKey):
-		return refuse(again.With(idp.OptionCancel, "").Labeled(idp.LabelRepeat),
+		return refuse(again.WithOption(idp.OptionCancel, "").WithLabel(idp.LabelRepeat),
 			"the new master key is configured: put the old key back in its place (for a key in the environment: and restart)")
 	case errors.Is(err, seal.ErrChangeUnderWay):
-		return refuse(again.Labeled(idp.LabelShowChange), "another change of keys has not ended: finish or cancel it first")
+		return refuse(again.WithLabel(idp.LabelShowChange), "another change of keys has not ended: finish or cancel it first")
 	case errors.Is(err, seal.ErrNoChange):
-		return refuse(again.With(idp.OptionBegin, "").With(idp.OptionNewKey, "").Labeled(idp.LabelBeginChange), "no change of the master key is under way")
+		return refuse(again.WithOption(idp.OptionBegin, "").WithOption(idp.OptionNewKey, "").WithLabel(idp.LabelBeginChange), "no change of the master key is under way")
 	}
 	return err
 }

@@ -58,16 +58,16 @@ func (s *Service) readStatus(ctx context.Context) (RotationStatus, error) {
 	if err != nil {
 		return RotationStatus{}, err
 	}
-	now, err := s.Rotation.Status(ctx, b.Unmoved())
-	st := statusFor(now, b, s.Rotation.Policy)
+	now, err := s.Rotation.Status(ctx, b.CountUnmoved())
+	st := describeStatus(now, b, s.Rotation.Policy)
 	st.Board = b
 	return st, err
 }
 
-// statusFor adds the service providers that need attention.
-func statusFor(st rotation.Status, b *migration.Board, policy rotation.Policy) RotationStatus {
-	st.Years, st.Steps, st.Due = list(st.Years), list(st.Steps), list(st.Due)
-	st.Attention = append(list(st.Attention), b.Attention()...)
+// describeStatus adds the service providers that need attention.
+func describeStatus(st rotation.Status, b *migration.Board, policy rotation.Policy) RotationStatus {
+	st.Years, st.Steps, st.DueSteps = copyList(st.Years), copyList(st.Steps), copyList(st.DueSteps)
+	st.Attention = append(copyList(st.Attention), b.Attention()...)
 	templates.TerminalPhrases().FillStatus(&st)
 	return RotationStatus{Status: st, Automatic: !policy.Manual}
 }
@@ -88,6 +88,6 @@ var ShowPlan = declare("rotation/plan", func(s *Service, ctx context.Context, _ 
 	templates.TerminalPhrases().FillPlan(coming)
 	return RotationPlan{
 		At: st.At, Preferred: st.Preferred, Automatic: st.Automatic,
-		Steps: list(coming), Attention: st.Attention,
+		Steps: copyList(coming), Attention: st.Attention,
 	}, nil
 })

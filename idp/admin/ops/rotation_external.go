@@ -44,8 +44,8 @@ type ImportRequest struct {
 	Key  []byte `json:"key,omitempty"`
 }
 
-// Imported is the answer to rotation/import.
-type Imported struct {
+// ImportedCertificate is the answer to rotation/import.
+type ImportedCertificate struct {
 	RotationChange
 	// SHA256 is the certificate's fingerprint in hexadecimal digits.
 	SHA256   string          `json:"sha256"`
@@ -65,33 +65,33 @@ var RequestCertificate = declare("rotation/csr", func(s *Service, ctx context.Co
 	if err := checkYear(req.Year); err != nil {
 		return CSR{}, err
 	}
-	r, err := s.Rotation.CSR(ctx, req.Year, by.Actor(), req.DryRun)
+	r, err := s.Rotation.MakeRequest(ctx, req.Year, by.Actor(), req.DryRun)
 	if err != nil {
 		return CSR{}, stepError(err)
 	}
-	answer := CSR{MadeKey: r.Made, Certificate: r.Span}
+	answer := CSR{MadeKey: r.IsNewKey, Certificate: r.Span}
 	if r.DER != nil {
 		answer.Request = string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: r.DER}))
 	}
-	answer.RotationChange, err = s.changeOf(ctx, r.Outcome)
+	answer.RotationChange, err = s.describeRotationChange(ctx, r.Outcome)
 	return answer, err
 })
 
 // ImportCertificate imports a certificate of an external CA.
-var ImportCertificate = declare("rotation/import", func(s *Service, ctx context.Context, by admin.Caller, req ImportRequest) (Imported, error) {
+var ImportCertificate = declare("rotation/import", func(s *Service, ctx context.Context, by admin.Caller, req ImportRequest) (ImportedCertificate, error) {
 	in, err := req.parse()
 	if err != nil {
-		return Imported{}, err
+		return ImportedCertificate{}, err
 	}
 	i, err := s.Rotation.Import(ctx, req.Year, in, by.Actor(), req.DryRun)
 	if err != nil {
-		return Imported{}, stepError(err)
+		return ImportedCertificate{}, stepError(err)
 	}
-	answer := Imported{SHA256: certs.CertSHA256(i.Cert), Warnings: list(i.Warnings), Ignored: []string{}}
-	for _, c := range i.Ignored {
-		answer.Ignored = append(answer.Ignored, name(c))
+	answer := ImportedCertificate{SHA256: certs.CertSHA256(i.Cert), Warnings: copyList(i.Warnings), Ignored: []string{}}
+	for _, c := range i.IgnoredCerts {
+		answer.Ignored = append(answer.Ignored, nameCertificate(c))
 	}
-	answer.RotationChange, err = s.changeOf(ctx, i.Outcome)
+	answer.RotationChange, err = s.describeRotationChange(ctx, i.Outcome)
 	return answer, err
 })
 
@@ -103,7 +103,7 @@ var ExportYear = declare("rotation/export", func(s *Service, ctx context.Context
 	if err := s.Rotation.RecordExport(ctx, req.Year, by.Actor()); err != nil {
 		return Export{}, stepError(err)
 	}
-	files, err := s.documents().Export(req.Year)
+	files, err := s.newDiscoveryHandler().Export(req.Year)
 	return Export{Year: req.Year, Files: files}, err
 })
 
@@ -126,8 +126,8 @@ func (r ImportRequest) parse() (in rotator.Import, err error) {
 	return in, nil
 }
 
-// name returns the subject of a certificate, or its serial number if it has none.
-func name(c *x509.Certificate) string {
+// nameCertificate returns the subject of a certificate, or its serial number if it has none.
+func nameCertificate(c *x509.Certificate) string {
 	if subject := c.Subject.String(); subject != "" {
 		return subject
 	}
@@ -142,34 +142,34 @@ func stepError(err error) error {
 	case errors.As(err, &foreign):
 		return &admin.Error{Code: admin.CodeRefused, Message: foreign.Error()}
 	case errors.As(err, &refused):
-		return refusal(refused)
+		return renderRefusal(refused)
 	}
 	return err
 }
 
-// refusal renders a refusal of the rotation.
-func refusal(refused *rotation.RefusedError) *admin.Error {
+// renderRefusal renders a refusal of the rotation.
+func renderRefusal(refused *rotation.RefusedError) *admin.Error {
 	phrases := templates.TerminalPhrases()
-	reason := refused.Because
+	reason := refused.Reason
 	reason.Text = phrases.Reason(reason)
 	return &admin.Error{Code: admin.CodeRefused, Message: phrases.Refusal(refused), Users: reason.Args.SPs, Reason: &reason, Suggestions: refused.Suggestions}
 }
 
-// changeOf describes the outcome of a step for operators.
-func (s *Service) changeOf(ctx context.Context, o *rotator.Outcome) (c RotationChange, err error) {
-	c = RotationChange{DryRun: o.DryRun, Steps: list(o.Steps), CutOff: o.CutOff}
+// describeRotationChange describes the outcome of a step for operators.
+func (s *Service) describeRotationChange(ctx context.Context, o *rotator.Outcome) (c RotationChange, err error) {
+	c = RotationChange{DryRun: o.DryRun, Steps: copyList(o.Steps), CutOff: o.CutOffSPs}
 	templates.TerminalPhrases().FillSteps(c.Steps)
-	c.Changed, c.Unchanged = changes(o.Before, o.After)
+	c.Changed, c.Unchanged = compareStatus(o.Before, o.After)
 	b, err := s.Board.Board(ctx)
 	if err != nil {
 		return c, err
 	}
 	after := o.After
 	if !o.DryRun {
-		if after, err = s.Rotation.Status(ctx, b.Unmoved()); err != nil {
+		if after, err = s.Rotation.Status(ctx, b.CountUnmoved()); err != nil {
 			return c, err
 		}
 	}
-	c.Status = statusFor(after, b, s.Rotation.Policy)
+	c.Status = describeStatus(after, b, s.Rotation.Policy)
 	return c, nil
 }

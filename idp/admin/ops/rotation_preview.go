@@ -55,18 +55,18 @@ var CreatePreview = declare("rotation/preview", func(s *Service, ctx context.Con
 		return PreviewLink{}, invalidError("a preview link lasts 1 to %d days", MaxPreviewDays)
 	}
 	now := s.Clock.Now()
-	if why := s.previewProblem(req.Year, now); why != nil {
+	if why := s.findPreviewProblem(req.Year, now); why != nil {
 		return PreviewLink{}, why
 	}
 	p, err := s.Registry.Lookup(ctx, req.SP)
 	switch {
 	case errors.Is(err, idp.ErrNotFound) || req.SP == idp.RehearsalSP:
-		return PreviewLink{}, refuse(idp.Suggest(idp.DoSPList).Labeled(idp.LabelListRegistered),
+		return PreviewLink{}, refuse(idp.Suggest(idp.DoSPList).WithLabel(idp.LabelListRegistered),
 			"no service provider is registered as %q", req.SP)
 	case err != nil:
 		return PreviewLink{}, err
 	case !p.Active:
-		return PreviewLink{}, refuse(idp.Suggest(idp.DoSPEdit, string(req.SP)).With(idp.OptionActive, "").Labeled(idp.LabelActivate),
+		return PreviewLink{}, refuse(idp.Suggest(idp.DoSPEdit, string(req.SP)).WithOption(idp.OptionActive, "").WithLabel(idp.LabelActivate),
 			"%s is not active: no one can sign in to it", req.SP)
 	}
 	d := metadata.IdP{BaseURL: s.IdP.BaseURL}
@@ -74,7 +74,7 @@ var CreatePreview = declare("rotation/preview", func(s *Service, ctx context.Con
 		DryRun: req.DryRun, Name: p.Name, AuthURL: d.AuthnURL(req.Year),
 		Link: sharelink.Link{Kind: sharelink.Preview, Year: req.Year, SP: req.SP, ExpiresAt: now.AddDate(0, 0, req.Days)},
 	}
-	answer.Notes, answer.Suggestions = s.previewNotes(&p.ServiceProvider, req.Year)
+	answer.Notes, answer.Suggestions = s.listPreviewNotes(&p.ServiceProvider, req.Year)
 	if req.DryRun {
 		answer.Link.CreatedAt, answer.Link.Actor = now, by.Actor()
 		return answer, nil
@@ -91,34 +91,34 @@ var CreatePreview = declare("rotation/preview", func(s *Service, ctx context.Con
 	return answer, nil
 })
 
-// previewProblem returns the reason why a year cannot be previewed, or nil.
-func (s *Service) previewProblem(y idp.Year, now time.Time) *admin.Error {
+// findPreviewProblem returns the reason why a year cannot be previewed, or nil.
+func (s *Service) findPreviewProblem(y idp.Year, now time.Time) *admin.Error {
 	entry, ok := s.Years.Lookup(y, now)
 	switch {
 	case !ok:
-		return refuse(idp.Suggest(idp.DoRotationCreate, string(y)).Labeled(idp.LabelCreateFirst), "%s is not created yet", y)
+		return refuse(idp.Suggest(idp.DoRotationCreate, string(y)).WithLabel(idp.LabelCreateFirst), "%s is not created yet", y)
 	case entry.Fault != "":
-		return refusal(&rotation.RefusedError{Kind: "preview", Year: y, Because: entry.Fault.Reason(y), Suggestions: []idp.Suggestion{entry.Fault.Suggestion(y)}})
+		return renderRefusal(&rotation.RefusedError{Kind: "preview", Year: y, Reason: entry.Fault.Reason(y), Suggestions: []idp.Suggestion{entry.Fault.Suggestion(y)}})
 	case entry.State.IsLive():
-		return refuse(idp.Suggest(idp.DoMetadataShow, string(y)).Labeled(idp.LabelShowMetadata),
+		return refuse(idp.Suggest(idp.DoMetadataShow, string(y)).WithLabel(idp.LabelShowMetadata),
 			"%s is %s: its URLs answer everyone, without a link", y, entry.State)
 	case entry.State.IsOver():
-		return refuse(idp.Suggest(idp.DoRotationStatus).Labeled(idp.LabelYearsMade), "%s is %s, and does not come back", y, entry.State)
+		return refuse(idp.Suggest(idp.DoRotationStatus).WithLabel(idp.LabelListYears), "%s is %s, and does not come back", y, entry.State)
 	case entry.Key.Cert == nil || entry.Key.Signer == nil || entry.State != rotation.Created:
-		return refuse(idp.Suggest(idp.DoRotationImport, string(y)).With(idp.OptionCert, "").Labeled(idp.LabelWhenCertificateHasCome),
+		return refuse(idp.Suggest(idp.DoRotationImport, string(y)).WithOption(idp.OptionCert, "").WithLabel(idp.LabelImportCertificate),
 			"the key of %s waits for its certificate", y)
 	}
 	return nil
 }
 
-func (s *Service) previewNotes(p *idp.ServiceProvider, y idp.Year) (notes []string, next []idp.Suggestion) {
+func (s *Service) listPreviewNotes(p *idp.ServiceProvider, y idp.Year) (notes []string, next []idp.Suggestion) {
 	notes = []string{}
 	if p.Preview == y {
 		notes = append(notes, fmt.Sprintf("its registration opens %s to it already, in every browser (preview: %s)", y, y))
 	} else if strings.HasPrefix(s.IdP.BaseURL, "http://") {
 		// Without https, browsers withhold the link's cookie from other sites' posts.
 		notes = append(notes, "base_url is http, so a link does not let in requests by HTTP-POST")
-		next = append(next, idp.Suggest(idp.DoSPEdit, string(p.EntityID)).With(idp.OptionPreview, string(y)).Labeled(idp.LabelLetIn))
+		next = append(next, idp.Suggest(idp.DoSPEdit, string(p.EntityID)).WithOption(idp.OptionPreview, string(y)).WithLabel(idp.LabelAllowPreview))
 	}
 	return notes, next
 }

@@ -17,8 +17,8 @@ type RehearsalRequest struct {
 	Cert string `json:"certificate"`
 }
 
-// RehearsalEnd ends a rehearsal.
-type RehearsalEnd struct {
+// RehearsalEndRequest ends a rehearsal.
+type RehearsalEndRequest struct {
 	ID string `json:"id"`
 	// Failed are the names of the steps that were tried and failed.
 	Failed []string `json:"failed"`
@@ -54,7 +54,7 @@ var BeginRehearsal = declare("rotation/rehearse/begin", func(s *Service, ctx con
 })
 
 // EndRehearsal ends a rehearsal and records its result.
-var EndRehearsal = declare("rotation/rehearse/end", func(s *Service, ctx context.Context, by admin.Caller, req RehearsalEnd) (Empty, error) {
+var EndRehearsal = declare("rotation/rehearse/end", func(s *Service, ctx context.Context, by admin.Caller, req RehearsalEndRequest) (Empty, error) {
 	if s.Rehearsal == nil {
 		return Empty{}, idp.ErrNotFound
 	}

@@ -29,7 +29,7 @@ type RotationReport struct {
 	DryRun  bool            `json:"dry_run"`
 	Notices []notify.Letter `json:"notices"`
 	// Sent has an entry for each of Notices, if Send was set.
-	Sent []notify.Sent `json:"sent,omitempty"`
+	Sent []notify.LetterResult `json:"sent,omitempty"`
 }
 
 // Report returns the notices to service providers that must act, and sends them if asked.
@@ -37,7 +37,7 @@ var Report = declare("rotation/report", func(s *Service, ctx context.Context, by
 	if err := checkYear(req.Year); req.Year != "" && err != nil {
 		return RotationReport{}, err
 	}
-	if err := s.knowsReport(ctx, req); err != nil {
+	if err := s.checkReportRequest(ctx, req); err != nil {
 		return RotationReport{}, err
 	}
 	letters, err := s.Notices.Letters(ctx, req.Year)
@@ -57,14 +57,14 @@ var Report = declare("rotation/report", func(s *Service, ctx context.Context, by
 	r.Sent, err = s.Notices.Send(ctx, letters, by.Actor(), req.DryRun)
 	if errors.Is(err, notify.ErrNoMail) {
 		return r, &admin.Error{Code: admin.CodeRefused, Message: "no mail server is configured: set mail.server and mail.from, or print the notices",
-			Suggestions: []idp.Suggestion{idp.Suggest(idp.DoRotationReport).With(idp.OptionOut, "").Labeled(idp.LabelWriteNotices)}}
+			Suggestions: []idp.Suggestion{idp.Suggest(idp.DoRotationReport).WithOption(idp.OptionOut, "").WithLabel(idp.LabelWriteNotices)}}
 	}
 	return r, err
 })
 
-// knowsReport refuses an unknown year or service provider. An empty report would look as if no
+// checkReportRequest refuses an unknown year or service provider. An empty report would look as if no
 // service provider had to act.
-func (s *Service) knowsReport(ctx context.Context, req ReportRequest) error {
+func (s *Service) checkReportRequest(ctx context.Context, req ReportRequest) error {
 	if req.SP != "" {
 		if _, err := s.Registry.Lookup(ctx, req.SP); errors.Is(err, idp.ErrNotFound) {
 			return notFoundError("no service provider %q is registered", req.SP)
@@ -78,10 +78,10 @@ func (s *Service) knowsReport(ctx context.Context, req ReportRequest) error {
 	return nil
 }
 
-// revocation returns the notices to send after, or in a dry run before, a year is revoked.
+// writeRevocation returns the notices to send after, or in a dry run before, a year is revoked.
 // It is nil if the year was never published. The year is revoked by then, so an error is
 // only logged.
-func (s *Service) revocation(ctx context.Context, y idp.Year, o *rotator.Outcome) *notify.Revocation {
+func (s *Service) writeRevocation(ctx context.Context, y idp.Year, o *rotator.Outcome) *notify.Revocation {
 	if record, _ := o.Before.History().Record(y); record.PublishedAt.IsZero() {
 		return nil
 	}

@@ -73,15 +73,15 @@ var TakeStep = declare("rotation/step", func(s *Service, ctx context.Context, by
 	if err != nil {
 		return RotationChange{}, stepError(err)
 	}
-	c, err := s.changeOf(ctx, o)
+	c, err := s.describeRotationChange(ctx, o)
 	if req.Step == rotation.StepRevoke {
-		c.Revocation = s.revocation(ctx, req.Year, o)
+		c.Revocation = s.writeRevocation(ctx, req.Year, o)
 	}
 	if len(c.CutOff) > 0 {
-		report := idp.Suggest(idp.DoRotationReport).With(idp.OptionYear, string(req.Year))
-		c.Suggestions = []idp.Suggestion{report.Labeled(idp.LabelSeeNotices), report.With(idp.OptionSend, "").Labeled(idp.LabelSendNotices)}
+		report := idp.Suggest(idp.DoRotationReport).WithOption(idp.OptionYear, string(req.Year))
+		c.Suggestions = []idp.Suggestion{report.WithLabel(idp.LabelShowNotices), report.WithOption(idp.OptionSend, "").WithLabel(idp.LabelSendNotices)}
 	}
-	if at, early := s.Rotation.Policy.EarlyCreate(req.Year, o.Before.At); early && req.Step == rotation.StepCreate {
+	if at, early := s.Rotation.Policy.CheckEarlyCreate(req.Year, o.Before.At); early && req.Step == rotation.StepCreate {
 		c.CalendarAt = at
 	}
 	return c, err
@@ -89,7 +89,7 @@ var TakeStep = declare("rotation/step", func(s *Service, ctx context.Context, by
 
 // takeStep takes the requested step.
 func (s *Service) takeStep(ctx context.Context, by admin.Caller, req StepRequest) (*rotator.Outcome, error) {
-	step := rotation.Step{Kind: req.Step, Year: req.Year, Until: req.Until, Force: req.Force, Reason: req.Reason}
+	step := rotation.Step{Kind: req.Step, Year: req.Year, HoldEndAt: req.Until, Force: req.Force, Reason: req.Reason}
 	if req.DestroyNow {
 		return s.Rotation.Retire(ctx, step, by.Actor(), req.DryRun)
 	}
@@ -106,7 +106,7 @@ func (r StepRequest) check() error {
 		return invalidError("unknown step %q", r.Step)
 	case !r.Step.NamesYear() && r.Year != "":
 		return invalidError("%s names no year", r.Step)
-	case r.Step.NamesYear() && !r.Year.Valid():
+	case r.Step.NamesYear() && !r.Year.IsValid():
 		return checkYear(r.Year)
 	case r.Step.NeedsReason() && r.Reason == "":
 		return invalidError("%s needs a reason", r.Step)
@@ -118,9 +118,9 @@ func (r StepRequest) check() error {
 	return nil
 }
 
-// changes compares two moments. It returns the years that differ, and the other years that have not
+// compareStatus compares two moments. It returns the years that differ, and the other years that have not
 // ended.
-func changes(before, after rotation.Status) (changed, same []YearChange) {
+func compareStatus(before, after rotation.Status) (changed, same []YearChange) {
 	changed, same = []YearChange{}, []YearChange{}
 	old, now := before.History(), after.History()
 	for _, r := range now.Records {

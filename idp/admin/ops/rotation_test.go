@@ -37,7 +37,7 @@ func newRotation(t *testing.T) (*ops.Service, *fixture.Fixture) {
 func TestDryRunPredictsRotationStep(t *testing.T) {
 	t.Parallel()
 	s, f := newRotation(t)
-	c := admin.InProcess(s.Endpoint(os.Geteuid()), admin.Caller{UID: os.Geteuid(), Name: "ops"})
+	c := admin.NewProcessClient(s.Endpoint(os.Geteuid()), admin.Caller{UID: os.Geteuid(), Name: "ops"})
 	before := auditKinds(t, f.Store)
 	dry := ops.StepRequest{Step: rotation.StepRevoke, Year: "2031", Reason: "leaked", DryRun: true}
 	foretold, err := admin.Call(t.Context(), c, ops.TakeStep, dry)
@@ -102,7 +102,7 @@ func auditKinds(t *testing.T, store idp.Store) (kinds []string) {
 func TestRefusedStepExplainsAndWritesNothing(t *testing.T) {
 	t.Parallel()
 	s, f := newRotation(t)
-	c := admin.InProcess(s.Endpoint(os.Geteuid()), admin.Self())
+	c := admin.NewProcessClient(s.Endpoint(os.Geteuid()), admin.Self())
 	before := auditKinds(t, f.Store)
 	tests := []struct {
 		name string
@@ -179,7 +179,7 @@ func TestEndedRequestCertNeedsAttention(t *testing.T) {
 	if err := s.Rotation.Begin(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	c := admin.InProcess(s.Endpoint(os.Geteuid()), admin.Self())
+	c := admin.NewProcessClient(s.Endpoint(os.Geteuid()), admin.Self())
 	_, err = admin.Call(t.Context(), c, ops.AddSP, ops.SPChange{EntityID: "urn:one", Edit: sp.Edit{Set: map[string][]string{
 		"acs_urls": {"https://sp.example.gov/acs"}, "certs": {string(text)},
 	}}})
@@ -203,7 +203,7 @@ func TestEndedRequestCertNeedsAttention(t *testing.T) {
 		t.Errorf("a second before: %v", got)
 	}
 	f.Clock.Set(cert.NotAfter)
-	want := []rotation.Args{{SPs: []idp.EntityID{"urn:one"}, Date: cert.NotAfter.UTC()}}
+	want := []rotation.Args{{SPs: []idp.EntityID{"urn:one"}, At: cert.NotAfter.UTC()}}
 	if diff := cmp.Diff(want, ended()); diff != "" {
 		t.Errorf("at its end (-want +got):\n%s", diff)
 	}
@@ -225,7 +225,7 @@ func TestEndedRequestCertNeedsAttention(t *testing.T) {
 func TestRetireNamesProvidersOfUsedYear(t *testing.T) {
 	t.Parallel()
 	s, f := newRotation(t)
-	c := admin.InProcess(s.Endpoint(os.Geteuid()), admin.Self())
+	c := admin.NewProcessClient(s.Endpoint(os.Geteuid()), admin.Self())
 	step := func(kind rotation.StepKind, y idp.Year) error {
 		_, err := admin.Call(t.Context(), c, ops.TakeStep, ops.StepRequest{Step: kind, Year: y})
 		return err

@@ -21,8 +21,8 @@ const (
 	// sessionBatch bounds the sessions that one command ends: they end in one step of
 	// the store, and no sign-in should wait long behind it.
 	sessionBatch = 250
-	// minShort is the minimum length of a session ID's prefix that names the session.
-	minShort = 8
+	// minShortID is the minimum length of a session ID's prefix that names the session.
+	minShortID = 8
 )
 
 // SessionQuery selects the sessions that match all given fields. It never selects sessions that
@@ -47,8 +47,8 @@ type SessionList struct {
 	Next     idp.SessionID `json:"next,omitempty"`
 }
 
-// SessionsEnded is the answer to session/end. Next is as in SessionList.
-type SessionsEnded struct {
+// EndedSessions is the answer to session/end. Next is as in SessionList.
+type EndedSessions struct {
 	Ended int           `json:"ended"`
 	Next  idp.SessionID `json:"next,omitempty"`
 }
@@ -79,8 +79,8 @@ var ListSessions = declare("session/list", func(s *Service, ctx context.Context,
 	list := SessionList{Sessions: []Session{}, Next: next}
 	emails := map[idp.UserID]string{}
 	for _, sess := range found {
-		info := sessionInfo(sess)
-		if info.Email, err = s.emailOf(ctx, emails, sess.User); err != nil {
+		info := describeSession(sess)
+		if info.Email, err = s.lookupEmail(ctx, emails, sess.User); err != nil {
 			return SessionList{}, err
 		}
 		list.Sessions = append(list.Sessions, info)
@@ -89,15 +89,15 @@ var ListSessions = declare("session/list", func(s *Service, ctx context.Context,
 })
 
 // EndSessions ends some of the selected sessions.
-var EndSessions = declare("session/end", func(s *Service, ctx context.Context, by admin.Caller, q SessionQuery) (SessionsEnded, error) {
-	var answer SessionsEnded
+var EndSessions = declare("session/end", func(s *Service, ctx context.Context, by admin.Caller, q SessionQuery) (EndedSessions, error) {
+	var answer EndedSessions
 	for {
 		found, next, err := s.findSessions(ctx, q, sessionBatch)
 		answer.Next = next
 		if err != nil || len(found) == 0 {
 			return answer, err
 		}
-		n, err := s.endFound(ctx, by, q, found)
+		n, err := s.endSessions(ctx, by, q, found)
 		answer.Ended += n
 		// A missing session has ended, or has just become another one because its second
 		// factor was proved. The next round ends that one too.
@@ -107,14 +107,14 @@ var EndSessions = declare("session/end", func(s *Service, ctx context.Context, b
 	}
 })
 
-func (s *Service) endFound(ctx context.Context, by admin.Caller, q SessionQuery, found []*idp.Session) (int, error) {
+func (s *Service) endSessions(ctx context.Context, by admin.Caller, q SessionQuery, found []*idp.Session) (int, error) {
 	var ids []idp.SessionID
 	var events []idp.AuditEvent
 	for _, sess := range found {
 		ids = append(ids, sess.ID)
 		events = append(events, idp.AuditEvent{
 			Kind: idp.AuditSessionEnd, Outcome: "ok", Actor: by.Actor(), User: sess.User, SP: q.SP,
-			Detail: map[string]string{"session": sess.ID.Short()},
+			Detail: map[string]string{"session": sess.ID.ShortID()},
 		})
 	}
 	n, err := s.Store.EndSessions(ctx, idp.SessionEnd{IDs: ids}, events...)
@@ -132,7 +132,7 @@ func (s *Service) findSessions(ctx context.Context, q SessionQuery, limit int) (
 	}
 	switch {
 	case q.ID != "":
-		found, err = s.sessionByShort(ctx, q.ID)
+		found, err = s.findSessionByShortID(ctx, q.ID)
 		found = s.filterSessions(q, user, found)
 		if err == nil && len(found) == 0 {
 			err = notFoundError("no live session %q", q.ID)
@@ -197,11 +197,11 @@ func takesPart(sess *idp.Session, id idp.EntityID) bool {
 	return slices.ContainsFunc(sess.Participants, func(p idp.Participant) bool { return p.SP == id })
 }
 
-// sessionByShort returns the session whose ID begins with short.
-func (s *Service) sessionByShort(ctx context.Context, short string) ([]*idp.Session, error) {
+// findSessionByShortID returns the session whose ID begins with short.
+func (s *Service) findSessionByShortID(ctx context.Context, short string) ([]*idp.Session, error) {
 	short = strings.ToLower(short)
-	if len(short) < minShort || strings.Trim(short, "0123456789abcdef") != "" {
-		return nil, &admin.Error{Code: admin.CodeBadRequest, Message: fmt.Sprintf("a session is named by its ID as listed, or by the first %d digits of it or more", minShort)}
+	if len(short) < minShortID || strings.Trim(short, "0123456789abcdef") != "" {
+		return nil, &admin.Error{Code: admin.CodeBadRequest, Message: fmt.Sprintf("a session is named by its ID as listed, or by the first %d digits of it or more", minShortID)}
 	}
 	found, err := s.Store.Sessions(ctx, idp.SessionQuery{After: idp.SessionID(short), Limit: 2})
 	if err != nil {
@@ -216,8 +216,8 @@ func (s *Service) sessionByShort(ctx context.Context, short string) ([]*idp.Sess
 	return found[:1], nil
 }
 
-// emailOf returns a user's first email address.
-func (s *Service) emailOf(ctx context.Context, known map[idp.UserID]string, id idp.UserID) (string, error) {
+// lookupEmail returns a user's first email address.
+func (s *Service) lookupEmail(ctx context.Context, known map[idp.UserID]string, id idp.UserID) (string, error) {
 	if email, ok := known[id]; ok {
 		return email, nil
 	}
@@ -233,9 +233,9 @@ func (s *Service) emailOf(ctx context.Context, known map[idp.UserID]string, id i
 	return known[id], nil
 }
 
-func sessionInfo(sess *idp.Session) Session {
+func describeSession(sess *idp.Session) Session {
 	info := Session{
-		ID: sess.ID.Short(), User: sess.User, Pending: sess.Pending,
+		ID: sess.ID.ShortID(), User: sess.User, Pending: sess.Pending,
 		BegunAt: sess.CreatedAt, SeenAt: sess.SeenAt, EndsAt: sess.EndsAt(), Device: sess.Device, SPs: []idp.EntityID{},
 	}
 	for _, p := range sess.Participants {

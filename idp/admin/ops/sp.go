@@ -14,8 +14,8 @@ type SPRequest struct {
 	EntityID idp.EntityID `json:"entity_id"`
 }
 
-// Removed is the answer to RemoveSP.
-type Removed struct {
+// RemovedSP is the answer to RemoveSP.
+type RemovedSP struct {
 	EntityID idp.EntityID `json:"removed"`
 }
 
@@ -45,7 +45,7 @@ var AddSP = declare("sp/add", func(s *Service, ctx context.Context, by admin.Cal
 	if errors.Is(err, idp.ErrExists) {
 		return nil, &admin.Error{Code: admin.CodeExists, Message: "a service provider with this entity ID is registered already",
 			Permissions: []sp.Permission{sp.PermitReplace},
-			Suggestions: []idp.Suggestion{idp.Suggest(idp.DoSPEdit, string(req.EntityID)).Labeled(idp.LabelChangeRegistered)}}
+			Suggestions: []idp.Suggestion{idp.Suggest(idp.DoSPEdit, string(req.EntityID)).WithLabel(idp.LabelChangeRegistered)}}
 	}
 	return c, err
 })
@@ -53,7 +53,7 @@ var AddSP = declare("sp/add", func(s *Service, ctx context.Context, by admin.Cal
 // EditSP changes a registration.
 var EditSP = declare("sp/edit", func(s *Service, ctx context.Context, by admin.Caller, req SPChange) (*sp.Change, error) {
 	c, err := s.Registry.ApplyEdit(ctx, req.EntityID, req.document(), req.Edit, req.Options, by.Actor())
-	return c, unknownSP(req.EntityID, err)
+	return c, explainUnknownSP(req.EntityID, err)
 })
 
 func (c SPChange) document() sp.Document {
@@ -61,14 +61,14 @@ func (c SPChange) document() sp.Document {
 }
 
 // RemoveSP removes a registration.
-var RemoveSP = declare("sp/remove", func(s *Service, ctx context.Context, by admin.Caller, req SPRequest) (Removed, error) {
-	return Removed(req), unknownSP(req.EntityID, s.Registry.Remove(ctx, req.EntityID, by.Actor()))
+var RemoveSP = declare("sp/remove", func(s *Service, ctx context.Context, by admin.Caller, req SPRequest) (RemovedSP, error) {
+	return RemovedSP(req), explainUnknownSP(req.EntityID, s.Registry.Remove(ctx, req.EntityID, by.Actor()))
 })
 
 // ShowSP returns one registration.
 var ShowSP = declare("sp/show", func(s *Service, ctx context.Context, _ admin.Caller, req SPRequest) (*idp.ServiceProvider, error) {
 	p, err := s.Registry.Get(ctx, req.EntityID)
-	return p, unknownSP(req.EntityID, err)
+	return p, explainUnknownSP(req.EntityID, err)
 })
 
 // ListSPs returns all registrations.
@@ -85,8 +85,8 @@ var ListSPs = declare("sp/list", func(s *Service, ctx context.Context, _ admin.C
 	return answer, err
 })
 
-// unknownSP returns the error for a service provider that is not registered.
-func unknownSP(id idp.EntityID, err error) error {
+// explainUnknownSP returns the error for a service provider that is not registered.
+func explainUnknownSP(id idp.EntityID, err error) error {
 	if errors.Is(err, idp.ErrNotFound) {
 		return notFoundError("no service provider is registered as %q", id)
 	}

@@ -31,23 +31,23 @@ type UserRequest struct {
 	TOTPPeriod int    `json:"totp_period,omitempty"`
 }
 
-// UserAdded is the answer to AddUser.
-type UserAdded struct {
+// AddedUser is the answer to AddUser.
+type AddedUser struct {
 	User User `json:"user"`
 	// TOTPSecret and TOTPURL are those of a new authenticator, disclosed only here.
 	TOTPSecret string `json:"totp_secret,omitempty"`
 	TOTPURL    string `json:"totp_url,omitempty"`
 }
 
-// UserChanged is the answer to a change of a user.
-type UserChanged struct {
-	UserAdded
+// ChangedUser is the answer to a change of a user.
+type ChangedUser struct {
+	AddedUser
 	// SessionsEnded counts the sessions that the change ended.
 	SessionsEnded int `json:"sessions_ended"`
 }
 
-// Deleted is the answer to DeleteUser.
-type Deleted struct {
+// DeletedUser is the answer to DeleteUser.
+type DeletedUser struct {
 	Email string `json:"deleted"`
 }
 
@@ -162,11 +162,11 @@ func (s *Service) resolveEmail(ctx context.Context, name string) (string, error)
 	return u.PrimaryEmail(), nil
 }
 
-// userByNameID finds the user that a service provider knows by a NameID.
-func (s *Service) userByNameID(ctx context.Context, id idp.EntityID, name idp.NameID) (*idp.User, error) {
+// findUserByNameID finds the user that a service provider knows by a NameID.
+func (s *Service) findUserByNameID(ctx context.Context, id idp.EntityID, name idp.NameID) (*idp.User, error) {
 	p, err := s.Registry.Get(ctx, id)
 	if err != nil {
-		return nil, unknownSP(id, err)
+		return nil, explainUnknownSP(id, err)
 	}
 	user, err := s.Store.UserByNameID(ctx, p.NameIDScope, name)
 	if errors.Is(err, idp.ErrNotFound) {
@@ -183,15 +183,15 @@ func (s *Service) userByNameID(ctx context.Context, id idp.EntityID, name idp.Na
 }
 
 // AddUser adds a user.
-var AddUser = declare("user/add", func(s *Service, ctx context.Context, by admin.Caller, req account.NewUser) (UserAdded, error) {
+var AddUser = declare("user/add", func(s *Service, ctx context.Context, by admin.Caller, req account.NewUser) (AddedUser, error) {
 	u, enrolment, err := s.Accounts.Create(ctx, req, by.Actor())
 	if errors.Is(err, idp.ErrExists) {
-		return UserAdded{}, &admin.Error{Code: admin.CodeExists, Message: "a user has the email address " + req.Email + " already"}
+		return AddedUser{}, &admin.Error{Code: admin.CodeExists, Message: "a user has the email address " + req.Email + " already"}
 	}
 	if err != nil {
-		return UserAdded{}, userError(req.Email, err)
+		return AddedUser{}, userError(req.Email, err)
 	}
-	added := UserAdded{User: s.userInfo(u)}
+	added := AddedUser{User: s.describeUser(u)}
 	if enrolment != nil {
 		added.TOTPSecret, added.TOTPURL = enrolment.Secret, enrolment.URL
 	}
@@ -203,7 +203,7 @@ var ShowUser = declareUser("user/show", func(s *Service, ctx context.Context, _ 
 	var u *idp.User
 	var err error
 	if req.NameID != "" {
-		u, err = s.userByNameID(ctx, req.SP, req.NameID)
+		u, err = s.findUserByNameID(ctx, req.SP, req.NameID)
 	} else if u, err = s.Accounts.Lookup(ctx, req.Email); err != nil {
 		err = userError(req.Email, err)
 	}
@@ -214,7 +214,7 @@ var ShowUser = declareUser("user/show", func(s *Service, ctx context.Context, _ 
 	if err != nil {
 		return User{}, err
 	}
-	info := s.userInfo(u)
+	info := s.describeUser(u)
 	if info.Profile != nil {
 		info.Profile.Fields = account.ProfileFields(profile)
 	}
@@ -235,7 +235,7 @@ var ListUsers = declare("user/list", func(s *Service, ctx context.Context, _ adm
 		}
 		for i, u := range users {
 			if req.matches(u) {
-				answer.Users = append(answer.Users, s.userInfo(u))
+				answer.Users = append(answer.Users, s.describeUser(u))
 			}
 			if len(answer.Users) == limit && (i+1 < len(users) || len(users) == pageSize) {
 				answer.Next = u.ID
@@ -254,37 +254,37 @@ var ListUsers = declare("user/list", func(s *Service, ctx context.Context, _ adm
 })
 
 // LockUser locks a user out and ends their sessions.
-var LockUser = declareUser("user/lock", func(s *Service, ctx context.Context, by admin.Caller, req UserRequest) (UserChanged, error) {
+var LockUser = declareUser("user/lock", func(s *Service, ctx context.Context, by admin.Caller, req UserRequest) (ChangedUser, error) {
 	n, err := s.Accounts.Lock(ctx, req.Email, req.Reason, by.Actor())
-	return s.changed(ctx, req.Email, n, err)
+	return s.describeChangedUser(ctx, req.Email, n, err)
 })
 
 // UnlockUser lets a user sign in again.
-var UnlockUser = declareUser("user/unlock", func(s *Service, ctx context.Context, by admin.Caller, req UserRequest) (UserChanged, error) {
-	return s.changed(ctx, req.Email, 0, s.Accounts.Unlock(ctx, req.Email, by.Actor()))
+var UnlockUser = declareUser("user/unlock", func(s *Service, ctx context.Context, by admin.Caller, req UserRequest) (ChangedUser, error) {
+	return s.describeChangedUser(ctx, req.Email, 0, s.Accounts.Unlock(ctx, req.Email, by.Actor()))
 })
 
 // SetPassword gives a user a new password and ends their sessions.
-var SetPassword = declareUser("user/set-password", func(s *Service, ctx context.Context, by admin.Caller, req UserRequest) (UserChanged, error) {
+var SetPassword = declareUser("user/set-password", func(s *Service, ctx context.Context, by admin.Caller, req UserRequest) (ChangedUser, error) {
 	n, err := s.Accounts.SetPassword(ctx, req.Email, req.Password, by.Actor())
-	return s.changed(ctx, req.Email, n, err)
+	return s.describeChangedUser(ctx, req.Email, n, err)
 })
 
 // ResetMFA removes a user's second factors and, if asked, adds a new authenticator. These
 // are two changes. If the second fails, the user is without a factor, which is safe, and the
 // operator can repeat the command. The request is therefore checked in full before the
 // first.
-var ResetMFA = declareUser("user/reset-mfa", func(s *Service, ctx context.Context, by admin.Caller, req UserRequest) (UserChanged, error) {
+var ResetMFA = declareUser("user/reset-mfa", func(s *Service, ctx context.Context, by admin.Caller, req UserRequest) (ChangedUser, error) {
 	totp := account.NewTOTP{Secret: req.TOTPSecret, Period: req.TOTPPeriod}
 	if err := totp.Check(); err != nil {
-		return UserChanged{}, userError(req.Email, err)
+		return ChangedUser{}, userError(req.Email, err)
 	}
 	n, err := s.Accounts.ResetMFA(ctx, req.Email, by.Actor())
 	if err != nil || !req.TOTP && req.TOTPSecret == "" {
-		return s.changed(ctx, req.Email, n, err)
+		return s.describeChangedUser(ctx, req.Email, n, err)
 	}
 	enrolment, err := s.Accounts.AddTOTP(ctx, req.Email, totp, by.Actor())
-	c, err := s.changed(ctx, req.Email, n, err)
+	c, err := s.describeChangedUser(ctx, req.Email, n, err)
 	if err == nil {
 		c.TOTPSecret, c.TOTPURL = enrolment.Secret, enrolment.URL
 	}
@@ -292,23 +292,23 @@ var ResetMFA = declareUser("user/reset-mfa", func(s *Service, ctx context.Contex
 })
 
 // DeleteUser removes a user and ends their sessions.
-var DeleteUser = declareUser("user/delete", func(s *Service, ctx context.Context, by admin.Caller, req UserRequest) (Deleted, error) {
+var DeleteUser = declareUser("user/delete", func(s *Service, ctx context.Context, by admin.Caller, req UserRequest) (DeletedUser, error) {
 	if err := s.Accounts.Delete(ctx, req.Email, by.Actor()); err != nil {
-		return Deleted{}, userError(req.Email, err)
+		return DeletedUser{}, userError(req.Email, err)
 	}
-	return Deleted{Email: req.Email}, nil
+	return DeletedUser{Email: req.Email}, nil
 })
 
-// changed returns the answer to a change that ended sessions.
-func (s *Service) changed(ctx context.Context, email string, sessions int, err error) (UserChanged, error) {
+// describeChangedUser returns the answer to a change that ended sessions.
+func (s *Service) describeChangedUser(ctx context.Context, email string, sessions int, err error) (ChangedUser, error) {
 	if err != nil {
-		return UserChanged{}, userError(email, err)
+		return ChangedUser{}, userError(email, err)
 	}
 	u, err := s.Accounts.Lookup(ctx, email)
 	if err != nil {
-		return UserChanged{}, userError(email, err)
+		return ChangedUser{}, userError(email, err)
 	}
-	return UserChanged{UserAdded: UserAdded{User: s.userInfo(u)}, SessionsEnded: sessions}, nil
+	return ChangedUser{AddedUser: AddedUser{User: s.describeUser(u)}, SessionsEnded: sessions}, nil
 }
 
 // userError converts an error of the account service to one for the operator.
@@ -330,9 +330,9 @@ func userError(email string, err error) error {
 	return err
 }
 
-// userInfo returns a user without secrets, without the sealed profile and without devices
+// describeUser returns a user without secrets, without the sealed profile and without devices
 // whose time has expired.
-func (s *Service) userInfo(u *idp.User) User {
+func (s *Service) describeUser(u *idp.User) User {
 	info := User{
 		ID:                u.ID,
 		Emails:            []Email{},
@@ -346,8 +346,8 @@ func (s *Service) userInfo(u *idp.User) User {
 		CreatedAt:         u.CreatedAt,
 		UpdatedAt:         u.UpdatedAt,
 	}
-	if u.Proofed != nil {
-		info.Profile = &Profile{Level: u.Proofed.Level, VerifiedAt: u.Proofed.VerifiedAt}
+	if u.Proofing != nil {
+		info.Profile = &Profile{Level: u.Proofing.Level, VerifiedAt: u.Proofing.VerifiedAt}
 	}
 	for _, e := range u.Emails {
 		info.Emails = append(info.Emails, Email{Address: e.Address, ConfirmedAt: e.ConfirmedAt, LastSignInAt: e.LastSignInAt})
@@ -357,12 +357,12 @@ func (s *Service) userInfo(u *idp.User) User {
 	}
 	now := s.Clock.Now()
 	for _, d := range u.Devices {
-		if !now.Before(session.RememberedUntil(d.At)) {
+		if !now.Before(session.RememberedEndsAt(d.At)) {
 			continue
 		}
 		info.Devices = append(info.Devices, RememberedDevice{
-			ID: d.Short(), Browser: d.Browser, System: d.System,
-			RememberedAt: d.At, RememberedUntil: session.RememberedUntil(d.At), UsedAt: d.UsedAt,
+			ID: d.ShortHash(), Browser: d.Browser, System: d.System,
+			RememberedAt: d.At, RememberedUntil: session.RememberedEndsAt(d.At), UsedAt: d.UsedAt,
 		})
 	}
 	return info

@@ -31,7 +31,7 @@ func TestListUsersFiltersAndPages(t *testing.T) {
 	if outcome, err := f.Store.ImportUsers(t.Context(), people); errors.Join(append(outcome, err)...) != nil {
 		t.Fatal(err)
 	}
-	c := admin.InProcess(s.Endpoint(os.Geteuid()), admin.Self())
+	c := admin.NewProcessClient(s.Endpoint(os.Geteuid()), admin.Self())
 	tests := []struct {
 		name string
 		req  ops.UsersRequest
@@ -78,7 +78,7 @@ func TestUserIsNamedByEmailIDAndNameID(t *testing.T) {
 	t.Parallel()
 	s, f := newService(t)
 	ctx := t.Context()
-	c := admin.InProcess(s.Endpoint(os.Geteuid()), admin.Self())
+	c := admin.NewProcessClient(s.Endpoint(os.Geteuid()), admin.Self())
 	const email, id = "ana@example.gov", idp.EntityID("https://sp.example.gov/")
 	added, err := admin.Call(ctx, c, ops.AddUser, account.NewUser{Email: email, Password: "plum jam on nine windows"})
 	if err != nil {
@@ -90,7 +90,7 @@ func TestUserIsNamedByEmailIDAndNameID(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	name := idp.ImportedUser{User: &idp.User{ID: user}, NameIDs: map[idp.NameIDScope]idp.NameID{made.Provider.NameIDScope: "ana-there"}, Existing: true}
+	name := idp.ImportedUser{User: &idp.User{ID: user}, NameIDs: map[idp.NameIDScope]idp.NameID{made.Provider.NameIDScope: "ana-there"}, AlreadyExists: true}
 	if outcome, err := f.Store.ImportUsers(ctx, []idp.ImportedUser{name}); errors.Join(append(outcome, err)...) != nil {
 		t.Fatal(outcome, err)
 	}
@@ -104,7 +104,7 @@ func TestUserIsNamedByEmailIDAndNameID(t *testing.T) {
 		wantCode(t, fmt.Sprintf("%+v", req), err, admin.CodeNotFound)
 	}
 	byID := ops.UserRequest{Email: string(user), Password: "nine jars of plum jam"}
-	for _, op := range []ops.Op[ops.UserRequest, ops.UserChanged]{ops.LockUser, ops.UnlockUser, ops.SetPassword, ops.ResetMFA} {
+	for _, op := range []ops.Op[ops.UserRequest, ops.ChangedUser]{ops.LockUser, ops.UnlockUser, ops.SetPassword, ops.ResetMFA} {
 		if u, err := admin.Call(ctx, c, op, byID); err != nil || u.User.ID != user {
 			t.Errorf("%s: %+v, %v", op.Path, u, err)
 		}

@@ -7,8 +7,8 @@ import (
 	"vernal/idp/admin"
 )
 
-// PeopleRequest is a part of a file of users. The answer is an account.ImportResult.
-type PeopleRequest struct {
+// ImportUsersRequest is a part of a file of users. The answer is an account.ImportResult.
+type ImportUsersRequest struct {
 	Lines []account.ImportLine `json:"lines"`
 	account.ImportOptions
 }
@@ -18,7 +18,7 @@ type PeopleRequest struct {
 const ImportBatch = 500
 
 // ImportUsers adds up to ImportBatch users.
-var ImportUsers = declare("user/import", func(s *Service, ctx context.Context, by admin.Caller, req PeopleRequest) (*account.ImportResult, error) {
+var ImportUsers = declare("user/import", func(s *Service, ctx context.Context, by admin.Caller, req ImportUsersRequest) (*account.ImportResult, error) {
 	if len(req.Lines) > ImportBatch {
 		return nil, &admin.Error{Code: admin.CodeBadRequest, Message: "too many users in one request"}
 	}

@@ -27,8 +27,8 @@ type VerifyRequest struct {
 	DryRun  bool         `json:"dry_run,omitempty"`
 }
 
-// UserVerified is the answer to user/verify.
-type UserVerified struct {
+// VerifiedUser is the answer to user/verify.
+type VerifiedUser struct {
 	User   User `json:"user"`
 	DryRun bool `json:"dry_run,omitempty"`
 	// Before and After are levels: none, verified or facial-match.
@@ -41,16 +41,16 @@ type UserVerified struct {
 }
 
 // VerifyUser records a proofed identity, or removes it.
-var VerifyUser = declare("user/verify", func(s *Service, ctx context.Context, by admin.Caller, req VerifyRequest) (UserVerified, error) {
+var VerifyUser = declare("user/verify", func(s *Service, ctx context.Context, by admin.Caller, req VerifyRequest) (VerifiedUser, error) {
 	var err error
 	if req.Email, err = s.resolveEmail(ctx, req.Email); err != nil {
-		return UserVerified{}, err
+		return VerifiedUser{}, err
 	}
 	v, err := s.Accounts.Verify(ctx, req.Email, req.Profile, req.DryRun, by.Actor())
 	if err != nil {
-		return UserVerified{}, userError(req.Email, err)
+		return VerifiedUser{}, userError(req.Email, err)
 	}
-	answer := UserVerified{User: s.userInfo(v.User), DryRun: req.DryRun, Before: v.Before, After: v.After, Changed: v.Changed}
+	answer := VerifiedUser{User: s.describeUser(v.User), DryRun: req.DryRun, Before: v.Before, After: v.After, Changed: v.ChangedFields}
 	if v.Profile != nil {
 		answer.User.Profile.Fields = account.ProfileFields(v.Profile)
 		answer.Missing = account.MissingFields(v.Profile)

@@ -50,7 +50,7 @@ var ShowMetadata = declare("metadata/show", func(s *Service, ctx context.Context
 	if err := checkYear(req.Year); req.Year != "" && err != nil {
 		return Document{}, err
 	}
-	doc, err := s.documents().Document(req.Year)
+	doc, err := s.newDiscoveryHandler().Document(req.Year)
 	if err != nil {
 		return Document{}, metadataError(req.Year, err)
 	}

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// stopTime is how long a process has to end when asked, before it is killed.
-const stopTime = 10 * time.Second
+// stopTimeout is how long a process has to end when asked, before it is killed.
+const stopTimeout = 10 * time.Second
 
 // Process is a running program in a process group of its own.
 type Process struct {
@@ -40,23 +40,23 @@ func Start(t testing.TB, name string, cmd *exec.Cmd) *Process {
 	t.Cleanup(func() {
 		p.Stop()
 		if t.Failed() {
-			t.Logf("%s wrote:\n%s", name, p.output.tail(8<<10))
+			t.Logf("%s wrote:\n%s", name, p.output.readTail(8<<10))
 		}
 	})
 	return p
 }
 
 // Stop asks the process to end, and kills it and the rest of its process group after
-// stopTime. It reports whether asking was enough.
+// stopTimeout. It reports whether asking was enough.
 func (p *Process) Stop() bool {
-	if p.Ended() {
+	if p.HasEnded() {
 		return true // its number may be another process's by now
 	}
 	_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGTERM)
 	select {
 	case <-p.done:
 		return true
-	case <-time.After(stopTime):
+	case <-time.After(stopTimeout):
 		p.Kill()
 		return false
 	}
@@ -65,15 +65,15 @@ func (p *Process) Stop() bool {
 // Kill ends the process group with SIGKILL, which no process can catch, and
 // waits until the process is gone.
 func (p *Process) Kill() {
-	if p.Ended() {
+	if p.HasEnded() {
 		return
 	}
 	_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
 	<-p.done
 }
 
-// Ended reports whether the process has ended.
-func (p *Process) Ended() bool {
+// HasEnded reports whether the process has ended.
+func (p *Process) HasEnded() bool {
 	select {
 	case <-p.done:
 		return true
@@ -92,24 +92,24 @@ func (p *Process) ExitCode() int {
 func (p *Process) PID() int { return p.cmd.Process.Pid }
 
 // Output returns the output of the process so far.
-func (p *Process) Output() string { return p.output.tail(1 << 20) }
+func (p *Process) Output() string { return p.output.readTail(1 << 20) }
 
 // output keeps the output of a process. It is safe to read while the process writes.
 type output struct {
 	mu sync.Mutex
-	b  bytes.Buffer
+	buf  bytes.Buffer
 }
 
 func (o *output) Write(b []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.b.Write(b)
+	return o.buf.Write(b)
 }
 
-func (o *output) tail(n int) string {
+func (o *output) readTail(n int) string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	b := o.b.Bytes()
+	b := o.buf.Bytes()
 	return string(b[max(0, len(b)-n):])
 }
 
@@ -123,12 +123,12 @@ func Need(t testing.TB, program string) string {
 			return path
 		}
 	}
-	Missing(t, program+" is not installed")
+	ReportMissing(t, program+" is not installed")
 	return ""
 }
 
-// Missing ends a test that lacks something: it skips the test, or in CI fails it.
-func Missing(t testing.TB, what string) {
+// ReportMissing ends a test that lacks something: it skips the test, or in CI fails it.
+func ReportMissing(t testing.TB, what string) {
 	t.Helper()
 	if os.Getenv("CI") == "true" {
 		t.Fatal(what)

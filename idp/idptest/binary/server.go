@@ -25,11 +25,11 @@ import (
 	"time"
 )
 
-// commandTime is how long a command may take. A longer one counts as a failure.
-const commandTime = 30 * time.Second
+// commandTimeout is how long a command may take. A longer one counts as a failure.
+const commandTimeout = 30 * time.Second
 
-// readyTime is how long a server may take until /readyz answers 200.
-const readyTime = 20 * time.Second
+// readyTimeout is how long a server may take until /readyz answers 200.
+const readyTimeout = 20 * time.Second
 
 // Vernal is an installation: the built command, its configuration and its data.
 type Vernal struct {
@@ -46,7 +46,7 @@ type Vernal struct {
 // on a free loopback port.
 func New(t testing.TB, dir, host string) *Vernal {
 	t.Helper()
-	return NewBuilt(t, dir, host, Build{})
+	return NewWithBuild(t, dir, host, Build{})
 }
 
 // Build describes how to build and run a command in an unusual way.
@@ -57,8 +57,8 @@ type Build struct {
 	Env []string
 }
 
-// NewBuilt is New with build options.
-func NewBuilt(t testing.TB, dir, host string, b Build) *Vernal {
+// NewWithBuild is New with build options.
+func NewWithBuild(t testing.TB, dir, host string, b Build) *Vernal {
 	t.Helper()
 	port := FreePort(t)
 	v := &Vernal{
@@ -84,17 +84,17 @@ func NewBuilt(t testing.TB, dir, host string, b Build) *Vernal {
 
 // cleanEnv returns our environment without variables for Vernal: the command refuses those
 // that only tests know (VERNAL_SHOTS), and others would configure it.
-func cleanEnv() []string { return removeOurs(os.Environ()) }
+func cleanEnv() []string { return removeVernalVars(os.Environ()) }
 
-// removeOurs removes the variables for Vernal from an environment.
-func removeOurs(env []string) []string {
+// removeVernalVars removes the variables for Vernal from an environment.
+func removeVernalVars(env []string) []string {
 	return slices.DeleteFunc(env, func(entry string) bool { return strings.HasPrefix(entry, "VERNAL_") })
 }
 
-// At returns the same command in another folder. Only a vernal.yaml there configures it.
-func (v *Vernal) At(dir string) *Vernal {
+// WithDir returns the same command in another folder. Only a vernal.yaml there configures it.
+func (v *Vernal) WithDir(dir string) *Vernal {
 	other := *v
-	other.Dir, other.env = dir, removeOurs(slices.Clone(v.env))
+	other.Dir, other.env = dir, removeVernalVars(slices.Clone(v.env))
 	return &other
 }
 
@@ -112,7 +112,7 @@ func (v *Vernal) Run(t testing.TB, stdin string, args ...string) string {
 // Try is Run for a command that may fail. The error wraps an *exec.ExitError and contains
 // the output.
 func (v *Vernal) Try(t testing.TB, stdin string, args ...string) (string, error) {
-	ctx, cancel := context.WithTimeout(t.Context(), commandTime)
+	ctx, cancel := context.WithTimeout(t.Context(), commandTimeout)
 	defer cancel()
 	cmd := v.newCommand(ctx, args...)
 	cmd.Stdin = strings.NewReader(stdin)
@@ -135,10 +135,10 @@ func (v *Vernal) Boot(t testing.TB, path string) *Process {
 	t.Helper()
 	p := Start(t, "vernal serve", v.newCommand(context.Background(), "serve"))
 	client := Client()
-	for deadline := time.Now().Add(readyTime); ; {
+	for deadline := time.Now().Add(readyTimeout); ; {
 		if _, err := Get(t, client, v.BaseURL+path); err == nil {
 			return p
-		} else if p.Ended() || time.Now().After(deadline) {
+		} else if p.HasEnded() || time.Now().After(deadline) {
 			t.Fatalf("vernal serve does not answer: %v\n%s", err, p.Output())
 		}
 	}
@@ -150,8 +150,8 @@ func (v *Vernal) Serve(t testing.TB) *Process {
 	// Not t.Context: the process outlives it until the test's cleanup.
 	p := Start(t, "vernal serve", v.newCommand(context.Background(), "serve"))
 	client := Client()
-	Until(t, readyTime, "vernal serve is ready", func() error {
-		if p.Ended() {
+	WaitUntil(t, readyTimeout, "vernal serve is ready", func() error {
+		if p.HasEnded() {
 			t.Fatalf("vernal serve ended with code %d:\n%s", p.ExitCode(), p.Output())
 		}
 		_, err := Get(t, client, v.BaseURL+"/readyz")
@@ -167,14 +167,14 @@ func (v *Vernal) Year(t testing.TB) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := authAddress.FindSubmatch(stable)
+	m := authURLPattern.FindSubmatch(stable)
 	if m == nil {
 		t.Fatalf("the stable metadata names no year:\n%s", stable)
 	}
 	return string(m[1])
 }
 
-var authAddress = regexp.MustCompile(`/api/saml/auth([0-9]{4}[a-z]?)"`)
+var authURLPattern = regexp.MustCompile(`/api/saml/auth([0-9]{4}[a-z]?)"`)
 
 // AddSP registers a service provider from its metadata.
 func (v *Vernal) AddSP(t testing.TB, metadata []byte, flags ...string) {
@@ -236,9 +236,9 @@ func Get(t testing.TB, client *http.Client, url string) ([]byte, error) {
 	return body, err
 }
 
-// Until tries f until it returns nil, and ends the test when that takes longer
+// WaitUntil tries f until it returns nil, and ends the test when that takes longer
 // than limit.
-func Until(t testing.TB, limit time.Duration, what string, f func() error) {
+func WaitUntil(t testing.TB, limit time.Duration, what string, f func() error) {
 	t.Helper()
 	deadline := time.Now().Add(limit)
 	tick := time.NewTicker(20 * time.Millisecond)

@@ -17,8 +17,8 @@ type SoftHSM struct {
 	Conf string
 }
 
-// modules are the places where the module may be.
-var modules = []string{
+// modulePatterns are the places where the module may be.
+var modulePatterns = []string{
 	"/usr/lib/softhsm/libsofthsm2.so",
 	"/usr/lib/*/softhsm/libsofthsm2.so",
 	"/usr/local/lib/softhsm/libsofthsm2.so",
@@ -30,13 +30,13 @@ func NewSoftHSM(t *testing.T) *SoftHSM {
 	t.Helper()
 	util := Need(t, "softhsm2-util")
 	h := &SoftHSM{Token: "vernal test", PIN: "2580-quiet"}
-	for _, pattern := range modules {
+	for _, pattern := range modulePatterns {
 		if found, _ := filepath.Glob(pattern); len(found) > 0 {
 			h.Module = found[0]
 		}
 	}
 	if h.Module == "" {
-		Missing(t, "the module of softhsm2 is not installed")
+		ReportMissing(t, "the module of softhsm2 is not installed")
 	}
 	dir := t.TempDir()
 	h.Conf = filepath.Join(dir, "softhsm2.conf")

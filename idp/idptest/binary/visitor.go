@@ -16,16 +16,16 @@ import (
 
 // Visitor is a user with a browser without script.
 type Visitor struct {
-	*Person
+	*User
 	client *http.Client
-	base   string // of the identity provider
+	baseURL   string // of the identity provider
 }
 
 // NewVisitor returns a user with a new browser.
-func (v *Vernal) NewVisitor(p *Person) *Visitor {
+func (v *Vernal) NewVisitor(p *User) *Visitor {
 	client := Client()
 	client.Jar, _ = cookiejar.New(nil) // its error is always nil
-	return &Visitor{Person: p, client: client, base: v.BaseURL}
+	return &Visitor{User: p, client: client, baseURL: v.BaseURL}
 }
 
 // PageError is an unexpected page. Other errors mean that the server has ended.
@@ -68,12 +68,12 @@ func (v *Visitor) submit(t testing.TB, path string, page []byte, values url.Valu
 		return nil, &PageError{http.StatusOK, "not the form for " + path + ":\n" + string(page)}
 	}
 	values.Set("request", html.UnescapeString(string(m[1])))
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, v.base+path, strings.NewReader(values.Encode()))
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, v.baseURL+path, strings.NewReader(values.Encode()))
 	if err != nil {
 		return nil, err
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	req.Header.Set("Origin", v.base)
+	req.Header.Set("Origin", v.baseURL)
 	return v.fetch(req)
 }
 

@@ -20,7 +20,7 @@ func Start(t *testing.T) context.Context {
 	t.Helper()
 	path := findBrowser()
 	if path == "" {
-		binary.Missing(t, "chromium is not installed")
+		binary.ReportMissing(t, "chromium is not installed")
 	}
 	options := append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]),
 		chromedp.ExecPath(path), chromedp.UserDataDir(t.TempDir()), chromedp.NoSandbox, chromedp.DisableGPU,

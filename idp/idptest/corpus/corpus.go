@@ -33,12 +33,12 @@ const (
 
 // Case is one file of the corpus.
 type Case struct {
-	Name, About string
+	Name, Description string
 	// Endpoint is the kind of endpoint URL that receives it, by SOAP if the Content-Type
 	// says so.
 	Endpoint    string
 	Now         time.Time
-	In          saml.Inbound
+	Inbound          saml.HTTPRequest
 	Destination string
 	Certs       []string // names in testdata/keys
 	Signing     string   // required or optional
@@ -47,9 +47,9 @@ type Case struct {
 	// Status is the last part of the deciding status code of the answer to an accepted
 	// LogoutRequest. Ends lists the users whose sessions end.
 	Status string
-	Ends   []string
-	// Accepted is the parsed message as JSON. Message is its XML, for readers.
-	Accepted, Message string
+	EndedUsers   []string
+	// AcceptedJSON is the parsed message as JSON. Message is its XML, for readers.
+	AcceptedJSON, Message string
 }
 
 // Root returns the repository's testdata folder, relative to the folder of a test.
@@ -95,11 +95,11 @@ func Read(t testing.TB) []*Case {
 }
 
 func parse(a *txtar.Archive) (*Case, error) {
-	c := &Case{Endpoint: Auth, In: saml.Inbound{Method: "GET"}, Signing: "required"}
+	c := &Case{Endpoint: Auth, Inbound: saml.HTTPRequest{Method: "GET"}, Signing: "required"}
 	for line := range strings.Lines(string(a.Comment)) {
 		line = strings.TrimSpace(line)
 		if text, ok := strings.CutPrefix(line, "#"); ok || line == "" {
-			c.About += strings.TrimSpace(text) + "\n"
+			c.Description += strings.TrimSpace(text) + "\n"
 			continue
 		}
 		key, value, _ := strings.Cut(line, ":")
@@ -110,11 +110,11 @@ func parse(a *txtar.Archive) (*Case, error) {
 	for _, f := range a.Files {
 		switch f.Name {
 		case "query":
-			c.In.RawQuery = strings.TrimSuffix(string(f.Data), "\n")
+			c.Inbound.RawQuery = strings.TrimSuffix(string(f.Data), "\n")
 		case "body":
-			c.In.Body = bytes.TrimSuffix(f.Data, []byte("\n"))
+			c.Inbound.Body = bytes.TrimSuffix(f.Data, []byte("\n"))
 		case "accepted.json":
-			c.Accepted = string(f.Data)
+			c.AcceptedJSON = string(f.Data)
 		case "message.xml":
 			c.Message = strings.TrimSuffix(string(f.Data), "\n")
 		default:
@@ -133,13 +133,13 @@ func (c *Case) set(key, value string) (err error) {
 	case "status":
 		c.Status = value
 	case "ends":
-		c.Ends = strings.Fields(value)
+		c.EndedUsers = strings.Fields(value)
 	case "now":
 		c.Now, err = time.Parse(time.RFC3339, value)
 	case "method":
-		c.In.Method = value
+		c.Inbound.Method = value
 	case "content-type":
-		c.In.ContentType = value
+		c.Inbound.ContentType = value
 	case "destination":
 		c.Destination = value
 	case "certs":
@@ -155,30 +155,30 @@ func (c *Case) set(key, value string) (err error) {
 func (c *Case) check() error {
 	ok := c.Verdict == "accepted"
 	switch {
-	case c.Verdict == "" || c.Now.IsZero() || ok != (c.Accepted != ""):
+	case c.Verdict == "" || c.Now.IsZero() || ok != (c.AcceptedJSON != ""):
 		return errors.New("verdict, time or accepted.json is missing")
 	case !slices.Contains([]string{Auth, Logout, RemoteLogout}, c.Endpoint):
 		return fmt.Errorf("unknown endpoint %q", c.Endpoint)
 	case (ok && c.Endpoint != Auth) != (c.Status != ""):
 		return errors.New("an accepted LogoutRequest, and nothing else, has a status")
-	case len(c.Ends) > 0 && c.Status != "Success":
+	case len(c.EndedUsers) > 0 && c.Status != "Success":
 		return errors.New("sessions end with a status that is no Success")
 	}
 	return nil
 }
 
-// SOAP reports whether the message comes in an envelope.
-func (c *Case) SOAP() bool { return c.Endpoint == RemoteLogout && c.Envelope() }
+// IsSOAP reports whether the message comes in an envelope.
+func (c *Case) IsSOAP() bool { return c.Endpoint == RemoteLogout && c.HasSOAPType() }
 
-// Envelope reports whether the Content-Type is one of SOAP's.
-func (c *Case) Envelope() bool {
-	return c.In.ContentType == "text/xml" || c.In.ContentType == "application/soap+xml"
+// HasSOAPType reports whether the Content-Type is one of SOAP's.
+func (c *Case) HasSOAPType() bool {
+	return c.Inbound.ContentType == "text/xml" || c.Inbound.ContentType == "application/soap+xml"
 }
 
 // Format returns the case in the format of its file.
 func (c *Case) Format() []byte {
 	var b strings.Builder
-	for line := range strings.Lines(c.About) {
+	for line := range strings.Lines(c.Description) {
 		fmt.Fprintf(&b, "# %s\n", strings.TrimSpace(line))
 	}
 	line := func(key, value string) {
@@ -190,11 +190,11 @@ func (c *Case) Format() []byte {
 	if c.Endpoint != Auth {
 		line("endpoint", c.Endpoint)
 		line("status", c.Status)
-		line("ends", strings.Join(c.Ends, " "))
+		line("ends", strings.Join(c.EndedUsers, " "))
 	}
 	line("now", c.Now.Format(time.RFC3339))
-	line("method", c.In.Method)
-	line("content-type", c.In.ContentType)
+	line("method", c.Inbound.Method)
+	line("content-type", c.Inbound.ContentType)
 	fmt.Fprintf(&b, "destination: %s\ncerts: %s\n", c.Destination, strings.Join(c.Certs, " "))
 	if c.Endpoint == Auth {
 		line("sign_requests", c.Signing)
@@ -205,10 +205,10 @@ func (c *Case) Format() []byte {
 			a.Files = append(a.Files, txtar.File{Name: name, Data: []byte(strings.TrimSuffix(data, "\n") + "\n")})
 		}
 	}
-	add("query", c.In.RawQuery)
-	add("body", string(c.In.Body))
+	add("query", c.Inbound.RawQuery)
+	add("body", string(c.Inbound.Body))
 	add("message.xml", c.Message)
-	add("accepted.json", c.Accepted)
+	add("accepted.json", c.AcceptedJSON)
 	return txtar.Format(a)
 }
 
@@ -217,7 +217,7 @@ func Certs(t testing.TB, names ...string) []*x509.Certificate {
 	t.Helper()
 	var certs []*x509.Certificate
 	for _, name := range names {
-		cert, err := x509.ParseCertificate(block(t, name+".crt"))
+		cert, err := x509.ParseCertificate(readPEM(t, name+".crt"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -232,14 +232,14 @@ func KeyFile(t testing.TB, name string) string { return filepath.Join(Root(t), "
 // Key loads a private key of testdata/keys.
 func Key(t testing.TB, name string) *rsa.PrivateKey {
 	t.Helper()
-	key, err := x509.ParsePKCS8PrivateKey(block(t, name+".key"))
+	key, err := x509.ParsePKCS8PrivateKey(readPEM(t, name+".key"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return key.(*rsa.PrivateKey)
 }
 
-func block(t testing.TB, file string) []byte {
+func readPEM(t testing.TB, file string) []byte {
 	t.Helper()
 	data, err := os.ReadFile(filepath.Join(Root(t), "keys", file))
 	if err != nil {

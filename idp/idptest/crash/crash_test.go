@@ -60,7 +60,7 @@ type scene struct {
 	killed atomic.Bool // the server may be gone
 
 	mu       sync.Mutex
-	accounts []*binary.Person     // whose command ended well
+	accounts []*binary.User     // whose command ended well
 	visitors []*visitor           // users with an acknowledged session
 	seen     map[pair]string      // NameIDs disclosed to a service provider
 	owner    map[[2]string]string // service provider and NameID to the user
@@ -125,7 +125,7 @@ func (s *scene) round(t *testing.T, server *binary.Process, round int, wait time
 
 // join adds a user by the command. The user then signs in for the first time.
 func (s *scene) join(t *testing.T, email string) {
-	p := binary.NewPerson(email)
+	p := binary.NewUser(email)
 	if _, err := s.idp.Try(t, p.Password+"\n", p.AddArgs()...); err != nil {
 		s.failed(t, "add person", err)
 		return

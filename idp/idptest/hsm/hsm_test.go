@@ -40,7 +40,7 @@ func TestYearsRotateInToken(t *testing.T) {
 		t.Fatal(err)
 	}
 	i := idptest.New(t, idptest.Options{Now: time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC), FirstStart: true, Vault: vault})
-	sp, person := i.AddProvider("https://a.example"), i.AddPerson("ada@example.gov")
+	sp, person := i.AddProvider("https://a.example"), i.AddUser("ada@example.gov")
 	take := func(kind rotation.StepKind, y idp.Year) {
 		t.Helper()
 		if _, err := i.Rotation.Take(t.Context(), rotation.Step{Kind: kind, Year: y}, "test", false); err != nil {
@@ -92,7 +92,7 @@ func TestServerRunsWithKeysInToken(t *testing.T) {
 	if err := os.WriteFile(pin, []byte(h.PIN+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	v := binary.NewBuilt(t, dir, "localhost", binary.Build{Tags: "pkcs11", Env: []string{
+	v := binary.NewWithBuild(t, dir, "localhost", binary.Build{Tags: "pkcs11", Env: []string{
 		"VERNAL_ROTATION_KEY_SOURCE=pkcs11", "VERNAL_ROTATION_PKCS11_MODULE=" + h.Module,
 		"VERNAL_ROTATION_PKCS11_TOKEN=" + h.Token, "VERNAL_ROTATION_PKCS11_PIN_FILE=" + pin,
 	}})

@@ -84,7 +84,7 @@ func newIdP(t *testing.T, b binary.Build, programs ...string) *deployment {
 	}
 	w.data = data
 
-	w.idp = binary.NewBuilt(t, t.TempDir(), "idp.localhost", b)
+	w.idp = binary.NewWithBuild(t, t.TempDir(), "idp.localhost", b)
 	w.server = w.idp.Serve(t)
 	w.year = w.idp.Year(t)
 	w.cert = w.certificate(t, w.year)

@@ -41,7 +41,7 @@ const showing = `(() => {
 func (b *tab) shown() string {
 	b.t.Helper()
 	var at string
-	binary.Until(b.t, pageTime, "a page that waits for the person", func() error {
+	binary.WaitUntil(b.t, pageTime, "a page that waits for the person", func() error {
 		name, err := try[string](b, showing)
 		if err != nil {
 			return err
@@ -70,7 +70,7 @@ func (b *tab) expect(name string) {
 }
 
 // givePassword fills in the sign-in page.
-func (b *tab) givePassword(p *binary.Person) {
+func (b *tab) givePassword(p *binary.User) {
 	b.t.Helper()
 	b.expect(pageSignIn)
 	b.do(
@@ -81,7 +81,7 @@ func (b *tab) givePassword(p *binary.Person) {
 }
 
 // giveCode fills in the code page.
-func (b *tab) giveCode(p *binary.Person) {
+func (b *tab) giveCode(p *binary.User) {
 	b.t.Helper()
 	b.enterCode(p.Code(b.t))
 }
@@ -95,7 +95,7 @@ func (b *tab) enterCode(code string) {
 }
 
 // signIn opens a protected page, signs the user in and checks that the page appears.
-func (b *tab) signIn(sp *provider, path string, p *binary.Person) (nameID string) {
+func (b *tab) signIn(sp *provider, path string, p *binary.User) (nameID string) {
 	b.t.Helper()
 	b.open(sp.secret(path))
 	b.expect(pageSignIn)
@@ -108,7 +108,7 @@ func (b *tab) signIn(sp *provider, path string, p *binary.Person) (nameID string
 }
 
 // arrived checks that the tab shows the protected page with the user's name.
-func (b *tab) arrived(sp *provider, path string, p *binary.Person) (nameID string) {
+func (b *tab) arrived(sp *provider, path string, p *binary.User) (nameID string) {
 	b.t.Helper()
 	b.expect(pageSecret)
 	if at := b.location(); at != sp.secret(path) {
@@ -128,7 +128,7 @@ func (b *tab) arrived(sp *provider, path string, p *binary.Person) (nameID strin
 }
 
 // passThrough opens a protected page within a live session: nothing is asked.
-func (b *tab) passThrough(sp *provider, path string, p *binary.Person) (nameID string) {
+func (b *tab) passThrough(sp *provider, path string, p *binary.User) (nameID string) {
 	b.t.Helper()
 	b.open(sp.secret(path))
 	return b.arrived(sp, path, p)

@@ -22,7 +22,7 @@ func (p *provider) signedOut() string { return p.base + "/signed-out.html" }
 func testLogOut(t *testing.T, w *deployment, key string) {
 	sp := w.sps[key]
 	b, c := w.profile(t), w.profile(t)
-	person, other := w.idp.AddPerson(t, "out-"+key+"@example.org"), w.idp.AddPerson(t, "stays-"+key+"@example.org")
+	person, other := w.idp.AddUser(t, "out-"+key+"@example.org"), w.idp.AddUser(t, "stays-"+key+"@example.org")
 	nameID := b.signIn(sp, "first", person)
 	c.signIn(sp, "first", other)
 
@@ -42,7 +42,7 @@ func testLogOut(t *testing.T, w *deployment, key string) {
 // warned of a possible session there (saml-core §3.7.3.2), and is still signed out of this
 // one.
 func testLogOutPartial(t *testing.T, w *deployment, key string) {
-	sp, person := w.sps[key], w.idp.AddPerson(t, "partly-"+key+"@example.org")
+	sp, person := w.sps[key], w.idp.AddUser(t, "partly-"+key+"@example.org")
 	b := w.profile(t)
 	b.signIn(sp, "first", person)
 	b.passThrough(w.sps[w.witness], "first", person)
@@ -60,7 +60,7 @@ func testLogOutPartial(t *testing.T, w *deployment, key string) {
 // testShibbolethSOAP: by SOAP, Shibboleth is answered Success without more, though
 // the user has been at another provider too, and leads to the page in return.
 func testShibbolethSOAP(t *testing.T, w *deployment) {
-	sp, person := w.sps["shibboleth"], w.idp.AddPerson(t, "partly-soap@example.org")
+	sp, person := w.sps["shibboleth"], w.idp.AddUser(t, "partly-soap@example.org")
 	b := w.profile(t)
 	b.signIn(sp, "first", person)
 	b.passThrough(w.sps[w.witness], "first", person)
@@ -75,7 +75,7 @@ func testShibbolethSOAP(t *testing.T, w *deployment) {
 // signed out with us. Another user is signed in in the same browser by then.
 func testLogOutAtOtherSP(t *testing.T, w *deployment, key string) {
 	sp := w.sps[key]
-	first, second := w.idp.AddPerson(t, "gone-"+key+"@example.org"), w.idp.AddPerson(t, "came-"+key+"@example.org")
+	first, second := w.idp.AddUser(t, "gone-"+key+"@example.org"), w.idp.AddUser(t, "came-"+key+"@example.org")
 	b := w.profile(t)
 	b.signIn(sp, "first", first)
 	b.open(w.idp.BaseURL + "/account")
@@ -96,7 +96,7 @@ func testLogOutAtOtherSP(t *testing.T, w *deployment, key string) {
 // testLogOutUnsigned checks that a service provider that is not registered for signed
 // LogoutResponses and wants one shows an error, and that the session is over all the same.
 func testLogOutUnsigned(t *testing.T, w *deployment, key string) {
-	sp, person := w.sps[key], w.idp.AddPerson(t, "unsigned-"+key+"@example.org")
+	sp, person := w.sps[key], w.idp.AddUser(t, "unsigned-"+key+"@example.org")
 	b := w.profile(t)
 	b.signIn(sp, "first", person)
 	b.open(sp.base + sp.logOut)
@@ -117,7 +117,7 @@ var noSignature = regexp.MustCompile(`no signature found on message`)
 func testLogOutSOAP(t *testing.T, w *deployment, key, path string) {
 	sp := w.sps[key]
 	b, c := w.profile(t), w.profile(t)
-	person, other := w.idp.AddPerson(t, "soap-"+key+"@example.org"), w.idp.AddPerson(t, "soap-stays-"+key+"@example.org")
+	person, other := w.idp.AddUser(t, "soap-"+key+"@example.org"), w.idp.AddUser(t, "soap-stays-"+key+"@example.org")
 	b.signIn(sp, "first", person)
 	c.signIn(sp, "first", other)
 	carried := len(b.listPosted())

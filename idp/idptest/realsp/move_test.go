@@ -34,7 +34,7 @@ type move struct {
 // service provider ends between two sign-ins.
 type resident struct {
 	tab    *tab
-	person *binary.Person
+	person *binary.User
 	nameID string
 }
 
@@ -88,7 +88,7 @@ func newMove(t *testing.T) *move {
 	m.startBrowser(t)
 	for _, key := range movers {
 		m.requests[key] = map[string]int{}
-		m.residents[key] = &resident{tab: m.profile(t), person: m.idp.AddPerson(t, "resident-"+key+"@example.org")}
+		m.residents[key] = &resident{tab: m.profile(t), person: m.idp.AddUser(t, "resident-"+key+"@example.org")}
 	}
 	return m
 }
@@ -141,7 +141,7 @@ func (m *move) round(t *testing.T, stage string) {
 func (m *move) begin(t *testing.T, key string) (end func()) {
 	t.Helper()
 	sp, b := m.sps[key], m.profile(t)
-	person := m.idp.AddPerson(t, "new-"+key+strconv.Itoa(m.requests[key][m.old]+m.requests[key][m.new])+"@example.org")
+	person := m.idp.AddUser(t, "new-"+key+strconv.Itoa(m.requests[key][m.old]+m.requests[key][m.new])+"@example.org")
 	b.open(sp.secret("new"))
 	m.requests[key][m.year(key)]++
 	b.givePassword(person)
@@ -186,7 +186,7 @@ func (m *move) replace(t *testing.T, key, name string, reload func()) {
 	reload()
 	m.moved[key] = true
 	want := "/api/saml/auth" + m.new
-	binary.Until(t, startTime, key+" leads to "+want, func() error {
+	binary.WaitUntil(t, startTime, key+" leads to "+want, func() error {
 		return differs(want, m.leadsTo(t, key))
 	})
 }

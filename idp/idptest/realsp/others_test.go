@@ -45,7 +45,7 @@ func proofed(key, name string, options map[string]any) other {
 func (w *deployment) startPySAML2(t *testing.T) {
 	t.Helper()
 	if err := exec.Command(systemPython, "-c", "import saml2").Run(); err != nil {
-		binary.Missing(t, "python3-pysaml2")
+		binary.ReportMissing(t, "python3-pysaml2")
 	}
 	w.startOthers(t, func(config string, _ int) *exec.Cmd {
 		return exec.Command(systemPython, "-B", filepath.Join(w.data, "pysaml2_sp.py"), config)
@@ -69,7 +69,7 @@ func (w *deployment) startNode(t *testing.T) {
 	dir := filepath.Join(w.dir, "node")
 	if out, err := command(t, nil, npm, "ci", "--prefix", dir, "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier"); err != nil {
 		// Its packages come over the network, which a machine may be without.
-		binary.Missing(t, fmt.Sprintf("npm ci: %v\n%s", err, out))
+		binary.ReportMissing(t, fmt.Sprintf("npm ci: %v\n%s", err, out))
 	}
 	flags := []string{"--sign-response", "--sign-logout-response"}
 	w.startOthers(t, func(config string, _ int) *exec.Cmd {
@@ -91,7 +91,7 @@ func (w *deployment) startPHP(t *testing.T) {
 	t.Helper()
 	const www = "/usr/share/simplesamlphp/www"
 	if _, err := os.Stat(www); err != nil {
-		binary.Missing(t, "simplesamlphp is not installed")
+		binary.ReportMissing(t, "simplesamlphp is not installed")
 	}
 	php, dir := binary.Need(t, "php"), filepath.Join(w.data, "simplesamlphp")
 	sessions := filepath.Dir(w.write(t, "php-sessions/none", nil))

@@ -15,7 +15,7 @@ import (
 // testNoScript checks that every page works with its button if there is no script.
 func testNoScript(t *testing.T, w *deployment) {
 	for _, key := range []string{"mellon", "ruby-post"} {
-		person := w.idp.AddPerson(t, "noscript-"+key+"@example.org")
+		person := w.idp.AddUser(t, "noscript-"+key+"@example.org")
 		b := w.profile(t)
 		b.disableScript()
 		b.signIn(w.sps[key], deep, person)
@@ -24,7 +24,7 @@ func testNoScript(t *testing.T, w *deployment) {
 
 // testPhone checks a sign-in at the width of a telephone: no page may be wider.
 func testPhone(t *testing.T, w *deployment) {
-	sp, person := w.sps["mellon"], w.idp.AddPerson(t, "a-rather-long-address-for-a-telephone@department.example.org")
+	sp, person := w.sps["mellon"], w.idp.AddUser(t, "a-rather-long-address-for-a-telephone@department.example.org")
 	b := w.profile(t)
 	b.phone()
 	b.open(sp.secret("phone"))
@@ -51,7 +51,7 @@ func (b *tab) fits() {
 // testBackAndReload checks that a URL of a finished sign-in in the browser's history leads
 // to a page that explains, never to an internal error, and never to a second Response.
 func testBackAndReload(t *testing.T, w *deployment) {
-	sp, person := w.sps["ruby-get"], w.idp.AddPerson(t, "back@example.org")
+	sp, person := w.sps["ruby-get"], w.idp.AddUser(t, "back@example.org")
 	b := w.profile(t)
 	b.signIn(sp, "back", person)
 
@@ -95,7 +95,7 @@ func (b *tab) checkUsedRequest(sp *provider, when string) {
 
 // testTwoTabs checks that two requests of one browser, alternated, both complete.
 func testTwoTabs(t *testing.T, w *deployment) {
-	person := w.idp.AddPerson(t, "tabs@example.org")
+	person := w.idp.AddUser(t, "tabs@example.org")
 	mellon, ruby := w.sps["mellon"], w.sps["ruby-post"]
 	first := w.profile(t)
 	second := first.sibling()
@@ -123,7 +123,7 @@ func testTwoTabs(t *testing.T, w *deployment) {
 // testAccessibility runs axe-core in the pages as they are served.
 func testAccessibility(t *testing.T, w *deployment) {
 	axe := string(w.read(t, filepath.Join(w.data, "../axe/axe.min.js")))
-	sp, person := w.sps["mellon"], w.idp.AddPerson(t, "axe@example.org")
+	sp, person := w.sps["mellon"], w.idp.AddUser(t, "axe@example.org")
 	for _, width := range []int64{1280, 360} {
 		b := w.profile(t)
 		b.do(chromedp.EmulateViewport(width, 740))

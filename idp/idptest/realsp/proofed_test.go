@@ -35,7 +35,7 @@ const systemPython = "/usr/bin/python3"
 func (w *deployment) startPython(t *testing.T) {
 	t.Helper()
 	if err := exec.Command(systemPython, "-c", "import onelogin.saml2").Run(); err != nil {
-		binary.Missing(t, "python3-onelogin-saml2")
+		binary.ReportMissing(t, "python3-onelogin-saml2")
 	}
 	const key = "python-verified"
 	port := binary.FreePort(t)
@@ -61,7 +61,7 @@ func (w *deployment) startPython(t *testing.T) {
 // the requested attributes, encrypted, and that a user without one gets no further than the
 // password.
 func testProofed(t *testing.T, w *deployment, key string) {
-	sp, person := w.sps[key], w.idp.AddPerson(t, key+"@example.org")
+	sp, person := w.sps[key], w.idp.AddUser(t, key+"@example.org")
 	b := w.profile(t)
 	b.open(sp.secret("first"))
 	b.givePassword(person)
@@ -85,7 +85,7 @@ func testProofed(t *testing.T, w *deployment, key string) {
 
 // testMellonCiphers checks that mod_auth_mellon decrypts both encryption algorithms.
 func testMellonCiphers(t *testing.T, w *deployment) {
-	sp, person := w.sps["mellon-encrypted"], w.idp.AddPerson(t, "ciphers@example.org")
+	sp, person := w.sps["mellon-encrypted"], w.idp.AddUser(t, "ciphers@example.org")
 	for _, c := range []struct{ registered, algorithm string }{
 		{"aes256-gcm", "http://www.w3.org/2009/xmlenc11#aes256-gcm"}, {"aes256-cbc", "http://www.w3.org/2001/04/xmlenc#aes256-cbc"},
 	} {

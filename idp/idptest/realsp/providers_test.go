@@ -108,7 +108,7 @@ func (w *deployment) startShibboleth(t *testing.T) {
 		key: filepath.Join(w.dir, "shibboleth/encryption.key"), encrypted: true, signedResponse: true,
 	}
 	w.await(t, p, plain.base+metadata)
-	if shibd.Ended() {
+	if shibd.HasEnded() {
 		t.Fatalf("shibd ended with code %d:\n%s", shibd.ExitCode(), shibd.Output())
 	}
 	for _, sp := range []*provider{plain, encrypted} {
@@ -176,8 +176,8 @@ func (w *deployment) startRuby(t *testing.T) {
 func (w *deployment) await(t *testing.T, p *binary.Process, url string) {
 	t.Helper()
 	client := binary.Client()
-	binary.Until(t, startTime, url+" answers", func() error {
-		if p.Ended() {
+	binary.WaitUntil(t, startTime, url+" answers", func() error {
+		if p.HasEnded() {
 			t.Fatalf("process ended with code %d:\n%s", p.ExitCode(), p.Output())
 		}
 		_, err := binary.Get(t, client, url)

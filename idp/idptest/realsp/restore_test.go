@@ -29,7 +29,7 @@ func TestProviderSignsInAfterRestore(t *testing.T) {
 	w := newIdP(t, binary.Build{}, "apache2", "chromium", "xmlsec1", "xmllint")
 	w.startMellon(t)
 	w.startBrowser(t)
-	sp, person := w.sps["mellon"], w.idp.AddPerson(t, "stays@example.org")
+	sp, person := w.sps["mellon"], w.idp.AddUser(t, "stays@example.org")
 	b := w.profile(t)
 	nameID := b.signIn(sp, "first", person)
 	b.forget(sp.base)
@@ -41,7 +41,7 @@ func TestProviderSignsInAfterRestore(t *testing.T) {
 	head := parseJSON[backupMade](t, w.idp.Run(t, "", "backup", file, "--json")).Head
 	l.await(t)
 	l.stop()
-	lost := w.idp.AddPerson(t, "lost@example.org")
+	lost := w.idp.AddUser(t, "lost@example.org")
 	l.signIn(t, lost)
 	c, used := w.profile(t), person.Code(t) // the backup does not know that the code is used
 	c.open(sp.secret("third"))
@@ -75,7 +75,7 @@ func TestProviderSignsInAfterRestore(t *testing.T) {
 
 	w.server = w.idp.Serve(t)
 	person.SkipCodes(restored.Report.At)
-	binary.Until(t, startTime, "the second of the restore is over", func() error {
+	binary.WaitUntil(t, startTime, "the second of the restore is over", func() error {
 		// Requests say in whole seconds when they were made.
 		if !time.Now().Truncate(time.Second).After(restored.Report.At) {
 			return errors.New("not yet")
@@ -138,7 +138,7 @@ func (w *deployment) restore(t *testing.T, file string) restoreMade {
 	if err := os.RemoveAll(filepath.Join(w.idp.Dir, "vernal-data")); err != nil {
 		t.Fatal(err)
 	}
-	w.idp = w.idp.At(t.TempDir()) // the configuration is that of the backup
+	w.idp = w.idp.WithDir(t.TempDir()) // the configuration is that of the backup
 	data := filepath.Join(w.idp.Dir, "restored")
 	made := parseJSON[restoreMade](t, w.idp.Run(t, "", "restore", file, "--data-dir", data, "--master-key", key, "--json"))
 	if !made.Authenticated || made.Report.At.IsZero() {
@@ -209,7 +209,7 @@ func startLoad(t *testing.T, v *binary.Vernal, sp *provider) *load {
 	for worker := range 3 {
 		l.workers.Go(func() {
 			for i := 0; !l.ended.Load() && !t.Failed(); i++ {
-				p := binary.NewPerson(fmt.Sprintf("load-%d-%d@example.org", worker, i))
+				p := binary.NewUser(fmt.Sprintf("load-%d-%d@example.org", worker, i))
 				if _, err := l.idp.Try(t, p.Password+"\n", p.AddArgs()...); err != nil {
 					t.Error(err)
 					return
@@ -223,7 +223,7 @@ func startLoad(t *testing.T, v *binary.Vernal, sp *provider) *load {
 }
 
 // signIn signs the user in for the service provider, up to the page that posts the Response.
-func (l *load) signIn(t *testing.T, p *binary.Person) {
+func (l *load) signIn(t *testing.T, p *binary.User) {
 	page, err := l.idp.NewVisitor(p).SignIn(t, l.sp.secret("load"))
 	if err == nil {
 		_, err = binary.ReadResponse(page)
@@ -241,7 +241,7 @@ func (l *load) signIn(t *testing.T, p *binary.Person) {
 func (l *load) await(t *testing.T) (emails []string) {
 	t.Helper()
 	from := -1
-	binary.Until(t, startTime, "users sign in", func() error {
+	binary.WaitUntil(t, startTime, "users sign in", func() error {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		if from < 0 {

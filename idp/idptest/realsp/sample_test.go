@@ -67,7 +67,7 @@ func TestLoginGovSampleSignsIn(t *testing.T) {
 		auth = "&attributes=email,x509_presented"
 		data = "&attributes=email,ssn,phone,address1,city,state,zipcode,x509_presented"
 	)
-	person := w.idp.AddPerson(t, "sample@example.org")
+	person := w.idp.AddUser(t, "sample@example.org")
 	b := w.profile(t)
 	said := func(what, ial, aal, classRef string) {
 		t.Helper()

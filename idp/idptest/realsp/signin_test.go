@@ -76,7 +76,7 @@ func TestRealProvidersSignInAndOut(t *testing.T) {
 // testSignIn signs a user in at one service provider and checks the messages that the
 // browser carried there.
 func testSignIn(t *testing.T, w *deployment, key string) {
-	sp, person := w.sps[key], w.idp.AddPerson(t, key+"@example.org")
+	sp, person := w.sps[key], w.idp.AddUser(t, key+"@example.org")
 	b := w.profile(t)
 	nameID := b.signIn(sp, deep, person)
 	w.checkResponse(t, sp, b.response(), nameID)
@@ -101,7 +101,7 @@ func testSignIn(t *testing.T, w *deployment, key string) {
 // to us. Without a session, isPassive must end in NoPassive. With one, forceAuthn must ask
 // for the password again.
 func testShibbolethLogIn(t *testing.T, w *deployment) {
-	sp, person := w.sps["shibboleth"], w.idp.AddPerson(t, "shibboleth-log-in@example.org")
+	sp, person := w.sps["shibboleth"], w.idp.AddUser(t, "shibboleth-log-in@example.org")
 	logIn := sp.base + "/Shibboleth.sso/Login?target=" + url.QueryEscape(sp.secret("second")) + "&"
 	b := w.profile(t)
 	b.open(logIn + "isPassive=1")
@@ -124,7 +124,7 @@ func testShibbolethLogIn(t *testing.T, w *deployment) {
 // testNameIDs checks that a user has a different NameID at every service provider, except
 // within an agency, and always the same at the same one.
 func testNameIDs(t *testing.T, w *deployment) {
-	person := w.idp.AddPerson(t, "names@example.org")
+	person := w.idp.AddUser(t, "names@example.org")
 	b := w.profile(t)
 	mellon := b.signIn(w.sps["mellon"], "first", person)
 	seen := map[string]string{mellon: "mellon"}
@@ -153,7 +153,7 @@ func testNameIDs(t *testing.T, w *deployment) {
 // AuthnRequest is posted from another site and arrives without cookies. After signing out
 // with us the user must sign in again.
 func testSingleSignOn(t *testing.T, w *deployment) {
-	person := w.idp.AddPerson(t, "sso@example.org")
+	person := w.idp.AddUser(t, "sso@example.org")
 	b := w.profile(t)
 	b.signIn(w.sps["ruby-post"], "first", person)
 	for _, key := range []string{"mellon", "ruby-get"} {
@@ -171,7 +171,7 @@ func testSingleSignOn(t *testing.T, w *deployment) {
 
 // testForceAuthn checks that ForceAuthn makes the user sign in again.
 func testForceAuthn(t *testing.T, w *deployment, key string) {
-	sp, person := w.sps[key], w.idp.AddPerson(t, "force-"+key+"@example.org")
+	sp, person := w.sps[key], w.idp.AddUser(t, "force-"+key+"@example.org")
 	b := w.profile(t)
 	nameID := b.signIn(sp, "first", person)
 	b.open(sp.secret("second?force=1"))
@@ -185,7 +185,7 @@ func testForceAuthn(t *testing.T, w *deployment, key string) {
 // testPassive checks that a passive request is answered with NoPassive without a session,
 // and silently within a session begun at another service provider.
 func testPassive(t *testing.T, w *deployment, key, other string) {
-	sp, person := w.sps[key], w.idp.AddPerson(t, "passive-"+key+"@example.org")
+	sp, person := w.sps[key], w.idp.AddUser(t, "passive-"+key+"@example.org")
 	b := w.profile(t)
 	b.open(sp.secret("start?passive=1"))
 	b.expect(pageOther)

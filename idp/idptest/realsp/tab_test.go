@@ -93,7 +93,7 @@ func (b *tab) leave(steps ...chromedp.Action[chromedp.Void]) {
 	b.t.Helper()
 	b.do(chromedp.Evaluate[chromedp.Void]("void (document.documentElement.dataset.left = 'yes')"))
 	b.do(steps...)
-	binary.Until(b.t, pageTime, "the next page", func() error {
+	binary.WaitUntil(b.t, pageTime, "the next page", func() error {
 		loaded, err := try[bool](b, "document.readyState === 'complete' && !document.documentElement.dataset.left")
 		if err == nil && !loaded {
 			err = errors.New("still on the way")
@@ -108,7 +108,7 @@ func (b *tab) back() {
 	b.t.Helper()
 	from := b.location()
 	b.do(chromedp.Evaluate[chromedp.Void]("history.back()"))
-	binary.Until(b.t, pageTime, "the page before", func() error {
+	binary.WaitUntil(b.t, pageTime, "the page before", func() error {
 		to, err := try[string](b, "document.readyState === 'complete' ? location.href : ''")
 		if err == nil && (to == "" || to == from) {
 			err = errors.New("still on the way")

@@ -95,7 +95,7 @@ var byHand = []struct {
 	{"2031-03-20", rotation.Step{Kind: rotation.StepRevoke, Year: "2031", Reason: "a backup was lost"}},
 	{"2031-07-17", forceRefused("2030")}, // its successor is too young
 	{"2032-09-01", force("2031b")},
-	{"2034-03-04", rotation.Step{Kind: rotation.StepRollback, Year: "2033", Reason: "a partner is not ready", Until: at("2034-03-18")}},
+	{"2034-03-04", rotation.Step{Kind: rotation.StepRollback, Year: "2033", Reason: "a partner is not ready", HoldEndAt: at("2034-03-18")}},
 	{"2034-07-15", force("2033")},
 	{"2035-07-05", forceRefused("2034")}, // the clock is not trusted
 	{"2035-07-08", rotation.Step{Kind: rotation.StepConfirm}},
@@ -115,11 +115,11 @@ func force(y idp.Year) rotation.Step {
 
 // refused returns a retirement that is asked for too early.
 func refused(y idp.Year) rotation.Step {
-	return rotation.Step{Kind: rotation.StepRetire, Year: y, Why: rotation.Reason{Code: notYet}}
+	return rotation.Step{Kind: rotation.StepRetire, Year: y, Cause: rotation.Reason{Code: notYet}}
 }
 
 func forceRefused(y idp.Year) rotation.Step {
-	return rotation.Step{Kind: rotation.StepRetire, Year: y, Force: true, Reason: forced, Why: rotation.Reason{Code: notByForce}}
+	return rotation.Step{Kind: rotation.StepRetire, Year: y, Force: true, Reason: forced, Cause: rotation.Reason{Code: notByForce}}
 }
 
 // downtimes are days on which no server runs, from 00:00 to 00:00.

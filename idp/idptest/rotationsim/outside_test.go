@@ -207,7 +207,7 @@ func (w *deployment) compareBoard() {
 			}
 		}
 		for _, l := range board.SPs {
-			if slices.Contains(l.UnmovedFrom, y) {
+			if slices.Contains(l.YearsToLeave, y) {
 				got = append(got, string(l.SP))
 			}
 		}

@@ -26,7 +26,7 @@ type deployment struct {
 	changes  map[string]bool
 	ticked   time.Time // when the server last wrote down its running time
 
-	person   *idptest.Person
+	person   *idptest.User
 	browser  *idptest.Browser // of the day
 	signedIn bool
 	signIns  int
@@ -53,7 +53,7 @@ func simulate(t *testing.T, until string, least int) {
 	w := &deployment{t: t, changes: changes(), pems: map[idp.Year]string{}, ends: map[string]time.Time{}}
 	w.i = idptest.New(t, idptest.Options{Now: at(begin), Log: slog.DiscardHandler, FirstStart: true})
 	w.ticked = w.now()
-	w.person = w.i.AddPerson("ada@example.gov")
+	w.person = w.i.AddUser("ada@example.gov")
 	for _, p := range partners() {
 		p.Provider = w.i.AddProvider("https://"+p.name+".example", func(s *idp.ServiceProvider) {
 			if p.unsigned {
@@ -129,7 +129,7 @@ func (w *deployment) runs() {
 		w.t.Fatalf("%s: tick: %v", w.stamp(), err)
 	}
 	w.ticked = now
-	if _, err := w.i.Rotation.Automatic(w.t.Context()); err != nil {
+	if _, err := w.i.Rotation.TakeDueSteps(w.t.Context()); err != nil {
 		w.t.Fatalf("%s: automatic: %v", w.stamp(), err)
 	}
 	if err := w.i.Usage.Flush(w.t.Context()); err != nil {
@@ -185,8 +185,8 @@ func (w *deployment) operate() {
 			continue
 		}
 		var err error
-		step, expect := h.step, h.step.Why.Code
-		step.Why = rotation.Reason{}
+		step, expect := h.step, h.step.Cause.Code
+		step.Cause = rotation.Reason{}
 		_, err = w.i.Rotation.Take(w.t.Context(), step, "ops", false)
 		var refused *rotation.RefusedError
 		switch {
@@ -194,10 +194,10 @@ func (w *deployment) operate() {
 			if err != nil {
 				w.t.Errorf("%s: %s %s: %v", w.stamp(), step.Kind, step.Year, err)
 			}
-		case !errors.As(err, &refused) || refused.Because.IsUse() != (expect == notYet):
+		case !errors.As(err, &refused) || refused.Reason.IsUse() != (expect == notYet):
 			w.t.Errorf("%s: %s %s: %v, want that it is %s", w.stamp(), step.Kind, step.Year, err, expect)
-		case expect == notYet && !slices.Equal(refused.Because.Args.SPs, []idp.EntityID{"https://never.example"}):
-			w.t.Errorf("%s: %s %s is refused because of %v", w.stamp(), step.Kind, step.Year, refused.Because)
+		case expect == notYet && !slices.Equal(refused.Reason.Args.SPs, []idp.EntityID{"https://never.example"}):
+			w.t.Errorf("%s: %s %s is refused because of %v", w.stamp(), step.Kind, step.Year, refused.Reason)
 		}
 	}
 	w.stableAt = ""

@@ -18,8 +18,8 @@ func (s *Store) AuditPage(ctx context.Context, after uint64, limit int) (*idp.Au
 	var page *idp.AuditPage
 	err := s.view(ctx, func(r *reader) error {
 		checkpoint, err := r.readCheckpoint()
-		page = &idp.AuditPage{Checkpoint: checkpoint, Counted: r.bucket(inAudit).Sequence()}
-		page.Head, page.Authentic = r.readHead()
+		page = &idp.AuditPage{Checkpoint: checkpoint, RecordCount: r.bucket(inAudit).Sequence()}
+		page.Head, page.IsHeadAuthentic = r.readHead()
 		if after+1 != 0 {
 			r.readLines(page, after, limit)
 		}
@@ -38,21 +38,21 @@ func (r *reader) readLines(page *idp.AuditPage, after uint64, limit int) {
 		ka, va = addresses.First()
 	}
 	for ; k != nil && len(page.Lines) < limit; k, v = c.Next() {
-		line := idp.AuditLine{Place: placeOf(k), JSON: bytes.Clone(v)}
+		line := idp.AuditLine{Place: parsePlace(k), JSON: bytes.Clone(v)}
 		for ; ka != nil && bytes.Compare(ka, k) < 0; ka, va = addresses.Next() {
-			page.Stray = true
+			page.HasStrayIPAddress = true
 		}
 		if bytes.Equal(ka, k) {
-			line.Address = bytes.Clone(va)
+			line.IPAddress = bytes.Clone(va)
 			ka, va = addresses.Next()
 		}
 		page.Lines = append(page.Lines, line)
 	}
-	page.Stray = page.Stray || k == nil && ka != nil && limit > 0
+	page.HasStrayIPAddress = page.HasStrayIPAddress || k == nil && ka != nil && limit > 0
 }
 
-// placeOf returns the number of the record that belongs at a key, 0 if none does.
-func placeOf(key []byte) uint64 {
+// parsePlace returns the number of the record that belongs at a key, 0 if none does.
+func parsePlace(key []byte) uint64 {
 	if len(key) != 8 {
 		return 0
 	}
@@ -123,12 +123,12 @@ func (w *writer) moveCheckpoint(c idp.AuditCheckpoint) error {
 	return nil
 }
 
-// sweepAddresses queues the removal of expired IP addresses. They are in the order in which
+// sweepIPAddresses queues the removal of expired IP addresses. They are in the order in which
 // they came, so those that stay cost nothing. Invalid entries are removed too.
-func (w *writer) sweepAddresses(now time.Time, limit int) (removed int) {
+func (w *writer) sweepIPAddresses(now time.Time, limit int) (removed int) {
 	c := w.bucket(inAuditAddresses).Cursor()
 	for k, v := c.First(); k != nil && removed < limit; k, v = c.Next() {
-		if _, at, ok := audit.ParseAddress(v); ok && now.Sub(at) < idp.AddressLifetime {
+		if _, at, ok := audit.ParseAddress(v); ok && now.Sub(at) < idp.IPAddressLifetime {
 			break
 		}
 		w.delete(inAuditAddresses, bytes.Clone(k))

@@ -43,7 +43,7 @@ func (h *house) session(i int) *idp.Session {
 	}
 	return &idp.Session{
 		ID: idp.HashSessionToken(fmt.Sprint(i)), User: idp.UserID(fmt.Sprintf("USER%022d", i/3)),
-		CreatedAt: began, SeenAt: began, AuthnAt: began, ExpiresAt: began.Add(12 * time.Hour), Idle: 15 * time.Minute,
+		CreatedAt: began, SeenAt: began, AuthnAt: began, ExpiresAt: began.Add(12 * time.Hour), IdleTimeout: 15 * time.Minute,
 		Device:       idp.Device{Browser: "Firefox", System: "Windows", Network: "203.0.113.0/24"},
 		Factors:      []idp.FactorUse{{Factor: idp.FactorPassword, At: began}, {Factor: idp.FactorTOTP, At: began}},
 		Participants: []idp.Participant{{SP: "https://sp.example/saml/metadata", NameID: idp.NameID(fmt.Sprintf("5f2504e0-4f89-41d3-9a0c-%012x", i)), SessionIndexes: []string{fmt.Sprintf("_%032x", i)}, Year: "2031", At: began}},
@@ -71,7 +71,7 @@ func fillHouse(b *testing.B, n int) *house {
 		sess := h.session(i)
 		add(inSessions, []byte(sess.ID), encodeRecord(sess))
 		add(inUserSessions, pairKey(string(sess.User), string(sess.ID)), []byte{})
-		add(inExpiry, expiryKey(sweepTime(sess), sessionKind, []byte(sess.ID)), []byte{})
+		add(inExpiry, expiryKey(computeSweepTime(sess), sessionKind, []byte(sess.ID)), []byte{})
 		if i%10 != 0 {
 			h.ids = append(h.ids, sess.ID)
 		}
@@ -123,9 +123,9 @@ func (h *house) lookUps(b *testing.B, n int) time.Duration {
 // serve answers requests with a session cookie like the beginning of every page for a
 // signed-in user: 204 if the session exists.
 func (h *house) serve(b *testing.B) (address string) {
-	sessions := &session.Manager{Store: h, Clock: func() time.Time { return benchStart.Add(time.Minute) }, Idle: 15 * time.Minute, Absolute: 12 * time.Hour}
+	sessions := &session.Manager{Store: h, Clock: func() time.Time { return benchStart.Add(time.Minute) }, IdleTimeout: 15 * time.Minute, AbsoluteTimeout: 12 * time.Hour}
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if _, err := sessions.Current(r); err != nil {
+		if _, err := sessions.LookupCurrent(r); err != nil {
 			w.WriteHeader(http.StatusForbidden)
 			return
 		}
@@ -309,7 +309,7 @@ func (h *house) signIns(b *testing.B, ctx context.Context, done <-chan struct{})
 				Handle: idp.RequestHandle(fmt.Sprintf("018f%016x", start.UnixNano())), SP: "https://sp.example/saml/metadata", MessageID: message, Year: "2031",
 				ReceivedAt: benchStart, ExpiresAt: benchStart.Add(24 * time.Hour),
 			},
-			Session: id, User: sess.User, Scope: "agency:GSA", Proposed: idp.NameID(sess.User),
+			Session: id, User: sess.User, Scope: "agency:GSA", ProposedNameID: idp.NameID(sess.User),
 			SessionIndex: message, At: benchStart.Add(time.Minute), Event: idp.AuditEvent{Kind: "sign_in", Outcome: "ok"},
 		})
 		if err != nil {

@@ -90,10 +90,10 @@ func benchIssue(person int, id string) *idp.Issuance {
 			CertSHA256: string(sess.ID), ReceivedAt: benchTime, ExpiresAt: benchTime.Add(time.Hour),
 		},
 		Session: sess.ID, User: sess.User, Scope: "agency:GSA",
-		Proposed:     idp.NameID(fmt.Sprintf("5f2504e0-4f89-41d3-9a0c-%012x", person)),
+		ProposedNameID:     idp.NameID(fmt.Sprintf("5f2504e0-4f89-41d3-9a0c-%012x", person)),
 		SessionIndex: "_" + id, At: benchTime.Add(time.Minute),
 		Event: idp.AuditEvent{Kind: "sign_in", Outcome: "ok", Actor: "user:" + string(sess.User), User: sess.User, SP: "https://sp.example/saml/metadata",
-			Year: "2031", RequestID: "01J9ZB4QK8S0Q", Address: "203.0.113.7", Detail: map[string]string{"aal": "2"}},
+			Year: "2031", RequestID: "01J9ZB4QK8S0Q", IPAddress: "203.0.113.7", Detail: map[string]string{"aal": "2"}},
 	}
 }
 

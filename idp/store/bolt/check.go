@@ -36,7 +36,7 @@ const (
 	noFreelist   = ^uint64(0)
 )
 
-var order = binary.NativeEndian
+var byteOrder = binary.NativeEndian
 
 func damagedError(format string, args ...any) error {
 	return fmt.Errorf("%w: "+format, append([]any{idp.ErrDamaged}, args...)...)
@@ -76,7 +76,7 @@ func checkFile(path string, o *bbolt.Options) error {
 type fileChecker struct {
 	file io.ReaderAt
 	size int64
-	end  uint64   // the number of pages in use or free
+	pageCount  uint64   // the number of pages in use or free
 	seen []uint64 // a bit for each of them
 	next []child  // pages to visit
 	page []byte   // the memory of the page that is being checked
@@ -94,17 +94,17 @@ func (c *fileChecker) checkPages() error {
 	if err != nil {
 		return err
 	}
-	c.end = order.Uint64(meta[40:])
-	if c.end > uint64(c.size)/pageSize {
-		return damagedError("it has %d bytes, and %d pages of %d: it was cut short", c.size, c.end, pageSize)
+	c.pageCount = byteOrder.Uint64(meta[40:])
+	if c.pageCount > uint64(c.size)/pageSize {
+		return damagedError("it has %d bytes, and %d pages of %d: it was cut short", c.size, c.pageCount, pageSize)
 	}
-	c.seen = make([]uint64, c.end/64+1)
-	if list := order.Uint64(meta[32:]); list != noFreelist {
+	c.seen = make([]uint64, c.pageCount/64+1)
+	if list := byteOrder.Uint64(meta[32:]); list != noFreelist {
 		if err := c.checkFreelist(list); err != nil {
 			return err
 		}
 	}
-	c.next = append(c.next, child{id: order.Uint64(meta[16:])})
+	c.next = append(c.next, child{id: byteOrder.Uint64(meta[16:])})
 	for len(c.next) > 0 {
 		next := c.next[len(c.next)-1]
 		c.next = c.next[:len(c.next)-1]
@@ -129,8 +129,8 @@ func (c *fileChecker) findMeta() (newest []byte, err error) {
 		meta := b[headerLen:]
 		sum := fnv.New64a()
 		sum.Write(meta[:metaLen-8])
-		isValid := order.Uint32(meta) == metaMagic && order.Uint32(meta[8:]) == pageSize && order.Uint64(meta[metaLen-8:]) == sum.Sum64()
-		if isValid && (newest == nil || order.Uint64(meta[48:]) > order.Uint64(newest[48:])) {
+		isValid := byteOrder.Uint32(meta) == metaMagic && byteOrder.Uint32(meta[8:]) == pageSize && byteOrder.Uint64(meta[metaLen-8:]) == sum.Sum64()
+		if isValid && (newest == nil || byteOrder.Uint64(meta[48:]) > byteOrder.Uint64(newest[48:])) {
 			newest = meta
 		}
 	}
@@ -142,18 +142,18 @@ func (c *fileChecker) findMeta() (newest []byte, err error) {
 
 // readPage reads a page and those that continue it. No page is read twice.
 func (c *fileChecker) readPage(id uint64) ([]byte, error) {
-	if id < 2 || id >= c.end {
+	if id < 2 || id >= c.pageCount {
 		return nil, damagedError("it is outside of the file")
 	}
 	c.page = c.resize(pageSize)
 	if _, err := c.file.ReadAt(c.page, int64(id*pageSize)); err != nil {
 		return nil, damagedError("%w", err)
 	}
-	if order.Uint64(c.page) != id {
+	if byteOrder.Uint64(c.page) != id {
 		return nil, damagedError("its header has the number of another page")
 	}
-	last := id + uint64(order.Uint32(c.page[12:]))
-	if last >= c.end {
+	last := id + uint64(byteOrder.Uint32(c.page[12:]))
+	if last >= c.pageCount {
 		return nil, damagedError("it ends outside of the file")
 	}
 	for n := id; n <= last; n++ {
@@ -181,7 +181,7 @@ func (c *fileChecker) resize(n int) []byte {
 // checkPage checks the elements of a page, whose keys are between first and limit, and notes
 // the pages that they lead to.
 func (c *fileChecker) checkPage(page, first, limit []byte) error {
-	flags, count := order.Uint16(page[8:]), int(order.Uint16(page[10:]))
+	flags, count := byteOrder.Uint16(page[8:]), int(byteOrder.Uint16(page[10:]))
 	if flags != branchFlag && flags != leafFlag || flags == branchFlag && count == 0 {
 		return damagedError("it has the flags %#x and %d elements", flags, count)
 	}
@@ -194,9 +194,9 @@ func (c *fileChecker) checkPage(page, first, limit []byte) error {
 		element := page[at:]
 		var position, keyLen, valueLen uint64
 		if flags == branchFlag {
-			position, keyLen = uint64(order.Uint32(element)), uint64(order.Uint32(element[4:]))
+			position, keyLen = uint64(byteOrder.Uint32(element)), uint64(byteOrder.Uint32(element[4:]))
 		} else {
-			position, keyLen, valueLen = uint64(order.Uint32(element[4:])), uint64(order.Uint32(element[8:])), uint64(order.Uint32(element[12:]))
+			position, keyLen, valueLen = uint64(byteOrder.Uint32(element[4:])), uint64(byteOrder.Uint32(element[8:])), uint64(byteOrder.Uint32(element[12:]))
 		}
 		begin := uint64(at) + position
 		if begin+keyLen+valueLen > uint64(len(page)) {
@@ -213,9 +213,9 @@ func (c *fileChecker) checkPage(page, first, limit []byte) error {
 			if n > 0 {
 				c.next[len(c.next)-1].limit = key
 			}
-			c.next = append(c.next, child{id: order.Uint64(element[8:]), first: key, limit: limit})
+			c.next = append(c.next, child{id: byteOrder.Uint64(element[8:]), first: key, limit: limit})
 		}
-		if flags == leafFlag && order.Uint32(element)&bucketFlag != 0 {
+		if flags == leafFlag && byteOrder.Uint32(element)&bucketFlag != 0 {
 			if err := c.checkBucket(page[begin+keyLen : begin+keyLen+valueLen]); err != nil {
 				return err
 			}
@@ -229,11 +229,11 @@ func (c *fileChecker) checkBucket(value []byte) error {
 	if len(value) < bucketLen {
 		return damagedError("a bucket has no root")
 	}
-	if root := order.Uint64(value); root != 0 {
+	if root := byteOrder.Uint64(value); root != 0 {
 		c.next = append(c.next, child{id: root})
 		return nil
 	}
-	if len(value) < bucketLen+headerLen || order.Uint16(value[bucketLen+8:]) != leafFlag {
+	if len(value) < bucketLen+headerLen || byteOrder.Uint16(value[bucketLen+8:]) != leafFlag {
 		return damagedError("a bucket inside a page is not a leaf")
 	}
 	if hasBucket(value[bucketLen:]) {
@@ -245,9 +245,9 @@ func (c *fileChecker) checkBucket(value []byte) error {
 // hasBucket reports whether an element of a leaf is a bucket. bbolt writes none into a bucket
 // inside a page, and a file that nests them would use up the stack.
 func hasBucket(leaf []byte) bool {
-	count := int(order.Uint16(leaf[10:]))
+	count := int(byteOrder.Uint16(leaf[10:]))
 	for n := range min(count, (len(leaf)-headerLen)/elementLen) {
-		if order.Uint32(leaf[headerLen+n*elementLen:])&bucketFlag != 0 {
+		if byteOrder.Uint32(leaf[headerLen+n*elementLen:])&bucketFlag != 0 {
 			return true
 		}
 	}
@@ -260,15 +260,15 @@ func (c *fileChecker) checkFreelist(id uint64) error {
 	if err != nil {
 		return fmt.Errorf("free pages: %w", err)
 	}
-	count, ids := uint64(order.Uint16(page[10:])), page[headerLen:]
+	count, ids := uint64(byteOrder.Uint16(page[10:])), page[headerLen:]
 	if count == 0xFFFF {
-		count, ids = order.Uint64(ids), ids[8:]
+		count, ids = byteOrder.Uint64(ids), ids[8:]
 	}
-	if order.Uint16(page[8:]) != freelistFlag || count > uint64(len(ids)/8) {
+	if byteOrder.Uint16(page[8:]) != freelistFlag || count > uint64(len(ids)/8) {
 		return damagedError("the list of free pages is not valid")
 	}
 	for n := range count {
-		if id := order.Uint64(ids[n*8:]); id < 2 || id >= c.end {
+		if id := byteOrder.Uint64(ids[n*8:]); id < 2 || id >= c.pageCount {
 			return damagedError("a free page is outside of the file")
 		}
 	}
@@ -286,16 +286,16 @@ func openDB(path string, o *bbolt.Options) (db *bbolt.DB, err error) {
 // Other panics continue.
 func recoverDamage(err *error) {
 	if v := recover(); v != nil {
-		if *err = damageOf(v); *err == nil {
+		if *err = convertPanic(v); *err == nil {
 			panic(v)
 		}
 	}
 }
 
-// damageOf returns the error for a recovered panic about the content of the file: bbolt raised it,
+// convertPanic returns the error for a recovered panic about the content of the file: bbolt raised it,
 // or reading the mapped file failed because of a bad disk. To see the stack of the panic, it must
 // be called by the deferred function, directly or not.
-func damageOf(v any) error {
+func convertPanic(v any) error {
 	if fault, ok := v.(interface{ Addr() uintptr }); ok {
 		return damagedError("it cannot be read at %#x", fault.Addr())
 	}
@@ -321,9 +321,9 @@ func damageOf(v any) error {
 // stopDamaged stops the store after a panic about the content of the file: more changes to a
 // damaged file could destroy the rest of it. All later calls return the error.
 func (s *Store) stopDamaged(err error) {
-	if s.queue.failure() == nil {
+	if s.queue.readFailure() == nil {
 		s.log.Error("store is stopped: its file is damaged", "err", err)
 	}
-	s.health.note(s.clock.Now(), err)
+	s.health.recordResult(s.clock.Now(), err)
 	s.queue.close(err)
 }

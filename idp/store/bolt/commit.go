@@ -26,7 +26,7 @@ import (
 
 // runCommitter commits the queued changes batch by batch until the queue is closed.
 func (s *Store) runCommitter() {
-	defer close(s.stopped)
+	defer close(s.committerDone)
 	debug.SetPanicOnFault(true) // a fault in the mapped file would end the process
 	c := &committer{store: s}
 	var batch []*job
@@ -45,8 +45,8 @@ type committer struct {
 	// tail is the end of the audit trail as last committed; nil if it was not
 	// read yet.
 	tail *audit.Place
-	// broken is the error that stopped all writes; nil before.
-	broken error
+	// writeErr is the error that stopped all writes; nil before.
+	writeErr error
 	ops    []op
 }
 
@@ -82,18 +82,18 @@ func (j *job) answerJob(err error) {
 // attemptJobs runs jobs in one transaction. It returns the job at which writing broke, if any. In
 // that case the transaction changes nothing. An error without a job concerns all of them.
 func (c *committer) attemptJobs(jobs []*job) (culprit *job, err error) {
-	if c.broken != nil {
-		return nil, c.broken
+	if c.writeErr != nil {
+		return nil, c.writeErr
 	}
 	tx, err := c.store.db.Begin(true)
 	if err != nil {
 		return nil, fmt.Errorf("begin a change of the store: %w: %w", idp.ErrNotWritten, err)
 	}
-	w := &writer{reader: *c.store.reader(tx), ops: c.ops, messages: make(map[message]idp.RequestHandle)}
+	w := &writer{reader: *c.store.newReader(tx), ops: c.ops, messages: make(map[message]idp.RequestHandle)}
 	end := c.tail
 	defer func() {
 		if v := recover(); v != nil {
-			if err = damageOf(v); err != nil {
+			if err = convertPanic(v); err != nil {
 				culprit = nil
 				c.stopDamaged(err)
 			} else {
@@ -133,13 +133,13 @@ func (c *committer) attemptJobs(jobs []*job) (culprit *job, err error) {
 		return nil, tx.Rollback()
 	}
 	// The rest shows whether the disk accepts changes.
-	defer func() { c.store.health.note(c.store.clock.Now(), err) }()
+	defer func() { c.store.health.recordResult(c.store.clock.Now(), err) }()
 	if end != c.tail {
 		if err = w.putHead(*end); err != nil {
 			return nil, err
 		}
 	}
-	if w.ring == c.store.ringOf(tx) {
+	if w.ring == c.store.findRing(tx) {
 		err = c.syncTx(tx)
 	} else {
 		err = c.store.commitRing(tx, w.ring, c.syncTx)
@@ -148,7 +148,7 @@ func (c *committer) attemptJobs(jobs []*job) (culprit *job, err error) {
 		return nil, err
 	}
 	c.tail = end
-	c.store.messages.merge(w.messages, w.forgotten)
+	c.store.messages.merge(w.messages, w.isMessagesCleared)
 	return nil, nil
 }
 
@@ -165,7 +165,7 @@ func (w *writer) stageJob(j *job) (err, damage error) {
 	w.ops, w.events, w.err, w.nextRing = w.ops[:0], nil, nil, nil
 	defer func() {
 		if v := recover(); v != nil {
-			if damage = damageOf(v); damage == nil {
+			if damage = convertPanic(v); damage == nil {
 				err = &panicError{value: v}
 			}
 		}
@@ -178,7 +178,7 @@ func (w *writer) stageJob(j *job) (err, damage error) {
 
 // stopDamaged ends all changes, see Store.stopDamaged.
 func (c *committer) stopDamaged(err error) {
-	c.broken = err
+	c.writeErr = err
 	c.store.stopDamaged(err)
 }
 
@@ -188,7 +188,7 @@ func (c *committer) rollbackTx(tx *bbolt.Tx) {
 	defer func() {
 		if v := recover(); v != nil {
 			c.stopDamaged(damagedError("%v", v))
-			c.store.stuck.Store(true)
+			c.store.isStuck.Store(true)
 		}
 	}()
 	_ = tx.Rollback() // an error means that it is ended already
@@ -202,7 +202,7 @@ func (c *committer) syncTx(tx *bbolt.Tx) (err error) {
 	id := tx.ID()
 	defer func() {
 		if v := recover(); v != nil {
-			if err = damageOf(v); err != nil {
+			if err = convertPanic(v); err != nil {
 				c.stopDamaged(err)
 				return
 			}
@@ -212,8 +212,8 @@ func (c *committer) syncTx(tx *bbolt.Tx) (err error) {
 		}
 		err = fmt.Errorf("commit to the store: %w: %w", idp.ErrNotWritten, err)
 		if c.isInDoubt(id) {
-			c.broken = fmt.Errorf("store is stopped, restart to use it: %w", err)
-			c.store.queue.close(c.broken)
+			c.writeErr = fmt.Errorf("store is stopped, restart to use it: %w", err)
+			c.store.queue.close(c.writeErr)
 			c.store.log.Error("store is stopped: it is unknown whether a change is durable", "err", err)
 		}
 	}()

@@ -265,7 +265,7 @@ func TestQueueIsBounded(t *testing.T) {
 	}
 	queued(s, maxJobs)
 	given := new(job)
-	given.claimed.Store(true) // its caller has gone
+	given.isClaimed.Store(true) // its caller has gone
 	if err := s.queue.add(given); !errors.Is(err, idp.ErrBusy) {
 		t.Fatalf("one more job than may wait: %v, want ErrBusy", err)
 	}

@@ -164,7 +164,7 @@ func signIn(ctx context.Context, s *bolt.Store) error {
 		message := rand.Text()
 		issued, err := s.RecordIssuance(ctx, &idp.Issuance{
 			Request: &idp.LoginRequest{Handle: idp.RequestHandle(rand.Text()), SP: "https://sp.example", MessageID: message, ExpiresAt: start},
-			Session: sess.ID, User: user, Scope: scope, Proposed: idp.NameID(rand.Text()),
+			Session: sess.ID, User: user, Scope: scope, ProposedNameID: idp.NameID(rand.Text()),
 			SessionIndex: "i", At: start, Event: idp.AuditEvent{Kind: "sign_in", Outcome: "ok", User: user},
 		})
 		if err != nil {

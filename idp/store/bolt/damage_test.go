@@ -52,7 +52,7 @@ func readDamaged(t testing.TB, data []byte) error {
 		t.Fatal(err)
 	}
 	o := options(t)
-	o.Existing = true
+	o.MustExist = true
 	s, err := bolt.Open(path, o)
 	if err != nil {
 		return err

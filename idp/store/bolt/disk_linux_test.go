@@ -19,7 +19,7 @@ import (
 // and needs no restart once there is space.
 func TestFullDiskLosesNothing(t *testing.T) {
 	t.Parallel()
-	dir, fill, free := fixture.SmallDisk(t)
+	dir, fill, free := fixture.MountSmallDisk(t)
 	now := start
 	o := options(t)
 	o.Clock = func() time.Time { return now }

@@ -12,8 +12,8 @@ import (
 
 var errNoKind = errors.New("a document needs a kind")
 
-// document reads one document. Its Data is empty if it is missing.
-func (r *reader) document(kind, key string) (idp.Document, error) {
+// readDocument reads one document. Its Data is empty if it is missing.
+func (r *reader) readDocument(kind, key string) (idp.Document, error) {
 	at := pairKey(kind, key)
 	value, err := r.get(inDocuments, at)
 	switch {
@@ -22,7 +22,7 @@ func (r *reader) document(kind, key string) (idp.Document, error) {
 	case len(value) <= timeLen:
 		return idp.Document{}, corruptError(inDocuments, at, errors.New("not a document"))
 	}
-	return idp.Document{Key: key, ExpiresAt: timeFrom(value), Data: bytes.Clone(value[timeLen:])}, nil
+	return idp.Document{Key: key, ExpiresAt: decodeTime(value), Data: bytes.Clone(value[timeLen:])}, nil
 }
 
 // putDocument queues the new state of a document, and its expiry.
@@ -42,10 +42,10 @@ func (w *writer) putDocument(kind string, before, d idp.Document) {
 
 // Documents lists documents of a kind.
 func (s *Store) Documents(ctx context.Context, kind string, q idp.DocumentQuery) ([]idp.Document, error) {
-	return readValue(ctx, s, func(r *reader) ([]idp.Document, error) { return r.documents(kind, q) })
+	return readValue(ctx, s, func(r *reader) ([]idp.Document, error) { return r.readDocuments(kind, q) })
 }
 
-func (r *reader) documents(kind string, q idp.DocumentQuery) (docs []idp.Document, err error) {
+func (r *reader) readDocuments(kind string, q idp.DocumentQuery) (docs []idp.Document, err error) {
 	keys := slices.Clone(q.Keys)
 	if prefix := pairKey(kind, ""); q.All {
 		for at := range r.scan(inDocuments, prefix) {
@@ -53,7 +53,7 @@ func (r *reader) documents(kind string, q idp.DocumentQuery) (docs []idp.Documen
 		}
 	}
 	for _, key := range slices.Compact(slices.Sorted(slices.Values(keys))) {
-		d, err := r.document(kind, key)
+		d, err := r.readDocument(kind, key)
 		if err != nil {
 			return nil, err
 		}
@@ -77,7 +77,7 @@ func (s *Store) UpdateDocuments(ctx context.Context, kind string, keys []string,
 				continue
 			}
 			seen[key] = true
-			before, err := w.document(kind, key)
+			before, err := w.readDocument(kind, key)
 			if err != nil {
 				return err
 			}

@@ -54,9 +54,9 @@ func (r *reader) examine(after idp.StorePlace, limit int) (seen idp.StoreExamina
 }
 
 // unreadableError is an idp.ErrDamaged that names the place.
-type unreadableError struct{ where string }
+type unreadableError struct{ place string }
 
-func (e *unreadableError) Error() string { return e.where }
+func (e *unreadableError) Error() string { return e.place }
 
 func (e *unreadableError) Unwrap() error { return idp.ErrDamaged }
 

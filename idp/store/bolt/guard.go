@@ -6,16 +6,16 @@ import (
 	"vernal/idp"
 )
 
-// maxReported bounds how many records are logged as not authentic.
-const maxReported = 1000
+// maxReports bounds how many records are logged as not authentic.
+const maxReports = 1000
 
 // tamperedError returns the error for a value that this store did not write, or not at this
 // key. Like missingError, it names no key. The log names the key once: it is a hash, a
 // random ID, or a name that an operator chose.
 func (s *Store) tamperedError(b bucket, key []byte) error {
-	if s.reports.Load() < maxReported {
-		if _, isOld := s.reported.LoadOrStore(b.String()+"/"+string(key), true); !isOld {
-			s.reports.Add(1)
+	if s.reportCount.Load() < maxReports {
+		if _, isOld := s.reportedKeys.LoadOrStore(b.String()+"/"+string(key), true); !isOld {
+			s.reportCount.Add(1)
 			s.log.Error("a record in the store is not authentic: someone else wrote it, or moved it here; restore the store from a backup",
 				"bucket", b.String(), "key", fmt.Sprintf("%.100q", key))
 		}

@@ -14,7 +14,7 @@ import (
 type health struct {
 	last     atomic.Pointer[writeResult] // nil before the first write
 	failures atomic.Uint64
-	probing  chan struct{} // holds one element while no probe runs
+	probeSlot  chan struct{} // holds one element while no probe runs
 }
 
 // writeResult is the result of one transaction.
@@ -24,11 +24,11 @@ type writeResult struct {
 }
 
 func (h *health) init() {
-	h.probing = make(chan struct{}, 1)
-	h.probing <- struct{}{}
+	h.probeSlot = make(chan struct{}, 1)
+	h.probeSlot <- struct{}{}
 }
 
-func (h *health) note(at time.Time, err error) { h.last.Store(&writeResult{at, err}) }
+func (h *health) recordResult(at time.Time, err error) { h.last.Store(&writeResult{at, err}) }
 
 // lookupLast returns the last result, and whether it is recent. A clock that was set back makes
 // none recent.
@@ -60,20 +60,20 @@ func (s *Store) CheckWrites(ctx context.Context) error {
 		return last.err
 	}
 	select { // one probe for all callers
-	case <-s.health.probing:
+	case <-s.health.probeSlot:
 	case <-ctx.Done():
-		return lateError(ctx)
+		return timeoutError(ctx)
 	}
 	result := make(chan error, 1)
 	go func() { // a disk that hangs blocks the probe, but not the callers
-		defer func() { s.health.probing <- struct{}{} }()
+		defer func() { s.health.probeSlot <- struct{}{} }()
 		result <- s.probe(context.WithoutCancel(ctx))
 	}()
 	select {
 	case err := <-result:
 		return err
 	case <-ctx.Done():
-		return lateError(ctx)
+		return timeoutError(ctx)
 	}
 }
 
@@ -93,8 +93,8 @@ func (s *Store) probe(ctx context.Context) error {
 	})
 }
 
-// lateError returns the error of a check whose caller stopped waiting.
-func lateError(ctx context.Context) error {
+// timeoutError returns the error of a check whose caller stopped waiting.
+func timeoutError(ctx context.Context) error {
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return fmt.Errorf("%w: it does not answer in time", idp.ErrNotWritten)
 	}

@@ -17,7 +17,7 @@ import (
 func (s *Store) ImportUsers(ctx context.Context, users []idp.ImportedUser) ([]error, error) {
 	return changeValue(ctx, s, nil, func(w *writer) ([]error, error) {
 		outcome := make([]error, len(users))
-		added := &imports{writer: w, taken: make(map[string]bool), changed: make(map[idp.UserID]*idp.User)}
+		added := &importWriter{writer: w, takenKeys: make(map[string]bool), changedUsers: make(map[idp.UserID]*idp.User)}
 		for i := range users {
 			err := added.addUser(&users[i])
 			if clash, ok := errors.AsType[clashError](err); ok {
@@ -35,37 +35,37 @@ func (s *Store) ImportUsers(ctx context.Context, users []idp.ImportedUser) ([]er
 	})
 }
 
-// imports is a writer that knows which keys it has queued: a change does not see its own
+// importWriter is a writer that knows which keys it has queued: a change does not see its own
 // queued writes, and two users of one import may clash with each other.
-type imports struct {
+type importWriter struct {
 	*writer
-	taken   map[string]bool // bucket and key
-	changed map[idp.UserID]*idp.User
+	takenKeys   map[string]bool // bucket and key
+	changedUsers map[idp.UserID]*idp.User
 }
 
 // clashError concerns one user and does not affect the others.
 type clashError struct{ error }
 
 // addUser queues one user completely, or not at all if the error is a clashError.
-func (m *imports) addUser(p *idp.ImportedUser) error {
+func (m *importWriter) addUser(p *idp.ImportedUser) error {
 	id := []byte(p.User.ID)
 	known := m.has(inUsers, id)
 	switch {
-	case p.Existing && !known:
+	case p.AlreadyExists && !known:
 		return clashError{missingError(inUsers)}
-	case !p.Existing && (known || m.has(inUserTombstones, id)):
+	case !p.AlreadyExists && (known || m.has(inUserTombstones, id)):
 		return clashError{existsError(inUsers)}
 	}
 	var emails map[string]bool
-	if !p.Deleted && !p.Existing {
-		emails = emailsOf(p.User)
+	if !p.IsDeleted && !p.AlreadyExists {
+		emails = listEmails(p.User)
 	}
 	for address := range emails {
 		taken, err := m.isEmailTaken(address)
 		switch {
 		case err != nil:
 			return err
-		case taken || m.taken[inUserEmails.String()+string(m.emailKey(address))]:
+		case taken || m.takenKeys[inUserEmails.String()+string(m.emailKey(address))]:
 			return clashError{existsError(inUserEmails)}
 		}
 	}
@@ -80,23 +80,23 @@ func (m *imports) addUser(p *idp.ImportedUser) error {
 		m.note(inNameIDUsers, pairKey(string(scope), string(name)), id)
 	}
 	switch {
-	case p.Existing:
+	case p.AlreadyExists:
 		return m.addDisclosures(p.User)
-	case p.Deleted:
+	case p.IsDeleted:
 		m.note(inUserTombstones, id, []byte(m.store.clock.Now().Format(time.RFC3339)))
 		return nil
 	}
-	m.taken[inUsers.String()+string(id)] = true
-	return m.putProofed(p.User, p.Profile, m.newUserKey(p.User.ID))
+	m.takenKeys[inUsers.String()+string(id)] = true
+	return m.putUserAndProfile(p.User, p.Profile, m.newUserKey(p.User.ID))
 }
 
 // addDisclosures adds to the stored user the service providers that the email addresses were
 // disclosed to.
-func (m *imports) addDisclosures(more *idp.User) error {
-	u, ok := m.changed[more.ID]
+func (m *importWriter) addDisclosures(more *idp.User) error {
+	u, ok := m.changedUsers[more.ID]
 	if !ok {
 		var err error
-		if u, err = m.user(more.ID); err != nil {
+		if u, err = m.readUser(more.ID); err != nil {
 			return err
 		}
 	}
@@ -113,16 +113,16 @@ func (m *imports) addDisclosures(more *idp.User) error {
 	if !added {
 		return nil
 	}
-	m.changed[u.ID] = u
+	m.changedUsers[u.ID] = u
 	return m.putUser(u)
 }
 
 // checkNameIDs finds the first NameID that cannot become the user's. A NameID that is already the
 // user's can.
-func (m *imports) checkNameIDs(p *idp.ImportedUser) error {
+func (m *importWriter) checkNameIDs(p *idp.ImportedUser) error {
 	for scope, name := range p.NameIDs {
 		forward, reverse := pairKey(string(scope), string(p.User.ID)), pairKey(string(scope), string(name))
-		has, isFree, err := m.holdsNameID(scope, p.User.ID, name)
+		has, isFree, err := m.checkNameID(scope, p.User.ID, name)
 		switch {
 		case err != nil:
 			return err
@@ -133,12 +133,12 @@ func (m *imports) checkNameIDs(p *idp.ImportedUser) error {
 	return nil
 }
 
-func (m *imports) has(b bucket, key []byte) bool {
-	return m.taken[b.String()+string(key)] || m.writer.has(b, key)
+func (m *importWriter) has(b bucket, key []byte) bool {
+	return m.takenKeys[b.String()+string(key)] || m.writer.has(b, key)
 }
 
-func (m *imports) note(b bucket, key, value []byte) {
-	m.taken[b.String()+string(key)] = true
+func (m *importWriter) note(b bucket, key, value []byte) {
+	m.takenKeys[b.String()+string(key)] = true
 	m.put(b, key, value)
 }
 
@@ -154,7 +154,7 @@ func (s *Store) NameIDScopes(ctx context.Context) (scopes []idp.NameIDScope, err
 			if _, err := r.verifyValue(inNameIDs, k, v); err != nil {
 				return err
 			}
-			scope, err := firstOf(k)
+			scope, err := decodeFirst(k)
 			if err != nil {
 				return corruptError(inNameIDs, k, err)
 			}
@@ -173,8 +173,8 @@ func (s *Store) NameIDScopes(ctx context.Context) (scopes []idp.NameIDScope, err
 	return scopes, err
 }
 
-// firstOf returns the first half of a pair.
-func firstOf(key []byte) (string, error) {
+// decodeFirst returns the first half of a pair.
+func decodeFirst(key []byte) (string, error) {
 	if len(key) >= 2 {
 		if n := int(binary.BigEndian.Uint16(key)); len(key) >= 2+n {
 			return string(key[2 : 2+n]), nil

@@ -19,26 +19,26 @@ var (
 	renewalKey = []byte("renewal")
 )
 
-// masterChange is the stored state of a change of the master key. It is absent when one
+// readMasterChange is the stored state of a change of the master key. It is absent when one
 // master key is in force and every key is wrapped by it alone.
 type masterChange struct {
-	// From and To are the IDs of the two.
-	From  string           `json:"from"`
-	To    string           `json:"to"`
+	// OldNumber and To are the IDs of the two.
+	OldID  string           `json:"from"`
+	NewID    string           `json:"to"`
 	Phase seal.MasterPhase `json:"phase"`
-	// FromKey is From, wrapped by To, and ToKey the reverse: with either one configured, new
+	// OldKey is From, wrapped by To, and ToKey the reverse: with either one configured, new
 	// keys are wrapped by both. Both fields are empty in PhaseFinish.
-	FromKey []byte `json:"from_key,omitempty"`
-	ToKey   []byte `json:"to_key,omitempty"`
-	// Keep is the ID of the one that stays, in PhaseFinish.
-	Keep string `json:"keep,omitempty"`
+	OldKey []byte `json:"from_key,omitempty"`
+	NewKey   []byte `json:"to_key,omitempty"`
+	// KeptID is the ID of the one that stays, in PhaseFinish.
+	KeptID string `json:"keep,omitempty"`
 	// RenewAll says that the other keys are renewed when the change is finished.
 	RenewAll bool `json:"renew_all,omitempty"`
 }
 
 // renewal is stored while records of the generation before are accepted.
 type renewal struct {
-	From byte `json:"from"`
+	OldNumber byte `json:"from"`
 }
 
 func generationKey(number byte, purpose string) []byte {
@@ -54,7 +54,7 @@ func (w *writer) putGeneration(g *seal.Generation, masters *seal.Masters) {
 
 // deleteGenerations notes the removal of all ring keys but those to keep.
 func (w *writer) deleteGenerations(keep ...*seal.Generation) {
-	for number, wrapped := range w.wrappedGenerations() {
+	for number, wrapped := range w.listWrappedGenerations() {
 		if slices.ContainsFunc(keep, func(g *seal.Generation) bool { return g.Number == number }) {
 			continue
 		}
@@ -64,9 +64,9 @@ func (w *writer) deleteGenerations(keep ...*seal.Generation) {
 	}
 }
 
-// wrappedGenerations returns the stored wrapped ring keys by generation and purpose. It
+// listWrappedGenerations returns the stored wrapped ring keys by generation and purpose. It
 // skips entries that are not ring keys.
-func (r *reader) wrappedGenerations() map[byte]map[string][]byte {
+func (r *reader) listWrappedGenerations() map[byte]map[string][]byte {
 	all := make(map[byte]map[string][]byte)
 	for key, value := range r.scan(inRingKeys, nil) {
 		digits, purpose, ok := strings.Cut(string(key), "/")
@@ -85,7 +85,7 @@ func (r *reader) wrappedGenerations() map[byte]map[string][]byte {
 // loadRing opens the newest generation that opens, and the one before if the newest says that it
 // is still accepted. Other generations are ignored.
 func (r *reader) loadRing() error {
-	all := r.wrappedGenerations()
+	all := r.listWrappedGenerations()
 	numbers := slices.Sorted(maps.Keys(all))
 	slices.Reverse(numbers)
 	for _, number := range numbers {
@@ -109,9 +109,9 @@ func (r *reader) loadOlder(newest *seal.Generation, all map[byte]map[string][]by
 	if err != nil || before == nil {
 		return err
 	}
-	old, err := seal.OpenGeneration(before.From, all[before.From], r.store.masters)
+	old, err := seal.OpenGeneration(before.OldNumber, all[before.OldNumber], r.store.masters)
 	if err != nil {
-		return corruptError(inRingKeys, generationKey(before.From, ""), err)
+		return corruptError(inRingKeys, generationKey(before.OldNumber, ""), err)
 	}
 	r.ring = seal.NewRing(newest, old)
 	return nil
@@ -119,17 +119,17 @@ func (r *reader) loadOlder(newest *seal.Generation, all map[byte]map[string][]by
 
 // readRenewal returns the renewal under way, nil without one.
 func (r *reader) readRenewal() (*renewal, error) {
-	return decodeAny[renewal](r, inMeta, renewalKey)
+	return decodeOptional[renewal](r, inMeta, renewalKey)
 }
 
-// masterChange returns the change under way, nil without one.
-func (r *reader) masterChange() (*masterChange, error) {
-	return decodeAny[masterChange](r, inMeta, mastersKey)
+// readMasterChange returns the change under way, nil without one.
+func (r *reader) readMasterChange() (*masterChange, error) {
+	return decodeOptional[masterChange](r, inMeta, mastersKey)
 }
 
-// masterChangeIn returns the change under way in the phase, or seal.ErrNoChange.
-func (r *reader) masterChangeIn(phase seal.MasterPhase) (*masterChange, error) {
-	c, err := r.masterChange()
+// readMasterChangeInPhase returns the change under way in the phase, or seal.ErrNoChange.
+func (r *reader) readMasterChangeInPhase(phase seal.MasterPhase) (*masterChange, error) {
+	c, err := r.readMasterChange()
 	if err == nil && (c == nil || c.Phase != phase) {
 		err = seal.ErrNoChange
 	}
@@ -138,32 +138,32 @@ func (r *reader) masterChangeIn(phase seal.MasterPhase) (*masterChange, error) {
 
 // loadMasters adds the other master key while one is changed for another.
 func (r *reader) loadMasters() error {
-	c, err := r.masterChange()
+	c, err := r.readMasterChange()
 	if c == nil || err != nil || c.Phase == seal.PhaseFinish {
 		return err
 	}
-	configured, id, wrapped := r.store.masters.Configured(), c.To, c.ToKey
-	if configured.ID() == c.To {
-		id, wrapped = c.From, c.FromKey
+	configured, id, wrapped := r.store.masters.Configured(), c.NewID, c.NewKey
+	if configured.ID() == c.NewID {
+		id, wrapped = c.OldID, c.OldKey
 	}
-	if c.Phase == seal.PhaseBegin && configured.ID() != c.From {
+	if c.Phase == seal.PhaseBegin && configured.ID() != c.OldID {
 		return r.store.tamperedError(inMeta, mastersKey) // the other one opens nothing yet: the record was put back
 	}
 	other, err := configured.UnwrapMaster(id, wrapped)
 	if err != nil {
 		return corruptError(inMeta, mastersKey, err)
 	}
-	if c.Phase == seal.PhaseBoth && !r.opensRing(other) {
+	if c.Phase == seal.PhaseBoth && !r.canOpenRing(other) {
 		return r.store.tamperedError(inMeta, mastersKey) // it had ended
 	}
 	r.store.masters.Set(configured, other)
 	return nil
 }
 
-// opensRing reports whether a master key alone opens the newest ring keys.
-func (r *reader) opensRing(m *seal.Master) bool {
+// canOpenRing reports whether a master key alone opens the newest ring keys.
+func (r *reader) canOpenRing(m *seal.Master) bool {
 	number := r.ring.Generations()[0].Number
-	_, err := seal.OpenGeneration(number, r.wrappedGenerations()[number], seal.NewMasters(m))
+	_, err := seal.OpenGeneration(number, r.listWrappedGenerations()[number], seal.NewMasters(m))
 	return err == nil
 }
 
@@ -175,10 +175,10 @@ func (s *Store) KeyState(ctx context.Context) (seal.KeyState, error) {
 	return readValue(ctx, s, func(r *reader) (seal.KeyState, error) {
 		st := seal.KeyState{Configured: s.masters.Configured().ID(), Generation: r.ring.Generations()[0].Number}
 		n, renewErr := r.readRenewal()
-		c, err := r.masterChange()
-		st.Renewing = n != nil
+		c, err := r.readMasterChange()
+		st.IsRenewing = n != nil
 		if c != nil {
-			st.Phase, st.From, st.To, st.Keep, st.RenewAll = c.Phase, c.From, c.To, c.Keep, c.RenewAll
+			st.Phase, st.FromID, st.ToID, st.KeepID, st.RenewAll = c.Phase, c.OldID, c.NewID, c.KeptID, c.RenewAll
 		}
 		return st, errors.Join(renewErr, err)
 	})
@@ -193,12 +193,12 @@ func (s *Store) BeginMaster(ctx context.Context, to *seal.Master, renewAll bool,
 	begun := false
 	err := s.update(ctx, events, func(w *writer) error {
 		begun = false
-		c, masterErr := w.masterChange()
+		c, masterErr := w.readMasterChange()
 		n, renewErr := w.readRenewal()
 		switch {
 		case masterErr != nil || renewErr != nil:
 			return errors.Join(masterErr, renewErr)
-		case c != nil && c.To == to.ID() && c.Phase != seal.PhaseFinish && renewAll:
+		case c != nil && c.NewID == to.ID() && c.Phase != seal.PhaseFinish && renewAll:
 			c.RenewAll = true
 			w.putJSON(inMeta, mastersKey, c)
 			return nil
@@ -207,8 +207,8 @@ func (s *Store) BeginMaster(ctx context.Context, to *seal.Master, renewAll bool,
 		}
 		begun = true
 		w.putJSON(inMeta, mastersKey, masterChange{
-			From: from.ID(), To: to.ID(), Phase: seal.PhaseBegin,
-			FromKey: from.WrapFor(to), ToKey: to.WrapFor(from), RenewAll: renewAll,
+			OldID: from.ID(), NewID: to.ID(), Phase: seal.PhaseBegin,
+			OldKey: from.WrapFor(to), NewKey: to.WrapFor(from), RenewAll: renewAll,
 		})
 		return nil
 	})
@@ -225,7 +225,7 @@ func (s *Store) BeginMaster(ctx context.Context, to *seal.Master, renewAll bool,
 // store, after a later one either does.
 func (s *Store) CompleteMaster(ctx context.Context, events ...idp.AuditEvent) error {
 	return s.update(ctx, events, func(w *writer) error {
-		c, err := w.masterChangeIn(seal.PhaseBegin)
+		c, err := w.readMasterChangeInPhase(seal.PhaseBegin)
 		if err != nil {
 			return err
 		}
@@ -245,22 +245,22 @@ func (s *Store) FinishMaster(ctx context.Context, keep *seal.Master, renewAll bo
 	chosen := false
 	err := s.update(ctx, events, func(w *writer) error {
 		chosen = false
-		c, err := w.masterChange()
+		c, err := w.readMasterChange()
 		switch {
 		case err != nil:
 			return err
 		case c == nil:
 			return seal.ErrNoChange
-		case c.Phase == seal.PhaseFinish && c.Keep == keep.ID():
-			c.RenewAll = c.RenewAll || renewAll && c.Keep == c.To
+		case c.Phase == seal.PhaseFinish && c.KeptID == keep.ID():
+			c.RenewAll = c.RenewAll || renewAll && c.KeptID == c.NewID
 			w.putJSON(inMeta, mastersKey, c)
 			return nil
-		case c.Phase == seal.PhaseFinish, keep.ID() != c.From && (keep.ID() != c.To || c.Phase != seal.PhaseBoth):
+		case c.Phase == seal.PhaseFinish, keep.ID() != c.OldID && (keep.ID() != c.NewID || c.Phase != seal.PhaseBoth):
 			return seal.ErrNoChange
 		}
 		chosen = true
-		c.Phase, c.Keep, c.FromKey, c.ToKey = seal.PhaseFinish, keep.ID(), nil, nil
-		c.RenewAll = (c.RenewAll || renewAll) && keep.ID() == c.To
+		c.Phase, c.KeptID, c.OldKey, c.NewKey = seal.PhaseFinish, keep.ID(), nil, nil
+		c.RenewAll = (c.RenewAll || renewAll) && keep.ID() == c.NewID
 		w.putJSON(inMeta, mastersKey, c)
 		w.rewrapRing(seal.NewMasters(keep))
 		return nil
@@ -275,7 +275,7 @@ func (s *Store) FinishMaster(ctx context.Context, keep *seal.Master, renewAll bo
 // must be renewed, that begins in the same step.
 func (s *Store) EndMaster(ctx context.Context, events ...idp.AuditEvent) error {
 	return s.update(ctx, events, func(w *writer) error {
-		c, err := w.masterChangeIn(seal.PhaseFinish)
+		c, err := w.readMasterChangeInPhase(seal.PhaseFinish)
 		if err != nil {
 			return err
 		}

@@ -162,8 +162,8 @@ func appendTime(key []byte, at time.Time) []byte {
 	return binary.BigEndian.AppendUint32(key, uint32(at.Nanosecond()))
 }
 
-// timeFrom reads a time that appendTime added.
-func timeFrom(key []byte) time.Time {
+// decodeTime reads a time that appendTime added.
+func decodeTime(key []byte) time.Time {
 	return time.Unix(int64(binary.BigEndian.Uint64(key)^1<<63), int64(binary.BigEndian.Uint32(key[8:]))).UTC()
 }
 

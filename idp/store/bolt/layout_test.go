@@ -63,7 +63,7 @@ func TestExpiryIndexKeepsNoStaleEntry(t *testing.T) {
 	must(keep(at.Add(time.Hour)))
 	must(s.AnswerLoginRequest(ctx, &idp.LoginRequest{Handle: "h"}, at, nil))
 	entries(3)
-	must(s.StartSession(ctx, idp.SessionStart{Session: &idp.Session{ID: "s2", User: "u", ExpiresAt: at}, Replaces: []idp.SessionID{"s1"}}))
+	must(s.StartSession(ctx, idp.SessionStart{Session: &idp.Session{ID: "s2", User: "u", ExpiresAt: at}, ReplacedIDs: []idp.SessionID{"s1"}}))
 	entries(3)
 	must(keep(time.Time{}))
 	entries(2)

@@ -9,13 +9,13 @@ import (
 	"vernal/idp"
 )
 
-func logoutMessage(r *idp.LogoutRequest) []byte { return pairKey(string(r.SP), r.MessageID) }
+func logoutMessageKey(r *idp.LogoutRequest) []byte { return pairKey(string(r.SP), r.MessageID) }
 
-// firstLogout returns the request that was first received with the message of r. For a new
+// findFirstLogout returns the request that was first received with the message of r. For a new
 // message it returns idp.ErrExists if the handle of r belongs to another message, and
 // idp.ErrNotFound otherwise.
-func (w *writer) firstLogout(r *idp.LogoutRequest) (*idp.LogoutRequest, error) {
-	h, err := w.get(inLogoutMessages, logoutMessage(r))
+func (w *writer) findFirstLogout(r *idp.LogoutRequest) (*idp.LogoutRequest, error) {
+	h, err := w.get(inLogoutMessages, logoutMessageKey(r))
 	if err != nil {
 		return nil, err
 	}
@@ -28,19 +28,19 @@ func (w *writer) firstLogout(r *idp.LogoutRequest) (*idp.LogoutRequest, error) {
 	return decode[idp.LogoutRequest](&w.reader, inLogouts, h)
 }
 
-// receivedFirst returns a copy of r as it is stored. Existing sessions began before it was
+// queueFirstLogout returns a copy of r as it is stored. Existing sessions began before it was
 // received, whatever the clock says.
-func (w *writer) receivedFirst(r *idp.LogoutRequest, sessions []*idp.Session) (*idp.LogoutRequest, error) {
+func (w *writer) queueFirstLogout(r *idp.LogoutRequest, sessions []*idp.Session) (*idp.LogoutRequest, error) {
 	first, err := copyLogout(r)
 	if err != nil {
 		return nil, err
 	}
 	for _, sess := range sessions {
-		if began := sess.Began(); began.After(first.ReceivedAt) {
+		if began := sess.SignedInAt(); began.After(first.ReceivedAt) {
 			first.ReceivedAt = began
 		}
 	}
-	w.put(inLogoutMessages, logoutMessage(first), []byte(first.Handle))
+	w.put(inLogoutMessages, logoutMessageKey(first), []byte(first.Handle))
 	w.put(inExpiry, expiryKey(first.ExpiresAt, logoutKind, []byte(first.Handle)), nil)
 	return first, nil
 }
@@ -58,17 +58,17 @@ func copyLogout(r *idp.LogoutRequest) (*idp.LogoutRequest, error) {
 // deleteLogout queues the removal of a request. The caller removes its entry in the expiry index.
 func (w *writer) deleteLogout(r *idp.LogoutRequest) {
 	w.delete(inLogouts, []byte(r.Handle))
-	w.delete(inLogoutMessages, logoutMessage(r))
+	w.delete(inLogoutMessages, logoutMessageKey(r))
 }
 
 // ReceiveLogout keeps a request for its browser.
 func (s *Store) ReceiveLogout(ctx context.Context, r *idp.LogoutRequest) (*idp.LogoutRequest, error) {
 	return changeValue(ctx, s, nil, func(w *writer) (*idp.LogoutRequest, error) {
-		first, err := w.firstLogout(r)
+		first, err := w.findFirstLogout(r)
 		if errors.Is(err, idp.ErrNotFound) {
 			var sessions []*idp.Session
-			if sessions, err = w.namedSessions(r); err == nil {
-				first, err = w.receivedFirst(r, sessions)
+			if sessions, err = w.listNamedSessions(r); err == nil {
+				first, err = w.queueFirstLogout(r, sessions)
 			}
 		}
 		if err != nil {
@@ -111,7 +111,7 @@ func (w *writer) recordLogout(l *idp.Logout) (*idp.LogoutOutcome, error) {
 	if err := w.checkAnswer(l.Check, l.Request.SP); err != nil {
 		return nil, err
 	}
-	first, err := w.firstLogout(l.Request)
+	first, err := w.findFirstLogout(l.Request)
 	unseen := errors.Is(err, idp.ErrNotFound)
 	if err != nil && !unseen {
 		return nil, err
@@ -120,12 +120,12 @@ func (w *writer) recordLogout(l *idp.Logout) (*idp.LogoutOutcome, error) {
 	if unseen {
 		named = l.Request
 	}
-	sessions, err := w.namedSessions(named)
+	sessions, err := w.listNamedSessions(named)
 	if err != nil {
 		return nil, err
 	}
 	if unseen {
-		if first, err = w.receivedFirst(l.Request, sessions); err != nil {
+		if first, err = w.queueFirstLogout(l.Request, sessions); err != nil {
 			return nil, err
 		}
 	}
@@ -135,12 +135,12 @@ func (w *writer) recordLogout(l *idp.Logout) (*idp.LogoutOutcome, error) {
 	}
 	out := &idp.LogoutOutcome{Request: first}
 	for _, sess := range sessions {
-		if slices.Contains(decision.End, sess.ID) {
+		if slices.Contains(decision.SessionIDs, sess.ID) {
 			w.deleteSession(sess)
-			out.Ended = append(out.Ended, sess)
+			out.EndedSessions = append(out.EndedSessions, sess)
 		}
 	}
-	counts := !first.IsAnswered() || len(out.Ended) > 0
+	counts := !first.IsAnswered() || len(out.EndedSessions) > 0
 	first.Status, first.StatusDetail = decision.Status, decision.StatusDetail
 	if !counts {
 		return out, nil
@@ -167,13 +167,13 @@ func askDecision(l *idp.Logout, first *idp.LogoutRequest, sessions []*idp.Sessio
 	return l.Decide(given, list), nil
 }
 
-// namedSessions returns the sessions of the users that the request names, oldest first.
-func (r *reader) namedSessions(req *idp.LogoutRequest) (all []*idp.Session, err error) {
+// listNamedSessions returns the sessions of the users that the request names, oldest first.
+func (r *reader) listNamedSessions(req *idp.LogoutRequest) (all []*idp.Session, err error) {
 	for _, user := range []idp.UserID{req.User, req.IndexUser} {
 		if user == "" || len(all) > 0 && all[0].User == user {
 			continue
 		}
-		of, err := r.userSessions(user)
+		of, err := r.listUserSessions(user)
 		if err != nil {
 			return nil, err
 		}

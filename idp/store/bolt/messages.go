@@ -12,13 +12,13 @@ import (
 // strings of any length.
 type message [sha256.Size]byte
 
-func messageOf(sp idp.EntityID, id string) message {
+func hashMessage(sp idp.EntityID, id string) message {
 	return sha256.Sum256(pairKey(string(sp), id))
 }
 
-// messageIn returns the message of a stored request, which is at the beginning of the
+// decodeMessage returns the message of a stored request, which is at the beginning of the
 // record. Open reads those of all requests, so messageIn does not decode the rest.
-func messageIn(record []byte) (message, error) {
+func decodeMessage(record []byte) (message, error) {
 	var r struct {
 		SP        idp.EntityID
 		MessageID string
@@ -26,7 +26,7 @@ func messageIn(record []byte) (message, error) {
 	if _, err := decodeFields(record, &r); err != nil {
 		return message{}, err
 	}
-	return messageOf(r.SP, r.MessageID), nil
+	return hashMessage(r.SP, r.MessageID), nil
 }
 
 // messages finds stored requests by message. It is the only index in memory, and Open rebuilds it
@@ -39,7 +39,7 @@ type messages struct {
 	handles map[message]idp.RequestHandle
 }
 
-func (m *messages) handle(of message) (idp.RequestHandle, bool) {
+func (m *messages) findHandle(of message) (idp.RequestHandle, bool) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	h, ok := m.handles[of]
@@ -75,7 +75,7 @@ func (m *messages) load(r *reader) error {
 		if errors.Is(err, idp.ErrTampered) {
 			return nil
 		}
-		of, err := messageIn(record)
+		of, err := decodeMessage(record)
 		if err != nil {
 			return corruptError(inRequests, key, err)
 		}
@@ -93,9 +93,9 @@ func (w *writer) hasMessage(of message) bool {
 	if h, ok := w.messages[of]; ok {
 		return h != ""
 	}
-	if w.forgotten {
+	if w.isMessagesCleared {
 		return false
 	}
-	_, ok := w.store.messages.handle(of)
+	_, ok := w.store.messages.findHandle(of)
 	return ok
 }

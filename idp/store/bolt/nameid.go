@@ -25,17 +25,17 @@ func (s *Store) UserByNameID(ctx context.Context, scope idp.NameIDScope, name id
 	})
 }
 
-// nameID returns the user's NameID for a service provider. If the user has none, it queues
+// assignNameID returns the user's NameID for a service provider. If the user has none, it queues
 // proposed as the NameID. scope is the service provider's scope as the caller read it. If the
 // scope has changed since, the user may be new there: a new NameID must be in the scope that the
 // service provider uses from now on, or it would get a second NameID for the same user. Only
 // users without a NameID pay for the look-up.
-func (w *writer) nameID(sp idp.EntityID, scope idp.NameIDScope, user idp.UserID, proposed idp.NameID) (idp.NameID, error) {
+func (w *writer) assignNameID(sp idp.EntityID, scope idp.NameIDScope, user idp.UserID, proposed idp.NameID) (idp.NameID, error) {
 	key := pairKey(string(scope), string(user))
 	if value, err := w.get(inNameIDs, key); value != nil || err != nil {
 		return idp.NameID(value), err
 	}
-	p, err := w.provider(sp)
+	p, err := w.readProvider(sp)
 	switch {
 	case errors.Is(err, idp.ErrNotFound): // removed: its scope is never read again
 	case err != nil:
@@ -58,9 +58,9 @@ func (w *writer) nameID(sp idp.EntityID, scope idp.NameIDScope, user idp.UserID,
 	return proposed, nil
 }
 
-// holdsNameID reports whether the NameID is the user's in the scope, and whether it can
+// checkNameID reports whether the NameID is the user's in the scope, and whether it can
 // become so: neither of the two has another one there.
-func (r *reader) holdsNameID(scope idp.NameIDScope, user idp.UserID, name idp.NameID) (has, isFree bool, err error) {
+func (r *reader) checkNameID(scope idp.NameIDScope, user idp.UserID, name idp.NameID) (has, isFree bool, err error) {
 	current, err := r.get(inNameIDs, pairKey(string(scope), string(user)))
 	owner, reverseErr := r.get(inNameIDUsers, pairKey(string(scope), string(name)))
 	has = current != nil && string(current) == string(name) && string(owner) == string(user)
@@ -79,7 +79,7 @@ func (w *writer) copyNameIDs(from, to idp.NameIDScope) (copied int, err error) {
 			return 0, err
 		}
 		user := key[len(prefix):]
-		has, isFree, err := w.holdsNameID(to, idp.UserID(user), idp.NameID(name))
+		has, isFree, err := w.checkNameID(to, idp.UserID(user), idp.NameID(name))
 		switch {
 		case err != nil:
 			return 0, err

@@ -46,8 +46,8 @@ type Options struct {
 	Clock idp.Clock
 	// Log receives messages for operators. It may be nil.
 	Log *slog.Logger
-	// Existing requires a store that has been used: a missing or empty file is an error.
-	Existing bool
+	// MustExist requires a store that has been used: a missing or empty file is an error.
+	MustExist bool
 	// LockWait is how long Open waits for another process to release the file. Zero means
 	// that it tries once.
 	LockWait time.Duration
@@ -59,25 +59,25 @@ type Store struct {
 	masters *seal.Masters
 	ring    *seal.Ring // newest, for values outside the store; set by prepare
 	// rings are the ring keys by transaction, oldest first; see ringOf.
-	rings atomic.Pointer[[]ringSince]
+	rings atomic.Pointer[[]ringVersion]
 	clock idp.Clock
 	log   *slog.Logger
-	// reported contains the records that were logged because their MAC does not match, and
-	// reports is their number.
-	reported sync.Map
-	reports  atomic.Int64
+	// reportedKeys contains the records that were logged because their MAC does not match, and
+	// reportCount is their number.
+	reportedKeys sync.Map
+	reportCount  atomic.Int64
 
 	// restoredAt is the time of the last restore; nil if there was none.
 	restoredAt atomic.Pointer[time.Time]
 
 	messages messages
 	queue    queue
-	stopped  chan struct{} // closed when the committer has ended
+	committerDone  chan struct{} // closed when the committer has ended
 	health   health
-	stuck    atomic.Bool // a transaction cannot be ended, see rollbackTx
+	isStuck    atomic.Bool // a transaction cannot be ended, see rollbackTx
 	changes  atomic.Uint64
 
-	closing  sync.Once
+	closeOnce  sync.Once
 	closeErr error
 }
 
@@ -115,8 +115,8 @@ func open(path string, o Options) (*Store, error) {
 		err = damagedError("it is not a file")
 	case statErr == nil && before.Size() > 0:
 		err = checkFile(path, options)
-	case o.Existing:
-		err = missingFile(path, statErr)
+	case o.MustExist:
+		err = missingFileError(path, statErr)
 	}
 	if err == nil {
 		db, err = openDB(path, options)
@@ -127,7 +127,7 @@ func open(path string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{db: db, masters: o.Masters, clock: o.Clock, log: o.Log, stopped: make(chan struct{})}
+	s := &Store{db: db, masters: o.Masters, clock: o.Clock, log: o.Log, committerDone: make(chan struct{})}
 	s.queue.init()
 	s.health.init()
 	if err := s.prepare(o); err != nil {
@@ -167,8 +167,8 @@ func boltOptions(wait time.Duration, size int64) *bbolt.Options {
 // ErrMaster is returned for a store whose keys are wrapped by another master key.
 var ErrMaster = errors.New("the store was sealed with another master key")
 
-// missingFile returns the error for a store that must exist, but is missing or empty.
-func missingFile(path string, statErr error) error {
+// missingFileError returns the error for a store that must exist, but is missing or empty.
+func missingFileError(path string, statErr error) error {
 	if statErr != nil {
 		return statErr
 	}
@@ -187,7 +187,7 @@ func (s *Store) prepare(o Options) (err error) {
 		return nil
 	})
 	if err == nil && isNew {
-		if o.Existing {
+		if o.MustExist {
 			return damagedError("it contains nothing")
 		}
 		err = s.db.Update(s.create)
@@ -199,7 +199,7 @@ func (s *Store) prepare(o Options) (err error) {
 		if err := s.check(tx); err != nil {
 			return err
 		}
-		return s.messages.load(s.reader(tx))
+		return s.messages.load(s.newReader(tx))
 	})
 }
 
@@ -213,7 +213,7 @@ func (s *Store) create(tx *bbolt.Tx) error {
 	}
 	first := seal.NewGeneration(1)
 	s.setRing(seal.NewRing(first))
-	w := &writer{reader: *s.reader(tx)}
+	w := &writer{reader: *s.newReader(tx)}
 	w.putGeneration(first, s.masters)
 	w.put(inMeta, schemaKey, []byte(strconv.Itoa(schema)))
 	if err := w.flush(); err != nil {
@@ -252,7 +252,7 @@ func (s *Store) check(tx *bbolt.Tx) error {
 	if err := r.loadMasters(); err != nil {
 		return err
 	}
-	return r.loadRestored()
+	return r.loadRestoredAt()
 }
 
 // checkSchema reads the number that a stored schema begins with.
@@ -271,11 +271,11 @@ func checkSchema(stored []byte) error {
 // Close finishes the changes under way and releases the file. Later calls of any method
 // return an error. A second Close returns the result of the first.
 func (s *Store) Close() error {
-	s.closing.Do(func() {
+	s.closeOnce.Do(func() {
 		s.queue.close(errClosed)
-		<-s.stopped
-		if s.stuck.Load() {
-			s.closeErr = s.queue.failure()
+		<-s.committerDone
+		if s.isStuck.Load() {
+			s.closeErr = s.queue.readFailure()
 			return
 		}
 		s.closeErr = s.db.Close()

@@ -9,16 +9,16 @@ import (
 	"vernal/idp/seal"
 )
 
-// errProofed refuses a change of Proofed without the profile, because every decision would trust
+// errProofingChange refuses a change of Proofed without the profile, because every decision would trust
 // a level that no profile proves.
-var errProofed = errors.New("a change of Proofed needs the profile: call SetProfile")
+var errProofingChange = errors.New("a change of Proofed needs the profile: call SetProfile")
 
 // Profile unseals the proofed identity of a user. A profile that does not match the user's
 // record counts as tampering: an attacker with write access to the file may have put back an
 // earlier profile of the same user.
 func (s *Store) Profile(ctx context.Context, id idp.UserID) (*idp.Profile, error) {
 	return readValue(ctx, s, func(r *reader) (p *idp.Profile, err error) {
-		u, err := r.user(id)
+		u, err := r.readUser(id)
 		if err != nil {
 			return nil, err
 		}
@@ -27,14 +27,14 @@ func (s *Store) Profile(ctx context.Context, id idp.UserID) (*idp.Profile, error
 		switch {
 		case err != nil:
 			return nil, err
-		case sealed == nil && u.Proofed == nil:
+		case sealed == nil && u.Proofing == nil:
 			return nil, missingError(inProfiles)
 		case sealed != nil:
 			if p, err = openSealed[idp.Profile](r, inProfiles, id, sealed); err != nil {
 				return nil, err
 			}
 		}
-		if !p.Proofed().Equal(u.Proofed) {
+		if !p.Proofing().Equal(u.Proofing) {
 			return nil, s.tamperedError(inProfiles, key)
 		}
 		return p, nil
@@ -44,24 +44,24 @@ func (s *Store) Profile(ctx context.Context, id idp.UserID) (*idp.Profile, error
 // SetProfile replaces a user's profile without reading the previous one.
 func (s *Store) SetProfile(ctx context.Context, id idp.UserID, p *idp.Profile, at time.Time, events ...idp.AuditEvent) error {
 	return s.update(ctx, events, func(w *writer) error {
-		u, err := w.user(id)
+		u, err := w.readUser(id)
 		if err != nil {
 			return err
 		}
-		dataKey, err := w.userKey(id)
+		dataKey, err := w.openUserKey(id)
 		if err != nil {
 			return err
 		}
 		u.UpdatedAt = at
-		return w.putProofed(u, p, dataKey)
+		return w.putUserAndProfile(u, p, dataKey)
 	})
 }
 
-// putProofed queues a user's profile, and the user's record with the same Proofed. It does
+// putUserAndProfile queues a user's profile, and the user's record with the same Proofed. It does
 // not change *u.
-func (w *writer) putProofed(u *idp.User, p *idp.Profile, dataKey *seal.DataKey) error {
+func (w *writer) putUserAndProfile(u *idp.User, p *idp.Profile, dataKey *seal.DataKey) error {
 	updated := *u
-	updated.Proofed = p.Proofed()
+	updated.Proofing = p.Proofing()
 	if p == nil {
 		w.delete(inProfiles, []byte(u.ID))
 	} else if err := w.putSealed(inProfiles, u.ID, dataKey, p); err != nil {

@@ -7,8 +7,8 @@ import (
 	"vernal/idp"
 )
 
-// provider reads a registration, and returns a *idp.RemovedError if it was removed.
-func (r *reader) provider(id idp.EntityID) (*idp.ServiceProvider, error) {
+// readProvider reads a registration, and returns a *idp.RemovedError if it was removed.
+func (r *reader) readProvider(id idp.EntityID) (*idp.ServiceProvider, error) {
 	p, err := decode[idp.ServiceProvider](r, inProviders, []byte(id))
 	if !errors.Is(err, idp.ErrNotFound) {
 		return p, err
@@ -44,7 +44,7 @@ func (s *Store) CreateProvider(ctx context.Context, p *idp.ServiceProvider, last
 
 // Provider looks a registration up.
 func (s *Store) Provider(ctx context.Context, id idp.EntityID) (*idp.ServiceProvider, error) {
-	return readValue(ctx, s, func(r *reader) (*idp.ServiceProvider, error) { return r.provider(id) })
+	return readValue(ctx, s, func(r *reader) (*idp.ServiceProvider, error) { return r.readProvider(id) })
 }
 
 // Providers lists all registrations by EntityID.
@@ -77,7 +77,7 @@ func (s *Store) Providers(ctx context.Context) (out []*idp.ServiceProvider, err 
 // many they are. Sign-ins wait for it, and find the NameIDs before and after it.
 func (s *Store) UpdateProvider(ctx context.Context, u idp.ProviderUpdate, events ...idp.AuditEvent) (copied int, err error) {
 	return changeValue(ctx, s, events, func(w *writer) (int, error) {
-		p, err := w.provider(u.ID)
+		p, err := w.readProvider(u.ID)
 		if err != nil {
 			return 0, err
 		}
@@ -99,7 +99,7 @@ func (s *Store) UpdateProvider(ctx context.Context, u idp.ProviderUpdate, events
 // RemoveProvider removes a registration and notes its scope.
 func (s *Store) RemoveProvider(ctx context.Context, id idp.EntityID, events ...idp.AuditEvent) error {
 	return s.update(ctx, events, func(w *writer) error {
-		p, err := w.provider(id)
+		p, err := w.readProvider(id)
 		if err != nil {
 			return err
 		}

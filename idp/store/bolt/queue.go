@@ -14,9 +14,9 @@ import (
 type job struct {
 	change func(*writer) error
 	events []idp.AuditEvent
-	// claimed is set once: by the committer, which then answers, or by a caller that no
+	// isClaimed is set once: by the committer, which then answers, or by a caller that no
 	// longer waits.
-	claimed atomic.Bool
+	isClaimed atomic.Bool
 	done    chan struct{} // closed once err is the outcome
 	err     error
 }
@@ -29,12 +29,12 @@ const maxJobs = 2048
 // queue holds the jobs that no transaction has taken.
 type queue struct {
 	mu     sync.Mutex
-	filled sync.Cond
+	jobAdded sync.Cond
 	jobs   []*job
-	failed error // the reason why the queue is closed; nil while it is open
+	closeReason error // the reason why the queue is closed; nil while it is open
 }
 
-func (q *queue) init() { q.filled.L = &q.mu }
+func (q *queue) init() { q.jobAdded.L = &q.mu }
 
 // add queues a job. It returns idp.ErrBusy if maxJobs wait. A job whose caller has gone counts
 // until it is taken.
@@ -42,13 +42,13 @@ func (q *queue) add(j *job) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	switch {
-	case q.failed != nil:
-		return q.failed
+	case q.closeReason != nil:
+		return q.closeReason
 	case len(q.jobs) >= maxJobs:
 		return idp.ErrBusy
 	}
 	q.jobs = append(q.jobs, j)
-	q.filled.Signal()
+	q.jobAdded.Signal()
 	return nil
 }
 
@@ -59,30 +59,30 @@ func (q *queue) take(old []*job) ([]*job, bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for len(q.jobs) == 0 {
-		if q.failed != nil {
+		if q.closeReason != nil {
 			return nil, false
 		}
-		q.filled.Wait()
+		q.jobAdded.Wait()
 	}
 	batch := q.jobs
 	q.jobs = old[:0]
-	return slices.DeleteFunc(batch, func(j *job) bool { return !j.claimed.CompareAndSwap(false, true) }), true
+	return slices.DeleteFunc(batch, func(j *job) bool { return !j.isClaimed.CompareAndSwap(false, true) }), true
 }
 
 // close makes the queue refuse jobs with why. The reason of the first call stays.
 func (q *queue) close(why error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.failed == nil {
-		q.failed = why
+	if q.closeReason == nil {
+		q.closeReason = why
 	}
-	q.filled.Signal()
+	q.jobAdded.Signal()
 }
 
-func (q *queue) failure() error {
+func (q *queue) readFailure() error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.failed
+	return q.closeReason
 }
 
 // update runs a change, appends events, and returns once both are durable or certain not to
@@ -99,7 +99,7 @@ func (s *Store) update(ctx context.Context, events []idp.AuditEvent, change func
 	select {
 	case <-j.done:
 	case <-ctx.Done():
-		if j.claimed.CompareAndSwap(false, true) {
+		if j.isClaimed.CompareAndSwap(false, true) {
 			return ctx.Err()
 		}
 		<-j.done

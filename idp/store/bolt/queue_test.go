@@ -13,7 +13,7 @@ func TestQueueSkipsClaimedJobsAndCloses(t *testing.T) {
 		var q queue
 		q.init()
 		a, b, c := &job{}, &job{}, &job{}
-		b.claimed.Store(true)
+		b.isClaimed.Store(true)
 		for _, j := range []*job{a, b, c} {
 			if err := q.add(j); err != nil {
 				t.Fatal(err)

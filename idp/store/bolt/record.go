@@ -23,19 +23,19 @@ import (
 const recordForm = 1
 
 // fields visits the fields of a record, and either appends them to out or reads them from
-// in, so that one function defines both directions.
+// input, so that one function defines both directions.
 type fields struct {
-	out     []byte
-	in      string
-	reading bool
-	damaged bool // in is malformed; all further fields are zero
+	output     []byte
+	input      string
+	isReading bool
+	isDamaged bool // input is malformed; all further fields are zero
 }
 
 // encodeRecord returns the bytes of the record that r points to.
 func encodeRecord(r any) []byte {
-	f := fields{out: append(make([]byte, 0, 512), recordForm)}
+	f := fields{output: append(make([]byte, 0, 512), recordForm)}
 	f.walk(reflect.ValueOf(r).Elem())
-	return f.out
+	return f.output
 }
 
 // decodeRecord reads a whole record into the zero record that r points to. The result does not
@@ -51,40 +51,40 @@ func decodeRecord(value []byte, r any) error {
 // decodeFields reads the first fields of a record, those of the struct that r points to, and
 // returns the rest.
 func decodeFields(value []byte, r any) (rest string, err error) {
-	f := fields{in: string(value), reading: true}
+	f := fields{input: string(value), isReading: true}
 	if form := f.take(1); form == "" || form[0] != recordForm {
 		return "", errors.New("record of an unknown form")
 	}
-	if f.walk(reflect.ValueOf(r).Elem()); f.damaged {
+	if f.walk(reflect.ValueOf(r).Elem()); f.isDamaged {
 		return "", errors.New("record is cut short")
 	}
-	return f.in, nil
+	return f.input, nil
 }
 
 // take reads n bytes.
 func (f *fields) take(n int) string {
-	if n > len(f.in) {
-		f.in, f.damaged = "", true
+	if n > len(f.input) {
+		f.input, f.isDamaged = "", true
 		return ""
 	}
-	part := f.in[:n]
-	f.in = f.in[n:]
+	part := f.input[:n]
+	f.input = f.input[n:]
 	return part
 }
 
-// count writes or reads a length. Every element has at least one byte, so a length beyond the
+// walkLength writes or reads a length. Every element has at least one byte, so a length beyond the
 // remaining bytes is damage and must not allocate memory.
-func (f *fields) count(n int) int {
-	if !f.reading {
-		f.out = binary.AppendUvarint(f.out, uint64(n))
+func (f *fields) walkLength(n int) int {
+	if !f.isReading {
+		f.output = binary.AppendUvarint(f.output, uint64(n))
 		return n
 	}
-	got, size := binary.Uvarint([]byte(f.in[:min(len(f.in), binary.MaxVarintLen64)]))
-	if size <= 0 || got > uint64(len(f.in)-size) {
-		f.in, f.damaged = "", true
+	got, size := binary.Uvarint([]byte(f.input[:min(len(f.input), binary.MaxVarintLen64)]))
+	if size <= 0 || got > uint64(len(f.input)-size) {
+		f.input, f.isDamaged = "", true
 		return 0
 	}
-	f.in = f.in[size:]
+	f.input = f.input[size:]
 	return int(got)
 }
 
@@ -93,30 +93,30 @@ func (f *fields) walk(v reflect.Value) {
 	switch v.Kind() {
 	case reflect.Struct:
 		if at, ok := v.Addr().Interface().(*time.Time); ok {
-			f.moment(at)
+			f.walkTime(at)
 			return
 		}
 		for i := range v.NumField() {
 			f.walk(v.Field(i))
 		}
 	case reflect.String:
-		n := f.count(v.Len())
-		if f.reading {
+		n := f.walkLength(v.Len())
+		if f.isReading {
 			v.SetString(f.take(n))
 		} else {
-			f.out = append(f.out, v.String()...)
+			f.output = append(f.output, v.String()...)
 		}
 	case reflect.Slice:
-		n := f.count(v.Len())
+		n := f.walkLength(v.Len())
 		isBytes := v.Type().Elem().Kind() == reflect.Uint8
 		switch {
-		case isBytes && !f.reading:
-			f.out = append(f.out, v.Bytes()...)
+		case isBytes && !f.isReading:
+			f.output = append(f.output, v.Bytes()...)
 			return
 		case isBytes && n > 0:
 			v.SetBytes([]byte(f.take(n)))
 			return
-		case f.reading && n > 0:
+		case f.isReading && n > 0:
 			v.Set(reflect.MakeSlice(v.Type(), n, n))
 		}
 		for i := range v.Len() {
@@ -124,31 +124,31 @@ func (f *fields) walk(v reflect.Value) {
 		}
 	case reflect.Bool:
 		switch {
-		case f.reading:
+		case f.isReading:
 			v.SetBool(f.take(1) == "\x01")
 		case v.Bool():
-			f.out = append(f.out, 1)
+			f.output = append(f.output, 1)
 		default:
-			f.out = append(f.out, 0)
+			f.output = append(f.output, 0)
 		}
 	case reflect.Int64:
-		if !f.reading {
-			f.out = binary.AppendVarint(f.out, v.Int())
+		if !f.isReading {
+			f.output = binary.AppendVarint(f.output, v.Int())
 			return
 		}
-		got, size := binary.Varint([]byte(f.in[:min(len(f.in), binary.MaxVarintLen64)]))
+		got, size := binary.Varint([]byte(f.input[:min(len(f.input), binary.MaxVarintLen64)]))
 		f.take(max(size, 0))
-		f.damaged = f.damaged || size <= 0
+		f.isDamaged = f.isDamaged || size <= 0
 		v.SetInt(got)
 	default:
 		panic("a record cannot hold a " + v.Type().String())
 	}
 }
 
-func (f *fields) moment(t *time.Time) {
-	if !f.reading {
-		f.out = appendTime(f.out, *t)
+func (f *fields) walkTime(t *time.Time) {
+	if !f.isReading {
+		f.output = appendTime(f.output, *t)
 	} else if part := []byte(f.take(timeLen)); len(part) == timeLen {
-		*t = timeFrom(part)
+		*t = decodeTime(part)
 	}
 }

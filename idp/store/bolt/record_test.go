@@ -118,7 +118,7 @@ func FuzzRecord(f *testing.F) {
 	f.Fuzz(func(t *testing.T, value []byte) {
 		fuzzRecord[idp.Session](t, value)
 		fuzzRecord[idp.LoginRequest](t, value)
-		_, _ = messageIn(value)
+		_, _ = decodeMessage(value)
 	})
 }
 

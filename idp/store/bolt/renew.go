@@ -10,9 +10,9 @@ import (
 	"vernal/idp/seal"
 )
 
-// renewed are the buckets that a renewal goes through, in this order. user-emails
+// renewalBuckets are the buckets that a renewal goes through, in this order. user-emails
 // follows its users.
-var renewed = []bucket{
+var renewalBuckets = []bucket{
 	inMeta, inProviders, inProviderScopes, inUsers, inUserTombstones, inNameIDs, inNameIDUsers, inSessions,
 	inRequests, inLogouts, inLogoutMessages, inDocuments,
 }
@@ -21,7 +21,7 @@ var renewed = []bucket{
 // seal.ErrChangeUnderWay if another change of keys is under way.
 func (s *Store) BeginRenewal(ctx context.Context, events ...idp.AuditEvent) error {
 	return s.update(ctx, events, func(w *writer) error {
-		c, masterErr := w.masterChange()
+		c, masterErr := w.readMasterChange()
 		n, renewErr := w.readRenewal()
 		switch {
 		case masterErr != nil || renewErr != nil:
@@ -40,7 +40,7 @@ func (w *writer) beginRenewal() error {
 		return errors.New("the keys were renewed 254 times, and no generation number is left")
 	}
 	next := seal.NewGeneration(before.Number + 1)
-	value, err := json.Marshal(renewal{From: before.Number})
+	value, err := json.Marshal(renewal{OldNumber: before.Number})
 	if err != nil {
 		return err
 	}
@@ -59,10 +59,10 @@ func (s *Store) Renew(ctx context.Context, from seal.RenewPlace, limit int) (nex
 	return changeValue(ctx, s, nil, func(w *writer) (seal.RenewPlace, error) {
 		next := from
 		for n := 0; n < limit; {
-			if next.Step >= len(renewed) {
+			if next.Step >= len(renewalBuckets) {
 				return seal.RenewPlace{}, nil
 			}
-			seen, last, err := w.renewSome(renewed[next.Step], next.After, limit-n)
+			seen, last, err := w.renewEntries(renewalBuckets[next.Step], next.After, limit-n)
 			if err != nil {
 				return from, err
 			}
@@ -75,9 +75,9 @@ func (s *Store) Renew(ctx context.Context, from seal.RenewPlace, limit int) (nex
 	})
 }
 
-// renewSome notes up to limit records of a bucket after a key. It returns the last
+// renewEntries notes up to limit records of a bucket after a key. It returns the last
 // key that it looked at, nil after the end of the bucket.
-func (w *writer) renewSome(b bucket, after []byte, limit int) (seen int, last []byte, err error) {
+func (w *writer) renewEntries(b bucket, after []byte, limit int) (seen int, last []byte, err error) {
 	for key, value := range w.scanAfter(b, after) {
 		if seen == limit {
 			return seen, last, nil
@@ -110,7 +110,7 @@ func (w *writer) renewUser(id idp.UserID) error {
 	if number, _ := splitUserKey(w.bucket(inUserKeys).Get(key)); number == newest {
 		return nil
 	}
-	u, err := w.user(id)
+	u, err := w.readUser(id)
 	if err != nil {
 		return ignoreTampered(err)
 	}
@@ -121,8 +121,8 @@ func (w *writer) renewUser(id idp.UserID) error {
 		}
 	}
 	owned := make(map[string]bool, len(u.Emails))
-	for address := range emailsOf(u) {
-		owner, err := w.emailOwner(address)
+	for address := range listEmails(u) {
+		owner, err := w.findEmailOwner(address)
 		switch {
 		case err != nil && !errors.Is(err, idp.ErrNotFound):
 			return ignoreTampered(err)
@@ -130,7 +130,7 @@ func (w *writer) renewUser(id idp.UserID) error {
 			owned[address] = true
 		}
 	}
-	if p != nil && !p.Proofed().Equal(u.Proofed) {
+	if p != nil && !p.Proofing().Equal(u.Proofing) {
 		return nil // not the profile that the record speaks of: an older one was put back
 	}
 	for address := range owned {

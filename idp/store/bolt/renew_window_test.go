@@ -76,7 +76,7 @@ func TestReadRightAfterRenewalCommits(t *testing.T) {
 		}
 	}
 	event := idp.AuditEvent{Kind: "x"}
-	must(t, errors.Join(together(t, s, func() error { return s.BeginRenewal(t.Context(), event) }, runOnCommit(s, read(seal.KeyState{Generation: 2, Renewing: true})))...))
+	must(t, errors.Join(together(t, s, func() error { return s.BeginRenewal(t.Context(), event) }, runOnCommit(s, read(seal.KeyState{Generation: 2, IsRenewing: true})))...))
 	renewAll(t, s)
 	must(t, errors.Join(together(t, s, func() error { return s.EndRenewal(t.Context(), event) }, runOnCommit(s, read(seal.KeyState{Generation: 2})))...))
 }
@@ -91,14 +91,14 @@ func TestReadThatBeganBeforeRenewal(t *testing.T) {
 		must(t, s.BeginRenewal(t.Context()))
 		renewAll(t, s)
 		must(t, s.EndRenewal(t.Context()))
-		for _, r := range []*reader{r, s.reader(r.tx)} { // whose ring is taken at once, and late
+		for _, r := range []*reader{r, s.newReader(r.tx)} { // whose ring is taken at once, and late
 			_, err := r.find(inMeta, schemaKey)
 			must(t, err)
 		}
-		if id, err := r.emailOwner("u1@example.org"); err != nil || id != "u1" {
+		if id, err := r.findEmailOwner("u1@example.org"); err != nil || id != "u1" {
 			t.Errorf("owner %q, %v", id, err)
 		}
-		if _, err := r.user("u1"); err != nil {
+		if _, err := r.readUser("u1"); err != nil {
 			t.Error(err)
 		}
 		return nil
@@ -171,7 +171,7 @@ func TestRenewalOfBrokenTransaction(t *testing.T) {
 		t.Fatalf("%v, want an error of the second change only", errs)
 	}
 	st, err := s.KeyState(t.Context())
-	if must(t, err); st.Generation != 2 || !st.Renewing || s.Ring().Generations()[0].Number != 2 {
+	if must(t, err); st.Generation != 2 || !st.IsRenewing || s.Ring().Generations()[0].Number != 2 {
 		t.Errorf("state %+v", st)
 	}
 }
@@ -189,7 +189,7 @@ func TestRenewalOfFailedChange(t *testing.T) {
 		t.Fatal(errs)
 	}
 	st, err := s.KeyState(t.Context())
-	if must(t, err); st.Generation != 1 || st.Renewing {
+	if must(t, err); st.Generation != 1 || st.IsRenewing {
 		t.Errorf("state %+v", st)
 	}
 }
@@ -214,7 +214,7 @@ func TestRenewalOfFailedCommit(t *testing.T) {
 	must(t, err)
 	must(t, s.view(t.Context(), func(r *reader) error {
 		number, _ := splitUserKey(r.bucket(inUserKeys).Get([]byte("u1")))
-		if st.Generation != 1 || st.Renewing || number != 1 || s.Ring().Generations()[0].Number != 1 {
+		if st.Generation != 1 || st.IsRenewing || number != 1 || s.Ring().Generations()[0].Number != 1 {
 			t.Errorf("state %+v; the key of a new user is of generation %d", st, number)
 		}
 		return nil

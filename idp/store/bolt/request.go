@@ -11,7 +11,7 @@ import (
 
 // createRequest notes a request that was not seen before.
 func (w *writer) createRequest(r *idp.LoginRequest) error {
-	of := messageOf(r.SP, r.MessageID)
+	of := hashMessage(r.SP, r.MessageID)
 	if w.hasMessage(of) {
 		return idp.ErrReplayed
 	}
@@ -28,7 +28,7 @@ func (w *writer) createRequest(r *idp.LoginRequest) error {
 // deleteRequest queues the removal of a request. The caller removes its entry in the expiry
 // index.
 func (w *writer) deleteRequest(r *idp.LoginRequest) {
-	of := messageOf(r.SP, r.MessageID)
+	of := hashMessage(r.SP, r.MessageID)
 	w.delete(inRequests, []byte(r.Handle))
 	w.ops[len(w.ops)-1].message = &of
 }
@@ -41,7 +41,7 @@ func (s *Store) CreateLoginRequest(ctx context.Context, r *idp.LoginRequest, eve
 // LoginRequest looks a request up.
 func (s *Store) LoginRequest(ctx context.Context, k idp.RequestKey) (*idp.LoginRequest, error) {
 	if k.Handle == "" {
-		k.Handle, _ = s.messages.handle(messageOf(k.SP, k.MessageID)) // "" finds nothing
+		k.Handle, _ = s.messages.findHandle(hashMessage(k.SP, k.MessageID)) // "" finds nothing
 	}
 	return readValue(ctx, s, func(r *reader) (*idp.LoginRequest, error) {
 		return decode[idp.LoginRequest](r, inRequests, []byte(k.Handle))
@@ -66,7 +66,7 @@ func (s *Store) AnswerLoginRequest(ctx context.Context, r *idp.LoginRequest, at 
 func (w *writer) answerRequest(r *idp.LoginRequest, at time.Time, in idp.SessionID) error {
 	if !w.has(inRequests, []byte(r.Handle)) {
 		answered := *r
-		answered.AnsweredAt, answered.AnsweredIn = at, in
+		answered.AnsweredAt, answered.AnsweringSession = at, in
 		return w.createRequest(&answered)
 	}
 	stored, err := decode[idp.LoginRequest](&w.reader, inRequests, []byte(r.Handle))
@@ -78,7 +78,7 @@ func (w *writer) answerRequest(r *idp.LoginRequest, at time.Time, in idp.Session
 	case stored.IsAnswered():
 		return idp.ErrAnswered
 	}
-	stored.AnsweredAt, stored.AnsweredIn = at, in
+	stored.AnsweredAt, stored.AnsweringSession = at, in
 	w.put(inRequests, []byte(stored.Handle), encodeRecord(stored))
 	return nil
 }

@@ -10,41 +10,41 @@ import (
 	"vernal/idp"
 )
 
-// fate is the effect of a restore on the records of a bucket.
-type fate byte
+// restoreEffect is the effect of a restore on the records of a bucket.
+type restoreEffect byte
 
 const (
-	undecided fate = iota
-	kept
-	ended
-	// chosen means that the restore keeps, changes or ends each record separately.
-	chosen
+	effectUnknown restoreEffect = iota
+	effectKeep
+	effectEnd
+	// effectChoose means that the restore keeps, changes or ends each record separately.
+	effectChoose
 )
 
-// fates contains the fate of every bucket.
-var fates = [bucketCount]fate{
-	inMeta:            kept,
-	inRingKeys:        kept,
-	inUserKeys:        kept,
-	inProviders:       kept,
-	inProviderScopes:  kept,
-	inUsers:           kept, // without devices and used steps, see idp.User.EndUntil
-	inUserEmails:      kept,
-	inUserTombstones:  kept,
-	inNameIDs:         kept,
-	inNameIDUsers:     kept,
-	inSessions:        ended,
-	inUserSessions:    ended,
-	inRequests:        ended,
-	inLogouts:         ended,
-	inLogoutMessages:  ended,
-	inDocuments:       chosen,
-	inExpiry:          chosen, // like the records
-	inAudit:           kept,
-	inAuditAddresses:  kept,
-	inAuditHead:       kept,
-	inAuditCheckpoint: kept,
-	inProfiles:        kept,
+// restoreEffects contains the fate of every bucket.
+var restoreEffects = [bucketCount]restoreEffect{
+	inMeta:            effectKeep,
+	inRingKeys:        effectKeep,
+	inUserKeys:        effectKeep,
+	inProviders:       effectKeep,
+	inProviderScopes:  effectKeep,
+	inUsers:           effectKeep, // without devices and used steps, see idp.User.EndUntil
+	inUserEmails:      effectKeep,
+	inUserTombstones:  effectKeep,
+	inNameIDs:         effectKeep,
+	inNameIDUsers:     effectKeep,
+	inSessions:        effectEnd,
+	inUserSessions:    effectEnd,
+	inRequests:        effectEnd,
+	inLogouts:         effectEnd,
+	inLogoutMessages:  effectEnd,
+	inDocuments:       effectChoose,
+	inExpiry:          effectChoose, // like the records
+	inAudit:           effectKeep,
+	inAuditAddresses:  effectKeep,
+	inAuditHead:       effectKeep,
+	inAuditCheckpoint: effectKeep,
+	inProfiles:        effectKeep,
 }
 
 var restoredKey = []byte("restored")
@@ -64,8 +64,8 @@ func (s *Store) RestoredAt() time.Time {
 	return *at
 }
 
-// loadRestored reads RestoredAt at Open.
-func (r *reader) loadRestored() error {
+// loadRestoredAt reads RestoredAt at Open.
+func (r *reader) loadRestoredAt() error {
 	value, err := r.get(inMeta, restoredKey)
 	if value == nil || err != nil {
 		return err
@@ -73,24 +73,24 @@ func (r *reader) loadRestored() error {
 	if len(value) != timeLen {
 		return corruptError(inMeta, restoredKey, errors.New("not a time"))
 	}
-	at := timeFrom(value)
+	at := decodeTime(value)
 	r.store.restoredAt.Store(&at)
 	return nil
 }
 
 // Restore ends the sessions, requests and documents that a backup must not bring back. Reads of
 // users change only when it returns, which is safe because nothing else uses the store yet.
-func (s *Store) Restore(ctx context.Context, r idp.Restore, events ...idp.AuditEvent) (idp.Ended, error) {
+func (s *Store) Restore(ctx context.Context, r idp.Restore, events ...idp.AuditEvent) (idp.EndedRecords, error) {
 	if r.At.IsZero() {
-		return idp.Ended{}, errors.New("a store cannot be restored at the zero time")
+		return idp.EndedRecords{}, errors.New("a store cannot be restored at the zero time")
 	}
 	at := r.At.UTC()
-	out, err := changeValue(ctx, s, events, func(w *writer) (idp.Ended, error) {
-		out := idp.Ended{
+	out, err := changeValue(ctx, s, events, func(w *writer) (idp.EndedRecords, error) {
+		out := idp.EndedRecords{
 			Sessions: w.countRecords(inSessions), LoginRequests: w.countRecords(inRequests), LogoutRequests: w.countRecords(inLogouts),
 		}
-		for b, f := range fates {
-			if f == ended {
+		for b, f := range restoreEffects {
+			if f == effectEnd {
 				w.clear(bucket(b))
 			}
 		}
@@ -127,7 +127,7 @@ func (w *writer) keepDocumentExpiry() {
 
 // restoreDocuments notes the changes of documents. A document that is not authentic stays
 // unchanged.
-func (w *writer) restoreDocuments(r idp.Restore, out *idp.Ended) error {
+func (w *writer) restoreDocuments(r idp.Restore, out *idp.EndedRecords) error {
 	for at := range w.scan(inDocuments, nil) {
 		kind, key, ok := splitPair(at)
 		if !ok {
@@ -136,7 +136,7 @@ func (w *writer) restoreDocuments(r idp.Restore, out *idp.Ended) error {
 		if r.Change == nil {
 			continue
 		}
-		before, err := w.document(kind, key)
+		before, err := w.readDocument(kind, key)
 		if errors.Is(err, idp.ErrTampered) {
 			continue
 		}
@@ -167,7 +167,7 @@ func (w *writer) restoreDocuments(r idp.Restore, out *idp.Ended) error {
 		return err
 	}
 	for kind, d := range add {
-		before, err := w.document(kind, d.Key)
+		before, err := w.readDocument(kind, d.Key)
 		if err != nil {
 			return err
 		}

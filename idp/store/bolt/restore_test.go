@@ -7,7 +7,7 @@ import "testing"
 func TestEveryBucketHasFateInRestore(t *testing.T) {
 	t.Parallel()
 	for b := range bucketCount {
-		if fates[b] == undecided {
+		if restoreEffects[b] == effectUnknown {
 			t.Errorf("decide in fates what a restore does to bucket %v", b)
 		}
 	}

@@ -11,10 +11,10 @@ import (
 	"vernal/idp"
 )
 
-// session reads a session, and returns idp.ErrNotFound if it is missing. A session that its
+// readSession reads a session, and returns idp.ErrNotFound if it is missing. A session that its
 // user's index does not name has ended: an attacker who removed the entry must not get a
-// session that its user cannot end.
-func (r *reader) session(id idp.SessionID) (*idp.Session, error) {
+// readSession that its user cannot end.
+func (r *reader) readSession(id idp.SessionID) (*idp.Session, error) {
 	sess, err := decode[idp.Session](r, inSessions, []byte(id))
 	if err == nil && !r.has(inUserSessions, pairKey(string(sess.User), string(id))) {
 		return nil, missingError(inUserSessions)
@@ -22,9 +22,9 @@ func (r *reader) session(id idp.SessionID) (*idp.Session, error) {
 	return sess, err
 }
 
-// isOver reports whether err means that the session cannot continue: it is missing, or it is
+// hasEnded reports whether err means that the session cannot continue: it is missing, or it is
 // not authentic.
-func isOver(err error) bool {
+func hasEnded(err error) bool {
 	return errors.Is(err, idp.ErrNotFound) || errors.Is(err, idp.ErrTampered)
 }
 
@@ -37,19 +37,19 @@ func (w *writer) putSession(sess *idp.Session) {
 func (w *writer) deleteSession(sess *idp.Session) {
 	w.delete(inSessions, []byte(sess.ID))
 	w.delete(inUserSessions, pairKey(string(sess.User), string(sess.ID)))
-	w.delete(inExpiry, expiryKey(sweepTime(sess), sessionKind, []byte(sess.ID)))
+	w.delete(inExpiry, expiryKey(computeSweepTime(sess), sessionKind, []byte(sess.ID)))
 }
 
-// sweepTime returns the time at which the sweep looks at a session: the first step, in steps of
+// computeSweepTime returns the time at which the sweep looks at a session: the first step, in steps of
 // Idle from its beginning, at which it may have ended. So the index entry follows from the
 // record, and moves at most once in Idle however often the session is used, with a write that is
 // made anyway. The sweep meets only ended sessions. They wait at most another Idle for it.
-func sweepTime(sess *idp.Session) time.Time {
-	if sess.Idle <= 0 {
+func computeSweepTime(sess *idp.Session) time.Time {
+	if sess.IdleTimeout <= 0 {
 		return sess.ExpiresAt
 	}
-	steps := max(0, sess.SeenAt.Sub(sess.CreatedAt)+sess.Idle-1) / sess.Idle
-	at := sess.CreatedAt.Add((steps + 1) * sess.Idle)
+	steps := max(0, sess.SeenAt.Sub(sess.CreatedAt)+sess.IdleTimeout-1) / sess.IdleTimeout
+	at := sess.CreatedAt.Add((steps + 1) * sess.IdleTimeout)
 	if at.After(sess.ExpiresAt) {
 		return sess.ExpiresAt
 	}
@@ -59,32 +59,32 @@ func sweepTime(sess *idp.Session) time.Time {
 // StartSession implements idp.Store.
 func (s *Store) StartSession(ctx context.Context, b idp.SessionStart, events ...idp.AuditEvent) error {
 	return s.update(ctx, events, func(w *writer) error {
-		made, replaces := *b.Session, slices.Clone(b.Replaces)
-		if b.Completes != "" {
-			if _, err := w.liveSession(b.Completes, true, made.User); err != nil {
+		made, replaces := *b.Session, slices.Clone(b.ReplacedIDs)
+		if b.PendingID != "" {
+			if _, err := w.readLiveSession(b.PendingID, true, made.User); err != nil {
 				return err
 			}
-			replaces = append(replaces, b.Completes)
+			replaces = append(replaces, b.PendingID)
 		}
-		if b.Continues != "" {
-			before, err := w.liveSession(b.Continues, false, made.User)
+		if b.PreviousID != "" {
+			before, err := w.readLiveSession(b.PreviousID, false, made.User)
 			if err != nil {
 				return err
 			}
-			if made.BegunAt = before.Began(); made.BegunAt.Equal(made.CreatedAt) {
+			if made.BegunAt = before.SignedInAt(); made.BegunAt.Equal(made.CreatedAt) {
 				made.BegunAt = time.Time{}
 			}
-			replaces = append(replaces, b.Continues)
+			replaces = append(replaces, b.PreviousID)
 		}
 		return w.createSession(&made, replaces)
 	})
 }
 
-// liveSession reads the session of the user from which another session or an assertion is made.
-func (w *writer) liveSession(id idp.SessionID, pending bool, user idp.UserID) (*idp.Session, error) {
-	sess, err := w.session(id)
+// readLiveSession reads the session of the user from which another session or an assertion is made.
+func (w *writer) readLiveSession(id idp.SessionID, pending bool, user idp.UserID) (*idp.Session, error) {
+	sess, err := w.readSession(id)
 	switch {
-	case isOver(err):
+	case hasEnded(err):
 		return nil, idp.ErrSessionEnded
 	case err != nil:
 		return nil, err
@@ -98,7 +98,7 @@ func (w *writer) liveSession(id idp.SessionID, pending bool, user idp.UserID) (*
 
 // endSession notes the end of a session and returns it; nil if it is over.
 func (w *writer) endSession(id idp.SessionID) (*idp.Session, error) {
-	sess, err := w.session(id)
+	sess, err := w.readSession(id)
 	switch {
 	case errors.Is(err, idp.ErrTampered):
 		w.delete(inSessions, []byte(id))
@@ -132,23 +132,23 @@ func (w *writer) createSession(sess *idp.Session, replaces []idp.SessionID) erro
 	made.Participants = mergeParticipants(made.Participants, sess.Participants)
 	w.putSession(&made)
 	w.put(inUserSessions, pairKey(string(made.User), string(made.ID)), nil)
-	w.put(inExpiry, expiryKey(sweepTime(&made), sessionKind, []byte(made.ID)), nil)
+	w.put(inExpiry, expiryKey(computeSweepTime(&made), sessionKind, []byte(made.ID)), nil)
 	return nil
 }
 
 // Session implements idp.Store.
 func (s *Store) Session(ctx context.Context, id idp.SessionID) (*idp.Session, error) {
-	return readValue(ctx, s, func(r *reader) (*idp.Session, error) { return r.session(id) })
+	return readValue(ctx, s, func(r *reader) (*idp.Session, error) { return r.readSession(id) })
 }
 
 // UpdateSession implements idp.Store.
 func (s *Store) UpdateSession(ctx context.Context, id idp.SessionID, change func(*idp.Session) error, events ...idp.AuditEvent) error {
 	return s.update(ctx, events, func(w *writer) error {
-		sess, err := w.session(id)
+		sess, err := w.readSession(id)
 		if err != nil {
 			return err
 		}
-		user, before := sess.User, sweepTime(sess)
+		user, before := sess.User, computeSweepTime(sess)
 		if err := change(sess); err != nil {
 			return err
 		}
@@ -156,7 +156,7 @@ func (s *Store) UpdateSession(ctx context.Context, id idp.SessionID, change func
 			return errors.New("change of a session: ID and User must stay")
 		}
 		w.putSession(sess)
-		w.moveExpiry(sessionKind, []byte(id), before, sweepTime(sess))
+		w.moveExpiry(sessionKind, []byte(id), before, computeSweepTime(sess))
 		return nil
 	})
 }
@@ -164,13 +164,13 @@ func (s *Store) UpdateSession(ctx context.Context, id idp.SessionID, change func
 // EndSessions implements idp.Store.
 func (s *Store) EndSessions(ctx context.Context, e idp.SessionEnd, events ...idp.AuditEvent) (int, error) {
 	return changeValue(ctx, s, events, func(w *writer) (int, error) {
-		if e.Keep != "" && !w.has(inUserSessions, pairKey(string(e.User), string(e.Keep))) {
+		if e.KeptID != "" && !w.has(inUserSessions, pairKey(string(e.User), string(e.KeptID))) {
 			return 0, idp.ErrSessionEnded
 		}
 		var ended []*idp.Session
 		if e.User != "" {
 			var err error
-			if ended, err = w.endUserSessions(e.User, e.Keep); err != nil {
+			if ended, err = w.endUserSessions(e.User, e.KeptID); err != nil {
 				return 0, err
 			}
 		}
@@ -194,7 +194,7 @@ func (s *Store) EndSessions(ctx context.Context, e idp.SessionEnd, events ...idp
 
 // endUserSessions queues the end of all sessions of a user except keep.
 func (w *writer) endUserSessions(user idp.UserID, keep idp.SessionID) ([]*idp.Session, error) {
-	sessions, err := w.userSessions(user)
+	sessions, err := w.listUserSessions(user)
 	if err != nil {
 		return nil, err
 	}
@@ -209,7 +209,7 @@ func (w *writer) endUserSessions(user idp.UserID, keep idp.SessionID) ([]*idp.Se
 func (s *Store) Sessions(ctx context.Context, q idp.SessionQuery) ([]*idp.Session, error) {
 	return readValue(ctx, s, func(r *reader) (out []*idp.Session, err error) {
 		if q.User != "" {
-			return r.userSessions(q.User)
+			return r.listUserSessions(q.User)
 		}
 		for k, v := range r.scanAfter(inSessions, []byte(q.After)) {
 			if len(out) >= q.Limit {
@@ -229,15 +229,15 @@ func (s *Store) Sessions(ctx context.Context, q idp.SessionQuery) ([]*idp.Sessio
 	})
 }
 
-// userSessions leaves out index entries that no authentic session of the user confirms, so
+// listUserSessions leaves out index entries that no authentic session of the user confirms, so
 // that an attacker who can write to the file can only end sessions.
-func (r *reader) userSessions(user idp.UserID) ([]*idp.Session, error) {
+func (r *reader) listUserSessions(user idp.UserID) ([]*idp.Session, error) {
 	var out []*idp.Session
 	prefix := pairKey(string(user), "")
 	for key := range r.scan(inUserSessions, prefix) {
-		sess, err := r.session(idp.SessionID(key[len(prefix):]))
+		sess, err := r.readSession(idp.SessionID(key[len(prefix):]))
 		switch {
-		case isOver(err):
+		case hasEnded(err):
 			continue
 		case err != nil:
 			return nil, err

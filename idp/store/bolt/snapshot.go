@@ -18,10 +18,10 @@ import (
 type snapshot struct {
 	*reader
 	info idp.SnapshotInfo
-	// used has a bit for each page. Pages in use do not change while the transaction lasts.
+	// usedPages has a bit for each page. Pages in use do not change while the transaction lasts.
 	// Free pages may change at any time, and still hold records that were deleted.
-	used   []uint64
-	closed bool
+	usedPages   []uint64
+	isClosed bool
 }
 
 // Snapshot begins to copy the store as it is now. Changes go on meanwhile, but the pages that
@@ -51,7 +51,7 @@ func (s *Store) beginSnapshot() (*snapshot, error) {
 		return nil, err
 	}
 	defer lock.Rollback()
-	used, err := usedPages(lock)
+	used, err := findUsedPages(lock)
 	if err != nil {
 		return nil, err
 	}
@@ -59,11 +59,11 @@ func (s *Store) beginSnapshot() (*snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &snapshot{reader: s.reader(tx), used: used}, nil
+	return &snapshot{reader: s.newReader(tx), usedPages: used}, nil
 }
 
-// usedPages returns a bit for each page that the last commit uses.
-func usedPages(tx *bbolt.Tx) ([]uint64, error) {
+// findUsedPages returns a bit for each page that the last commit uses.
+func findUsedPages(tx *bbolt.Tx) ([]uint64, error) {
 	pages := int(tx.Size() / pageSize)
 	used := make([]uint64, (pages+63)/64)
 	for id := 0; id < pages; {
@@ -94,7 +94,7 @@ func (s *snapshot) describe() error {
 			head.Seq, head.Hash = end.Seq, end.HashOrFirst()
 		}
 	}
-	c, err := s.masterChange()
+	c, err := s.readMasterChange()
 	if err != nil {
 		return err
 	}
@@ -102,11 +102,11 @@ func (s *snapshot) describe() error {
 	switch {
 	case c == nil:
 	case c.Phase == seal.PhaseBegin:
-		keys = []string{c.From}
+		keys = []string{c.OldID}
 	case c.Phase == seal.PhaseBoth:
-		keys = []string{c.From, c.To}
+		keys = []string{c.OldID, c.NewID}
 	default:
-		keys = []string{c.Keep}
+		keys = []string{c.KeptID}
 	}
 	s.info = idp.SnapshotInfo{Schema: schema, Size: s.tx.Size(), Head: head, MasterKeys: keys}
 	return nil
@@ -119,50 +119,50 @@ func (s *snapshot) Info() idp.SnapshotInfo {
 }
 
 func (s *snapshot) Documents(_ context.Context, kind string, q idp.DocumentQuery) ([]idp.Document, error) {
-	return s.documents(kind, q)
+	return s.readDocuments(kind, q)
 }
 
 func (s *snapshot) MAC(context string, data []byte) []byte { return s.ring.MAC(context, data) }
 
 func (s *snapshot) WriteTo(w io.Writer) (int64, error) {
-	if s.closed {
+	if s.isClosed {
 		return 0, berrors.ErrTxClosed
 	}
-	m := &maskWriter{w: w, used: s.used}
+	m := &maskWriter{w: w, usedPages: s.usedPages}
 	if _, err := s.tx.WriteTo(m); err != nil {
-		return m.written, err
+		return m.writtenBytes, err
 	}
-	return m.written, nil
+	return m.writtenBytes, nil
 }
 
 func (s *snapshot) Close() error {
-	if s.closed {
+	if s.isClosed {
 		return nil
 	}
-	s.closed = true
+	s.isClosed = true
 	return s.tx.Rollback()
 }
 
 // maskWriter writes zeros in the place of free pages.
 type maskWriter struct {
 	w       io.Writer
-	used    []uint64
-	written int64
+	usedPages    []uint64
+	writtenBytes int64
 }
 
 var zeroPage [pageSize]byte
 
 func (m *maskWriter) Write(p []byte) (n int, err error) {
 	for n < len(p) {
-		id := int(m.written / pageSize)
+		id := int(m.writtenBytes / pageSize)
 		part := p[n:]
-		part = part[:min(len(part), pageSize-int(m.written%pageSize))]
-		if m.used[id/64]&(1<<(id%64)) == 0 {
+		part = part[:min(len(part), pageSize-int(m.writtenBytes%pageSize))]
+		if m.usedPages[id/64]&(1<<(id%64)) == 0 {
 			part = zeroPage[:len(part)]
 		}
 		k, err := m.w.Write(part)
 		n += k
-		m.written += int64(k)
+		m.writtenBytes += int64(k)
 		if err != nil {
 			return n, err
 		}

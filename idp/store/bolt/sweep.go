@@ -51,7 +51,7 @@ func (s *Store) Sweep(ctx context.Context, now time.Time, limit int) (removed in
 			}
 			w.delete(inExpiry, entry)
 		}
-		return removed + w.sweepAddresses(now, limit-removed), nil
+		return removed + w.sweepIPAddresses(now, limit-removed), nil
 	})
 }
 
@@ -63,7 +63,7 @@ func (w *writer) expire(entry []byte, k kind, record []byte) (bool, error) {
 	switch k {
 	case sessionKind:
 		var sess *idp.Session
-		if sess, err = w.session(idp.SessionID(record)); err == nil && current(sweepTime(sess)) {
+		if sess, err = w.readSession(idp.SessionID(record)); err == nil && current(computeSweepTime(sess)) {
 			w.deleteSession(sess)
 			return true, nil
 		}
@@ -81,7 +81,7 @@ func (w *writer) expire(entry []byte, k kind, record []byte) (bool, error) {
 		}
 	case documentKind:
 		var value []byte
-		if value, err = w.find(inDocuments, record); err == nil && len(value) > timeLen && current(timeFrom(value)) {
+		if value, err = w.find(inDocuments, record); err == nil && len(value) > timeLen && current(decodeTime(value)) {
 			w.delete(inDocuments, record)
 			return true, nil
 		}

@@ -53,7 +53,7 @@ func fillStore(t *testing.T, s *bolt.Store) {
 		must(s.StartSession(ctx, idp.SessionStart{Session: &idp.Session{ID: id, User: user, CreatedAt: start, SeenAt: start, AuthnAt: start, ExpiresAt: start.Add(time.Hour)}}))
 		_, err := s.RecordIssuance(ctx, &idp.Issuance{
 			Request: &idp.LoginRequest{Handle: idp.RequestHandle("answered " + user), SP: sp, MessageID: "m" + string(user), ExpiresAt: start.Add(time.Hour)},
-			Session: id, User: user, Scope: idp.NameIDScope("sp:" + string(sp)), Proposed: idp.NameID("name " + user), SessionIndex: "i", At: start,
+			Session: id, User: user, Scope: idp.NameIDScope("sp:" + string(sp)), ProposedNameID: idp.NameID("name " + user), SessionIndex: "i", At: start,
 		})
 		must(err)
 		must(s.CreateLoginRequest(ctx, &idp.LoginRequest{Handle: idp.RequestHandle("waiting " + user), SP: sp, MessageID: "w" + string(user), ExpiresAt: start.Add(time.Hour)}))
@@ -78,7 +78,7 @@ var readings = map[string][]func(context.Context, *bolt.Store) error{
 		func(ctx context.Context, s *bolt.Store) error {
 			_, err := s.RecordIssuance(ctx, &idp.Issuance{
 				Request: &idp.LoginRequest{Handle: "h", SP: tamperSP, MessageID: "new"}, Session: "session u1", User: "u1",
-				Scope: "sp:" + idp.NameIDScope(tamperSP), Proposed: "minted", SessionIndex: "i", At: start, Check: allowed,
+				Scope: "sp:" + idp.NameIDScope(tamperSP), ProposedNameID: "minted", SessionIndex: "i", At: start, Check: allowed,
 			})
 			return err
 		},
@@ -127,7 +127,7 @@ var readings = map[string][]func(context.Context, *bolt.Store) error{
 		func(ctx context.Context, s *bolt.Store) error { // none is minted in its place
 			_, err := s.RecordIssuance(ctx, &idp.Issuance{
 				Request: &idp.LoginRequest{Handle: "h", SP: tamperSP, MessageID: "new"}, Session: "session u1", User: "u1",
-				Scope: "sp:" + idp.NameIDScope(tamperSP), Proposed: "minted", SessionIndex: "i", At: start,
+				Scope: "sp:" + idp.NameIDScope(tamperSP), ProposedNameID: "minted", SessionIndex: "i", At: start,
 			})
 			return err
 		},
@@ -363,13 +363,13 @@ func TestTamperedSessionEnds(t *testing.T) {
 			return err
 		}, nil},
 		{"begin", func(s *bolt.Store) error {
-			return s.StartSession(ctx, idp.SessionStart{Session: sess, Replaces: []idp.SessionID{"session u1"}})
+			return s.StartSession(ctx, idp.SessionStart{Session: sess, ReplacedIDs: []idp.SessionID{"session u1"}})
 		}, nil},
 		{"complete", func(s *bolt.Store) error {
-			return s.StartSession(ctx, idp.SessionStart{Session: sess, Completes: "session u1"})
+			return s.StartSession(ctx, idp.SessionStart{Session: sess, PendingID: "session u1"})
 		}, idp.ErrSessionEnded},
 		{"step up", func(s *bolt.Store) error {
-			return s.StartSession(ctx, idp.SessionStart{Session: sess, Continues: "session u1"})
+			return s.StartSession(ctx, idp.SessionStart{Session: sess, PreviousID: "session u1"})
 		}, idp.ErrSessionEnded},
 		{"RecordIssuance", func(s *bolt.Store) error {
 			_, err := s.RecordIssuance(ctx, &idp.Issuance{Request: &idp.LoginRequest{Handle: "h", SP: tamperSP, MessageID: "new"}, Session: "session u1", User: "u1", At: start})

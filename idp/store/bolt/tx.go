@@ -16,7 +16,7 @@ import (
 	"vernal/idp/seal"
 )
 
-// reader reads in one transaction. The bytes that it returns belong to the transaction, so a
+// newReader reads in one transaction. The bytes that it returns belong to the transaction, so a
 // result that outlives it must be a copy.
 type reader struct {
 	store *Store
@@ -40,7 +40,7 @@ func (s *Store) view(ctx context.Context, look func(*reader) error) (err error) 
 	}
 	defer func() {
 		if v := recover(); v != nil {
-			if err = damageOf(v); err == nil {
+			if err = convertPanic(v); err == nil {
 				panic(v)
 			}
 			s.stopDamaged(err)
@@ -48,7 +48,7 @@ func (s *Store) view(ctx context.Context, look func(*reader) error) (err error) 
 	}()
 	defer tx.Rollback()
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true)) // a fault in the mapped file would end the process
-	return look(s.reader(tx))
+	return look(s.newReader(tx))
 }
 
 // readValue is view for a look-up with a result, which is the zero value if there is an
@@ -78,14 +78,14 @@ func changeValue[T any](ctx context.Context, s *Store, events []idp.AuditEvent, 
 	return out, err
 }
 
-func (s *Store) reader(tx *bbolt.Tx) *reader { return &reader{store: s, tx: tx, ring: s.ringOf(tx)} }
+func (s *Store) newReader(tx *bbolt.Tx) *reader { return &reader{store: s, tx: tx, ring: s.findRing(tx)} }
 
 // checkAvailable returns the error that prevents look-ups, or nil.
 func (s *Store) checkAvailable(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return s.queue.failure()
+	return s.queue.readFailure()
 }
 
 func (r *reader) bucket(b bucket) *bbolt.Bucket {
@@ -153,8 +153,8 @@ func decodeValue[R any](b bucket, key, value []byte) (*R, error) {
 	return record, nil
 }
 
-// decodeAny is decode for a record that may be missing. It then returns nil.
-func decodeAny[R any](r *reader, b bucket, key []byte) (*R, error) {
+// decodeOptional is decode for a record that may be missing. It then returns nil.
+func decodeOptional[R any](r *reader, b bucket, key []byte) (*R, error) {
 	record, err := decode[R](r, b, key)
 	if errors.Is(err, idp.ErrNotFound) {
 		return nil, nil
@@ -201,8 +201,8 @@ type writer struct {
 	// messages contains the changes of this transaction to the store's index of messages: a
 	// handle, or "" for a removed request.
 	messages map[message]idp.RequestHandle
-	// forgotten says that all messages from before the transaction are removed.
-	forgotten bool
+	// isMessagesCleared says that all messages from before the transaction are removed.
+	isMessagesCleared bool
 	// nextRing contains the ring keys that the change puts in force; nil for none. They hold
 	// for the changes after it.
 	nextRing *seal.Ring
@@ -211,13 +211,13 @@ type writer struct {
 // op is one queued write: value for key, or nil to delete it. An op in inRequests that adds
 // or removes a request has its message too.
 type op struct {
-	in         bucket
+	bucket         bucket
 	key, value []byte
 	message    *message
-	// protected says that the value has its MAC.
-	protected bool
-	// all removes everything in the bucket, and has no key.
-	all bool
+	// hasMAC says that the value has its MAC.
+	hasMAC bool
+	// isClear removes everything in the bucket, and has no key.
+	isClear bool
 }
 
 // put notes a value. Key and value must not be changed afterwards. In a guarded bucket the value
@@ -229,13 +229,13 @@ func (w *writer) put(b bucket, key, value []byte) {
 	if value == nil {
 		value = []byte{}
 	}
-	w.ops = append(w.ops, op{in: b, key: key, value: value})
+	w.ops = append(w.ops, op{bucket: b, key: key, value: value})
 }
 
 // putProtected notes a value that has its MAC.
 func (w *writer) putProtected(b bucket, key, value []byte) {
 	w.put(b, key, value)
-	w.ops[len(w.ops)-1].protected = true
+	w.ops[len(w.ops)-1].hasMAC = true
 }
 
 func (w *writer) putJSON(b bucket, key []byte, record any) {
@@ -247,12 +247,12 @@ func (w *writer) putJSON(b bucket, key []byte, record any) {
 }
 
 func (w *writer) delete(b bucket, key []byte) {
-	w.ops = append(w.ops, op{in: b, key: key})
+	w.ops = append(w.ops, op{bucket: b, key: key})
 }
 
 // clear notes the removal of everything in a bucket.
 func (w *writer) clear(b bucket) {
-	w.ops = append(w.ops, op{in: b, all: true})
+	w.ops = append(w.ops, op{bucket: b, isClear: true})
 }
 
 // flushClear empties a bucket.
@@ -266,7 +266,7 @@ func (w *writer) flushClear(b bucket) error {
 		return fmt.Errorf("empty %v: %w", b, err)
 	}
 	if b == inRequests {
-		w.forgotten = true
+		w.isMessagesCleared = true
 		clear(w.messages)
 	}
 	return nil
@@ -275,8 +275,8 @@ func (w *writer) flushClear(b bucket) error {
 // flush writes the queued ops.
 func (w *writer) flush() error {
 	for _, o := range w.ops {
-		if o.all {
-			if err := w.flushClear(o.in); err != nil {
+		if o.isClear {
+			if err := w.flushClear(o.bucket); err != nil {
 				return err
 			}
 			continue
@@ -289,20 +289,20 @@ func (w *writer) flush() error {
 			w.messages[*o.message] = h
 		}
 		if o.value == nil {
-			if err := w.bucket(o.in).Delete(o.key); err != nil {
-				return fmt.Errorf("delete from %v: %w", o.in, err)
+			if err := w.bucket(o.bucket).Delete(o.key); err != nil {
+				return fmt.Errorf("delete from %v: %w", o.bucket, err)
 			}
 			continue
 		}
-		b, value := w.bucket(o.in), o.value
-		if o.in.isAppendOnly() {
+		b, value := w.bucket(o.bucket), o.value
+		if o.bucket.isAppendOnly() {
 			b.FillPercent = 0.95
 		}
-		if o.in.isGuarded() && !o.protected {
-			value = w.ring.Protect(guardKinds[o.in], o.key, value)
+		if o.bucket.isGuarded() && !o.hasMAC {
+			value = w.ring.Protect(guardKinds[o.bucket], o.key, value)
 		}
 		if err := b.Put(o.key, value); err != nil {
-			return fmt.Errorf("write to %v: %w", o.in, err)
+			return fmt.Errorf("write to %v: %w", o.bucket, err)
 		}
 	}
 	return nil

@@ -12,10 +12,10 @@ import (
 	"vernal/idp/seal"
 )
 
-// userKey opens the key of a stored user.
-func (r *reader) userKey(id idp.UserID) (*seal.DataKey, error) {
+// openUserKey opens the key of a stored user.
+func (r *reader) openUserKey(id idp.UserID) (*seal.DataKey, error) {
 	number, wrapped := splitUserKey(r.bucket(inUserKeys).Get([]byte(id)))
-	key, err := r.store.masters.DataKey(userKeyContext(number, id), wrapped)
+	key, err := r.store.masters.OpenDataKey(userKeyContext(number, id), wrapped)
 	if err != nil {
 		return nil, r.store.tamperedError(inUserKeys, []byte(id))
 	}
@@ -44,8 +44,8 @@ func (r *reader) olderEmailKeys(address string) [][]byte {
 	return r.ring.OlderHashes(emailHash, []byte(strings.ToLower(address)))
 }
 
-// emailOwner returns the user with the email address, or idp.ErrNotFound.
-func (r *reader) emailOwner(address string) (idp.UserID, error) {
+// findEmailOwner returns the user with the email address, or idp.ErrNotFound.
+func (r *reader) findEmailOwner(address string) (idp.UserID, error) {
 	for _, key := range append([][]byte{r.emailKey(address)}, r.olderEmailKeys(address)...) {
 		if id, err := r.get(inUserEmails, key); id != nil || err != nil {
 			return idp.UserID(id), err
@@ -56,15 +56,15 @@ func (r *reader) emailOwner(address string) (idp.UserID, error) {
 
 // isEmailTaken reports whether a user has the email address.
 func (r *reader) isEmailTaken(address string) (bool, error) {
-	_, err := r.emailOwner(address)
+	_, err := r.findEmailOwner(address)
 	if errors.Is(err, idp.ErrNotFound) {
 		return false, nil
 	}
 	return err == nil, err
 }
 
-// emailsOf returns the set of a user's email addresses in the form of the index.
-func emailsOf(u *idp.User) map[string]bool {
+// listEmails returns the set of a user's email addresses in the form of the index.
+func listEmails(u *idp.User) map[string]bool {
 	if u == nil {
 		return nil
 	}
@@ -86,7 +86,7 @@ func sealedContext(b bucket, id idp.UserID) string {
 
 // openSealed reads a record that is sealed with its user's key.
 func openSealed[R any](r *reader, b bucket, id idp.UserID, sealed []byte) (*R, error) {
-	dataKey, err := r.userKey(id)
+	dataKey, err := r.openUserKey(id)
 	if err != nil {
 		return nil, err
 	}
@@ -111,7 +111,7 @@ func (w *writer) putSealed(b bucket, id idp.UserID, key *seal.DataKey, record an
 	return nil
 }
 
-func (r *reader) user(id idp.UserID) (*idp.User, error) {
+func (r *reader) readUser(id idp.UserID) (*idp.User, error) {
 	sealed, err := r.find(inUsers, []byte(id))
 	if err != nil {
 		return nil, err
@@ -125,13 +125,13 @@ func (r *reader) openUser(id idp.UserID, sealed []byte) (*idp.User, error) {
 	if err != nil {
 		return nil, err
 	}
-	u.EndUntil(r.store.RestoredAt())
+	u.ExpireUntil(r.store.RestoredAt())
 	return u, nil
 }
 
 // putUser queues the record of a stored user.
 func (w *writer) putUser(u *idp.User) error {
-	key, err := w.userKey(u.ID)
+	key, err := w.openUserKey(u.ID)
 	if err != nil {
 		return err
 	}
@@ -164,22 +164,22 @@ func (w *writer) indexEmails(id idp.UserID, before, after map[string]bool) error
 
 // User returns a user by ID.
 func (s *Store) User(ctx context.Context, id idp.UserID) (*idp.User, error) {
-	return readValue(ctx, s, func(r *reader) (*idp.User, error) { return r.user(id) })
+	return readValue(ctx, s, func(r *reader) (*idp.User, error) { return r.readUser(id) })
 }
 
 // UserByEmail returns a user by email address. An index entry that the user's record does
 // not confirm counts as tampering.
 func (s *Store) UserByEmail(ctx context.Context, address string) (*idp.User, error) {
 	return readValue(ctx, s, func(r *reader) (*idp.User, error) {
-		id, err := r.emailOwner(address)
+		id, err := r.findEmailOwner(address)
 		if err != nil {
 			return nil, err
 		}
-		u, err := r.user(id)
+		u, err := r.readUser(id)
 		if err != nil && !errors.Is(err, idp.ErrNotFound) {
 			return nil, err
 		}
-		if !emailsOf(u)[strings.ToLower(address)] {
+		if !listEmails(u)[strings.ToLower(address)] {
 			return nil, s.tamperedError(inUserEmails, r.emailKey(address))
 		}
 		return u, nil
@@ -215,11 +215,11 @@ func (s *Store) Users(ctx context.Context, q idp.UserQuery) ([]*idp.User, error)
 // UpdateUser changes a user. ID and Proofed must not change.
 func (s *Store) UpdateUser(ctx context.Context, id idp.UserID, change func(*idp.User) error, events ...idp.AuditEvent) error {
 	return s.update(ctx, events, func(w *writer) error {
-		u, err := w.user(id)
+		u, err := w.readUser(id)
 		if err != nil {
 			return err
 		}
-		before, proofed := emailsOf(u), u.Proofed
+		before, proofed := listEmails(u), u.Proofing
 		if proofed != nil {
 			kept := *proofed
 			proofed = &kept
@@ -230,10 +230,10 @@ func (s *Store) UpdateUser(ctx context.Context, id idp.UserID, change func(*idp.
 		if u.ID != id {
 			return errors.New("change of a user: the ID must stay")
 		}
-		if !proofed.Equal(u.Proofed) {
-			return errProofed
+		if !proofed.Equal(u.Proofing) {
+			return errProofingChange
 		}
-		if err := w.indexEmails(id, before, emailsOf(u)); err != nil {
+		if err := w.indexEmails(id, before, listEmails(u)); err != nil {
 			return err
 		}
 		return w.putUser(u)
@@ -244,11 +244,11 @@ func (s *Store) UpdateUser(ctx context.Context, id idp.UserID, change func(*idp.
 // NameIDs stay taken.
 func (s *Store) DeleteUser(ctx context.Context, id idp.UserID, events ...idp.AuditEvent) error {
 	return s.update(ctx, events, func(w *writer) error {
-		u, err := w.user(id)
+		u, err := w.readUser(id)
 		if err != nil {
 			return err
 		}
-		if err := w.indexEmails(id, emailsOf(u), nil); err != nil {
+		if err := w.indexEmails(id, listEmails(u), nil); err != nil {
 			return err
 		}
 		w.delete(inUserKeys, []byte(id))

@@ -19,13 +19,13 @@ func testAudit(t *testing.T, s idp.OwnedStore) {
 	}
 	full := idp.AuditEvent{
 		Kind: "sign_in", Outcome: "signature_mismatch", Actor: "user:u1", User: "u1", SP: "https://sp.example/<&>", Year: "2031",
-		RequestID: "r", ErrorID: "e", Address: "2001:db8::1", Detail: map[string]string{"b": "2", "a": "1"},
+		RequestID: "r", ErrorID: "e", IPAddress: "2001:db8::1", Detail: map[string]string{"b": "2", "a": "1"},
 	}
-	ok(t, s.AppendAudit(ctx, full, event("two")))
-	ok(t, s.AppendAudit(ctx))
-	ok(t, s.AppendAudit(ctx, event("three")))
-	kinds(t, s, 0, "sign_in", "two", "three")
-	records := trail(t, s)
+	requireNoError(t, s.AppendAudit(ctx, full, newEvent("two")))
+	requireNoError(t, s.AppendAudit(ctx))
+	requireNoError(t, s.AppendAudit(ctx, newEvent("three")))
+	checkKinds(t, s, 0, "sign_in", "two", "three")
+	records := readTrail(t, s)
 	checkSame(t, full, records[0].AuditEvent, nil)
 	for n, rec := range records {
 		if rec.Seq != uint64(n+1) || rec.At.IsZero() || rec.At.Location() != time.UTC {
@@ -50,17 +50,17 @@ func testAuditConcurrent(t *testing.T, s idp.OwnedStore) {
 	var wg sync.WaitGroup
 	for k := range 40 {
 		wg.Go(func() {
-			p := provider(numberedName("https://sp", k))
-			if err := s.CreateProvider(t.Context(), p, "", event("sp.add"), event("sp.note")); err != nil {
+			p := newProvider(numberedName("https://sp", k))
+			if err := s.CreateProvider(t.Context(), p, "", newEvent("sp.add"), newEvent("sp.note")); err != nil {
 				t.Error(err)
 			}
-			if err := s.CreateProvider(t.Context(), p, "", event("x")); !errors.Is(err, idp.ErrExists) {
+			if err := s.CreateProvider(t.Context(), p, "", newEvent("x")); !errors.Is(err, idp.ErrExists) {
 				t.Error(err)
 			}
 		})
 	}
 	wg.Wait()
-	records := trail(t, s)
+	records := readTrail(t, s)
 	if len(records) != 80 {
 		t.Fatalf("%d records, want 80", len(records))
 	}
@@ -78,7 +78,7 @@ func testAtomic(t *testing.T, s idp.OwnedStore) {
 	cause := errors.New("no")
 	const n = 30
 	for k := range n {
-		ok(t, s.StartSession(ctx, idp.SessionStart{Session: session(numberedName("s", k), "u")}))
+		requireNoError(t, s.StartSession(ctx, idp.SessionStart{Session: newSession(numberedName("s", k), "u")}))
 	}
 	var wg sync.WaitGroup
 	for k := range n {
@@ -89,7 +89,7 @@ func testAtomic(t *testing.T, s idp.OwnedStore) {
 				}
 			}()
 			err := s.UpdateSession(ctx, idp.SessionID(numberedName("s", k)), func(x *idp.Session) error {
-				x.SeenAt = start.Add(time.Hour)
+				x.SeenAt = startTime.Add(time.Hour)
 				switch k % 3 {
 				case 1:
 					return cause
@@ -97,7 +97,7 @@ func testAtomic(t *testing.T, s idp.OwnedStore) {
 					panic("boom")
 				}
 				return nil
-			}, event("change"))
+			}, newEvent("change"))
 			if k%3 == 0 && err != nil || k%3 == 1 && err != cause {
 				t.Errorf("change %d: %v", k, err)
 			}
@@ -106,9 +106,9 @@ func testAtomic(t *testing.T, s idp.OwnedStore) {
 	wg.Wait()
 	for k := range n {
 		x, err := s.Session(ctx, idp.SessionID(numberedName("s", k)))
-		checkSame(t, k%3 == 0, x.SeenAt.Equal(start.Add(time.Hour)), err)
+		checkSame(t, k%3 == 0, x.SeenAt.Equal(startTime.Add(time.Hour)), err)
 	}
-	if got := len(trail(t, s)); got != n/3 {
+	if got := len(readTrail(t, s)); got != n/3 {
 		t.Errorf("%d events, want %d", got, n/3)
 	}
 }
@@ -116,25 +116,25 @@ func testAtomic(t *testing.T, s idp.OwnedStore) {
 // testUpdateFunctions ends functions in ways that must not harm the store.
 func testUpdateFunctions(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
-	ok(t, s.CreateProvider(ctx, provider("https://a.example"), ""))
-	ok(t, addUser(ctx, s, person("u1", "a@example.org")))
-	ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("s1", "u1")}))
+	requireNoError(t, s.CreateProvider(ctx, newProvider("https://a.example"), ""))
+	requireNoError(t, addUser(ctx, s, newUser("u1", "a@example.org")))
+	requireNoError(t, s.StartSession(ctx, idp.SessionStart{Session: newSession("s1", "u1")}))
 	type row struct {
 		name   string
 		update func(f func() error) error
 	}
 	for _, tt := range []row{
 		{"provider", func(f func() error) error {
-			return updateProvider(ctx, s, "https://a.example", func(p *idp.ServiceProvider) error { p.Name = "x"; return f() }, event("x"))
+			return updateProvider(ctx, s, "https://a.example", func(p *idp.ServiceProvider) error { p.Name = "x"; return f() }, newEvent("x"))
 		}},
 		{"user", func(f func() error) error {
-			return s.UpdateUser(ctx, "u1", func(u *idp.User) error { u.Role = "x"; return f() }, event("x"))
+			return s.UpdateUser(ctx, "u1", func(u *idp.User) error { u.Role = "x"; return f() }, newEvent("x"))
 		}},
 		{"session", func(f func() error) error {
-			return s.UpdateSession(ctx, "s1", func(x *idp.Session) error { x.Pending = true; return f() }, event("x"))
+			return s.UpdateSession(ctx, "s1", func(x *idp.Session) error { x.Pending = true; return f() }, newEvent("x"))
 		}},
 		{"document", func(f func() error) error {
-			return s.UpdateDocuments(ctx, "k", []string{"d"}, func(d *idp.Document) error { d.Data = []byte("x"); return f() }, event("x"))
+			return s.UpdateDocuments(ctx, "k", []string{"d"}, func(d *idp.Document) error { d.Data = []byte("x"); return f() }, newEvent("x"))
 		}},
 	} {
 		cause := errors.New("the caller's own")
@@ -151,28 +151,28 @@ func testUpdateFunctions(t *testing.T, s idp.OwnedStore) {
 		}()
 	}
 	p, err := s.Provider(ctx, "https://a.example")
-	checkSame(t, provider("https://a.example"), p, err)
+	checkSame(t, newProvider("https://a.example"), p, err)
 	u, err := s.User(ctx, "u1")
-	checkSame(t, person("u1", "a@example.org"), u, err)
+	checkSame(t, newUser("u1", "a@example.org"), u, err)
 	x, err := s.Session(ctx, "s1")
-	checkSame(t, session("s1", "u1"), x, err)
+	checkSame(t, newSession("s1", "u1"), x, err)
 	docs, err := s.Documents(ctx, "k", idp.DocumentQuery{All: true})
 	checkSame(t, nil, docs, err)
-	kinds(t, s, 0)
+	checkKinds(t, s, 0)
 }
 
 func testContext(t *testing.T, s idp.OwnedStore) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	is(t, s.CreateProvider(ctx, provider("https://a.example"), "", event("x")), context.Canceled)
+	checkError(t, s.CreateProvider(ctx, newProvider("https://a.example"), "", newEvent("x")), context.Canceled)
 	_, err := s.Providers(ctx)
-	is(t, err, context.Canceled)
+	checkError(t, err, context.Canceled)
 	_, err = s.LoginRequest(ctx, idp.RequestKey{SP: "a", MessageID: "b"})
-	is(t, err, context.Canceled)
+	checkError(t, err, context.Canceled)
 	_, err = s.AuditPage(ctx, 0, 0)
-	is(t, err, context.Canceled)
+	checkError(t, err, context.Canceled)
 	_, err = s.Provider(t.Context(), "https://a.example")
-	is(t, err, idp.ErrNotFound)
+	checkError(t, err, idp.ErrNotFound)
 
 	// Cancelled under way: the error says whether the change was made.
 	var wg sync.WaitGroup
@@ -181,7 +181,7 @@ func testContext(t *testing.T, s idp.OwnedStore) {
 		id := idp.EntityID(numberedName("https://sp", k))
 		go cancel()
 		wg.Go(func() {
-			err := s.CreateProvider(ctx, provider(string(id)), "", event("sp.add"))
+			err := s.CreateProvider(ctx, newProvider(string(id)), "", newEvent("sp.add"))
 			_, look := s.Provider(t.Context(), id)
 			if err == nil && look != nil || err != nil && !(errors.Is(err, context.Canceled) && errors.Is(look, idp.ErrNotFound)) {
 				t.Errorf("cancelled change: %v; look-up after it: %v", err, look)
@@ -190,28 +190,28 @@ func testContext(t *testing.T, s idp.OwnedStore) {
 	}
 	wg.Wait()
 	list, err := s.Providers(t.Context())
-	checkSame(t, len(list), len(trail(t, s)), err)
+	checkSame(t, len(list), len(readTrail(t, s)), err)
 }
 
 func testClosed(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
-	ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("s1", "u1")}))
+	requireNoError(t, s.StartSession(ctx, idp.SessionStart{Session: newSession("s1", "u1")}))
 	var wg sync.WaitGroup
 	outcomes := make([]error, 50)
 	for k := range outcomes {
-		wg.Go(func() { _, outcomes[k] = s.RecordIssuance(ctx, issuance("s1", "u1", numberedName("m", k))) })
+		wg.Go(func() { _, outcomes[k] = s.RecordIssuance(ctx, newIssuance("s1", "u1", numberedName("m", k))) })
 	}
-	ok(t, s.Close())
+	requireNoError(t, s.Close())
 	wg.Wait()
-	ok(t, s.Close())
+	requireNoError(t, s.Close())
 	_, err := s.Session(ctx, "s1")
 	_, list := audit.Records(ctx, s, 0, 10)
-	_, sweep := s.Sweep(ctx, start, 1)
+	_, sweep := s.Sweep(ctx, startTime, 1)
 	_, byMessage := s.LoginRequest(ctx, idp.RequestKey{SP: "a", MessageID: "b"})
 	_, documents := s.Documents(ctx, "k", idp.DocumentQuery{All: true})
 	for k, err := range []error{
 		err, list, sweep, byMessage, documents, s.UpdateDocuments(ctx, "k", []string{"d"}, func(*idp.Document) error { return nil }),
-		s.AppendAudit(ctx, event("x")), endSession(ctx, s, "s1"), s.UpdateUser(ctx, "u", func(*idp.User) error { return nil }),
+		s.AppendAudit(ctx, newEvent("x")), endSession(ctx, s, "s1"), s.UpdateUser(ctx, "u", func(*idp.User) error { return nil }),
 	} {
 		if err == nil || errors.Is(err, idp.ErrNotFound) {
 			t.Errorf("call %d of a closed store: %v, want an error of its own", k, err)

@@ -28,12 +28,12 @@ func testDocuments(t *testing.T, s idp.OwnedStore) {
 	}
 	checkStored("a")
 	_, err := LookupDocument(ctx, s, "a", "1")
-	is(t, err, idp.ErrNotFound)
-	ok(t, s.UpdateDocuments(ctx, "a", []string{"2", "1", "2", ""}, write("x"), event("doc.write"), event("doc.more")))
-	ok(t, s.UpdateDocuments(ctx, "ab", []string{"1"}, write("y"))) // a kind that begins like another one
+	checkError(t, err, idp.ErrNotFound)
+	requireNoError(t, s.UpdateDocuments(ctx, "a", []string{"2", "1", "2", ""}, write("x"), newEvent("doc.write"), newEvent("doc.more")))
+	requireNoError(t, s.UpdateDocuments(ctx, "ab", []string{"1"}, write("y"))) // a kind that begins like another one
 	checkStored("a", idp.Document{Data: []byte("x")}, idp.Document{Key: "1", Data: []byte("x1")}, idp.Document{Key: "2", Data: []byte("x2")})
 	checkStored("ab", idp.Document{Key: "1", Data: []byte("y1")})
-	ok(t, s.UpdateDocuments(ctx, "ab", []string{"1"}, write("z")))
+	requireNoError(t, s.UpdateDocuments(ctx, "ab", []string{"1"}, write("z")))
 	checkStored("ab", idp.Document{Key: "1", Data: []byte("z1y1")})
 	docs, err := s.Documents(ctx, "a", idp.DocumentQuery{Keys: []string{"2", "gone", "", "2"}})
 	checkSame(t, []idp.Document{{Data: []byte("x")}, {Key: "2", Data: []byte("x2")}}, docs, err)
@@ -48,11 +48,11 @@ func testDocuments(t *testing.T, s idp.OwnedStore) {
 		}
 		d.Data = []byte("new")
 		return nil
-	}, event("doc.fail"))
+	}, newEvent("doc.fail"))
 	if err != cause {
 		t.Errorf("error = %v, want that of the function", err)
 	}
-	if s.UpdateDocuments(ctx, "a", []string{"1"}, func(d *idp.Document) error { d.Key = "2"; return nil }, event("doc.fail")) == nil {
+	if s.UpdateDocuments(ctx, "a", []string{"1"}, func(d *idp.Document) error { d.Key = "2"; return nil }, newEvent("doc.fail")) == nil {
 		t.Error("a change of a document changed its key")
 	}
 	checkStored("a", idp.Document{Data: []byte("x")}, idp.Document{Key: "1", Data: []byte("x1")}, idp.Document{Key: "2", Data: []byte("x2")})
@@ -61,7 +61,7 @@ func testDocuments(t *testing.T, s idp.OwnedStore) {
 	// Empty data removes the document. The store keeps no reference to data that it got or
 	// returned.
 	data, order := []byte("mine"), []string(nil)
-	ok(t, s.UpdateDocuments(ctx, "a", []string{"3", "1", "2", ""}, func(d *idp.Document) error {
+	requireNoError(t, s.UpdateDocuments(ctx, "a", []string{"3", "1", "2", ""}, func(d *idp.Document) error {
 		order = append(order, d.Key)
 		if d.Key == "3" && d.Data != nil {
 			t.Errorf("a missing document has the content %q", d.Data)
@@ -75,22 +75,22 @@ func testDocuments(t *testing.T, s idp.OwnedStore) {
 	checkSame(t, []string{"3", "1", "2", ""}, order, nil)
 	clear(data)
 	docs, err = s.Documents(ctx, "a", idp.DocumentQuery{Keys: []string{"1"}})
-	ok(t, err)
+	requireNoError(t, err)
 	clear(docs[0].Data)
 	checkStored("a", idp.Document{Key: "1", Data: []byte("mine")})
-	kinds(t, s, 0, "doc.write", "doc.more")
+	checkKinds(t, s, 0, "doc.write", "doc.more")
 	if err := s.UpdateDocuments(ctx, "", []string{"1"}, write("x")); err == nil {
 		t.Error("a document without a kind was stored")
 	}
 
 	// The audit record can depend on the document that change gets.
-	open := event("doc.detail")
+	open := newEvent("doc.detail")
 	open.Detail = map[string]string{}
-	ok(t, s.UpdateDocuments(ctx, "a", []string{"1"}, func(d *idp.Document) error {
+	requireNoError(t, s.UpdateDocuments(ctx, "a", []string{"1"}, func(d *idp.Document) error {
 		open.Detail["was"] = string(d.Data)
 		return nil
 	}, open))
-	checkSame(t, "mine", trail(t, s)[2].Detail["was"], nil)
+	checkSame(t, "mine", readTrail(t, s)[2].Detail["was"], nil)
 }
 
 // testDocumentsCounted checks that concurrent additions to the same documents are all kept.
@@ -131,7 +131,7 @@ func testDocumentClaimed(t *testing.T, s idp.OwnedStore) {
 					}
 					d.Data = []byte(strconv.Itoa(n + 1))
 					return nil
-				}, event("step"+strconv.Itoa(n)))
+				}, newEvent("step"+strconv.Itoa(n)))
 				if err != nil && err != errTaken {
 					t.Error(err)
 				}
@@ -139,7 +139,7 @@ func testDocumentClaimed(t *testing.T, s idp.OwnedStore) {
 		})
 	}
 	wg.Wait()
-	kinds(t, s, 0, "step0", "step1", "step2", "step3", "step4")
+	checkKinds(t, s, 0, "step0", "step1", "step2", "step3", "step4")
 }
 
 // testDocumentsExpire checks that the sweep uses the current ExpiresAt of a document, after it was
@@ -148,7 +148,7 @@ func testDocumentsExpire(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
 	put := func(key string, at time.Time) {
 		t.Helper()
-		ok(t, s.UpdateDocuments(ctx, "k", []string{key}, func(d *idp.Document) error {
+		requireNoError(t, s.UpdateDocuments(ctx, "k", []string{key}, func(d *idp.Document) error {
 			d.Data, d.ExpiresAt = []byte("x"), at
 			return nil
 		}))
@@ -158,14 +158,14 @@ func testDocumentsExpire(t *testing.T, s idp.OwnedStore) {
 		n, err := s.Sweep(ctx, now, 100)
 		checkSame(t, removed, n, err)
 		docs, err := s.Documents(ctx, "k", idp.DocumentQuery{All: true})
-		ok(t, err)
+		requireNoError(t, err)
 		var keys []string
 		for _, d := range docs {
 			keys = append(keys, d.Key)
 		}
 		checkSame(t, want, keys, nil)
 	}
-	hour := start.Add(time.Hour)
+	hour := startTime.Add(time.Hour)
 	for _, key := range []string{"ends", "kept", "later", "sooner", "stays"} {
 		put(key, hour)
 	}
@@ -173,14 +173,14 @@ func testDocumentsExpire(t *testing.T, s idp.OwnedStore) {
 	checkSame(t, []idp.Document{{Key: "ends", Data: []byte("x"), ExpiresAt: hour}}, docs, err)
 	put("kept", time.Time{})
 	put("later", hour.Add(time.Hour))
-	put("sooner", start)
+	put("sooner", startTime)
 	put("stays", hour)
-	ok(t, s.UpdateDocuments(ctx, "k", []string{"stays"}, func(*idp.Document) error { return nil }))
-	ok(t, s.UpdateDocuments(ctx, "k", []string{"none"}, func(d *idp.Document) error { d.ExpiresAt = start; return nil }))
-	checkSweep(start.Add(-1), 0, "ends", "kept", "later", "sooner", "stays")
-	checkSweep(start, 1, "ends", "kept", "later", "stays")
+	requireNoError(t, s.UpdateDocuments(ctx, "k", []string{"stays"}, func(*idp.Document) error { return nil }))
+	requireNoError(t, s.UpdateDocuments(ctx, "k", []string{"none"}, func(d *idp.Document) error { d.ExpiresAt = startTime; return nil }))
+	checkSweep(startTime.Add(-1), 0, "ends", "kept", "later", "sooner", "stays")
+	checkSweep(startTime, 1, "ends", "kept", "later", "stays")
 	checkSweep(hour, 2, "kept", "later")
-	ok(t, s.UpdateDocuments(ctx, "k", []string{"later"}, func(d *idp.Document) error { d.Data = nil; return nil }))
+	requireNoError(t, s.UpdateDocuments(ctx, "k", []string{"later"}, func(d *idp.Document) error { d.Data = nil; return nil }))
 	put("later", time.Time{})
 	checkSweep(hour.Add(100*time.Hour), 0, "kept", "later")
 }
@@ -188,27 +188,27 @@ func testDocumentsExpire(t *testing.T, s idp.OwnedStore) {
 // testRecords checks that typed records are kept until they expire.
 func testRecords(t *testing.T, s idp.OwnedStore) {
 	type count struct{ N int }
-	ctx, now := t.Context(), start
+	ctx, now := t.Context(), startTime
 	counts := idp.Records[count]{Store: s, Kind: "count", Clock: func() time.Time { return now }}
 	add := func(keys ...string) {
 		t.Helper()
-		ok(t, counts.Update(ctx, keys, func(r *idp.Record[count]) error {
+		requireNoError(t, counts.Update(ctx, keys, func(r *idp.Record[count]) error {
 			if r.Value == nil {
 				r.Value, r.ExpiresAt = new(count), now.Add(time.Minute)
 			}
 			r.Value.N++
 			return nil
-		}, event("count")))
+		}, newEvent("count")))
 	}
 	checkStored := func(want ...idp.Record[count]) {
 		t.Helper()
 		got, err := counts.List(ctx)
 		checkSame(t, want, got, err)
 	}
-	end := start.Add(time.Minute)
+	end := startTime.Add(time.Minute)
 	checkStored()
 	_, err := counts.Get(ctx, "a")
-	is(t, err, idp.ErrNotFound)
+	checkError(t, err, idp.ErrNotFound)
 	add("b", "a", "")
 	add("a")
 	checkStored(idp.Record[count]{Value: &count{1}, ExpiresAt: end}, idp.Record[count]{Key: "a", Value: &count{2}, ExpiresAt: end}, idp.Record[count]{Key: "b", Value: &count{1}, ExpiresAt: end})
@@ -216,10 +216,10 @@ func testRecords(t *testing.T, s idp.OwnedStore) {
 	checkSame(t, &count{2}, one, err)
 
 	cause := errors.New("no")
-	is(t, counts.Update(ctx, []string{"a", "b"}, func(r *idp.Record[count]) error { r.Value = nil; return cause }, event("x")), cause)
-	ok(t, counts.Update(ctx, []string{"a", "gone"}, func(r *idp.Record[count]) error { r.Value = nil; return nil }))
+	checkError(t, counts.Update(ctx, []string{"a", "b"}, func(r *idp.Record[count]) error { r.Value = nil; return cause }, newEvent("x")), cause)
+	requireNoError(t, counts.Update(ctx, []string{"a", "gone"}, func(r *idp.Record[count]) error { r.Value = nil; return nil }))
 	_, err = counts.Get(ctx, "a")
-	is(t, err, idp.ErrNotFound)
+	checkError(t, err, idp.ErrNotFound)
 
 	// An expired record is missing, even before the sweep, and an update creates it again.
 	now = end
@@ -227,13 +227,13 @@ func testRecords(t *testing.T, s idp.OwnedStore) {
 	add("b")
 	end = end.Add(time.Minute)
 	checkStored(idp.Record[count]{Key: "b", Value: &count{1}, ExpiresAt: end})
-	n, err := s.Sweep(ctx, start.Add(time.Hour), 10)
+	n, err := s.Sweep(ctx, startTime.Add(time.Hour), 10)
 	checkSame(t, 2, n, err)
-	ok(t, s.UpdateDocuments(ctx, "count", []string{"a"}, func(d *idp.Document) error { d.Data = []byte("}"); return nil }))
+	requireNoError(t, s.UpdateDocuments(ctx, "count", []string{"a"}, func(d *idp.Document) error { d.Data = []byte("}"); return nil }))
 	if _, err = counts.Get(ctx, "a"); err == nil || errors.Is(err, idp.ErrNotFound) {
 		t.Errorf("a damaged record: %v, want an error other than ErrNotFound", err)
 	}
-	kinds(t, s, 0, "count", "count", "count")
+	checkKinds(t, s, 0, "count", "count", "count")
 }
 
 // LookupDocument returns the content of one document as it is stored, or idp.ErrNotFound if it is

@@ -17,7 +17,7 @@ func testExamine(t *testing.T, s idp.OwnedStore) {
 		var place idp.StorePlace
 		for done := false; !done; done = place.IsZero() {
 			seen, err := e.Examine(t.Context(), place, limit)
-			ok(t, err)
+			requireNoError(t, err)
 			if seen.Records > limit || len(seen.Tampered) > 0 || records > 10_000 {
 				t.Fatalf("%d records in a step of %d, %d in all, not authentic: %v", seen.Records, limit, records, seen.Tampered)
 			}
@@ -27,7 +27,7 @@ func testExamine(t *testing.T, s idp.OwnedStore) {
 	}
 	before := examine(1000)
 	for _, id := range []idp.EntityID{"https://a.example", "https://b.example"} {
-		ok(t, s.CreateProvider(t.Context(), &idp.ServiceProvider{EntityID: id}, ""))
+		requireNoError(t, s.CreateProvider(t.Context(), &idp.ServiceProvider{EntityID: id}, ""))
 	}
 	after := examine(1000)
 	if after < before+2 {

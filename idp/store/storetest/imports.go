@@ -9,7 +9,7 @@ import (
 
 // newImport returns a user to import with NameIDs, given as pairs of a scope and a NameID.
 func newImport(id, address string, pairs ...string) idp.ImportedUser {
-	in := idp.ImportedUser{User: person(id, address), NameIDs: map[idp.NameIDScope]idp.NameID{}, Event: event("import." + id)}
+	in := idp.ImportedUser{User: newUser(id, address), NameIDs: map[idp.NameIDScope]idp.NameID{}, Event: newEvent("import." + id)}
 	for k := 0; k < len(pairs); k += 2 {
 		in.NameIDs[idp.NameIDScope(pairs[k])] = idp.NameID(pairs[k+1])
 	}
@@ -18,14 +18,14 @@ func newImport(id, address string, pairs ...string) idp.ImportedUser {
 
 func testImport(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
-	ok(t, addUser(ctx, s, person("old", "old@example.org")))
-	ok(t, addUser(ctx, s, person("gone", "gone@example.org")))
+	requireNoError(t, addUser(ctx, s, newUser("old", "old@example.org")))
+	requireNoError(t, addUser(ctx, s, newUser("gone", "gone@example.org")))
 	giveNameIDs(t, s, "agency:P", "old", "n-old", "gone", "n-gone")
-	ok(t, s.DeleteUser(ctx, "gone"))
-	from := len(trail(t, s))
+	requireNoError(t, s.DeleteUser(ctx, "gone"))
+	from := len(readTrail(t, s))
 
 	otherScope := newImport("dead", "dead@example.org", "agency:P", "n-dead")
-	otherScope.Deleted = true
+	otherScope.IsDeleted = true
 	people := []idp.ImportedUser{
 		newImport("u1", "a@example.org", "agency:P", "n1", "sp:x", "m1"),
 		newImport("u2", "OLD@example.org"),                               // the email address is taken
@@ -38,7 +38,7 @@ func testImport(t *testing.T, s idp.OwnedStore) {
 		otherScope,
 	}
 	outcome, err := s.ImportUsers(ctx, people)
-	ok(t, err)
+	requireNoError(t, err)
 	for i, want := range []string{"", "exists", "agency:P", "agency:P", "exists", "exists", "exists", "", ""} {
 		var taken *idp.TakenError
 		switch {
@@ -52,7 +52,7 @@ func testImport(t *testing.T, s idp.OwnedStore) {
 			t.Errorf("entry %d: %v, want no clash of NameIDs", i, outcome[i])
 		}
 	}
-	kinds(t, s, from, "import.u1", "import.u6", "import.dead")
+	checkKinds(t, s, from, "import.u1", "import.u6", "import.dead")
 	got, err := s.User(ctx, "u1")
 	checkSame(t, people[0].User, got, err)
 	got, err = s.UserByEmail(ctx, "gone@example.org")
@@ -62,10 +62,10 @@ func testImport(t *testing.T, s idp.OwnedStore) {
 	checkNameID(t, s, "sp:x", "u3", "")
 	checkNameID(t, s, "agency:P", "dead", "n-dead")
 	_, err = s.User(ctx, "dead")
-	is(t, err, idp.ErrNotFound)
+	checkError(t, err, idp.ErrNotFound)
 	_, err = s.UserByEmail(ctx, "dead@example.org")
-	is(t, err, idp.ErrNotFound)
-	is(t, addUser(ctx, s, person("dead", "g@example.org")), idp.ErrExists)
+	checkError(t, err, idp.ErrNotFound)
+	checkError(t, addUser(ctx, s, newUser("dead", "g@example.org")), idp.ErrExists)
 
 	// More NameIDs for existing users.
 	more := []idp.ImportedUser{
@@ -76,10 +76,10 @@ func testImport(t *testing.T, s idp.OwnedStore) {
 		newImport("gone", "", "sp:y", "y8"),
 	}
 	for k := range more {
-		more[k].Existing = true
+		more[k].AlreadyExists = true
 	}
 	outcome, err = s.ImportUsers(ctx, more)
-	ok(t, err)
+	requireNoError(t, err)
 	for k, want := range []error{nil, idp.ErrExists, idp.ErrExists, idp.ErrNotFound, idp.ErrNotFound} {
 		if !errors.Is(outcome[k], want) {
 			t.Errorf("entry %d: %v, want %v", k, outcome[k], want)
@@ -99,7 +99,7 @@ func testImport(t *testing.T, s idp.OwnedStore) {
 		t.Error("a person without ID was stored")
 	}
 	_, err = s.User(ctx, "u7")
-	is(t, err, idp.ErrNotFound)
+	checkError(t, err, idp.ErrNotFound)
 
 	scopes, err := s.NameIDScopes(ctx)
 	checkSame(t, []idp.NameIDScope{"agency:P", "sp:x", "sp:y"}, scopes, err)
@@ -120,20 +120,20 @@ func testImport(t *testing.T, s idp.OwnedStore) {
 // of the user changes.
 func testImportDisclosed(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
-	u := person("disclosed", "told@example.org", "home@example.org")
+	u := newUser("disclosed", "told@example.org", "home@example.org")
 	u.Role, u.Emails[1].DisclosedTo = "staff", []idp.EntityID{"sp-a"}
-	ok(t, addUser(ctx, s, u))
+	requireNoError(t, addUser(ctx, s, u))
 	more := []idp.ImportedUser{newImport("disclosed", "HOME@example.org"), newImport("disclosed", "home@example.org"), newImport("disclosed", "other@example.org")}
 	for k, to := range [][]idp.EntityID{{"sp-a", "sp-b"}, {"sp-b", "sp-c"}, {"sp-d"}} {
-		more[k].Existing, more[k].User.Emails[0].DisclosedTo = true, to
+		more[k].AlreadyExists, more[k].User.Emails[0].DisclosedTo = true, to
 	}
 	outcome, err := s.ImportUsers(ctx, more)
-	ok(t, errors.Join(append(outcome, err)...))
+	requireNoError(t, errors.Join(append(outcome, err)...))
 	u.Emails[1].DisclosedTo = []idp.EntityID{"sp-a", "sp-b", "sp-c"}
 	got, err := s.User(ctx, "disclosed")
 	checkSame(t, u, got, err)
 	_, err = s.UserByEmail(ctx, "other@example.org")
-	is(t, err, idp.ErrNotFound)
+	checkError(t, err, idp.ErrNotFound)
 }
 
 func testNameIDScopes(t *testing.T, s idp.OwnedStore) {

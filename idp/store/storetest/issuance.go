@@ -14,11 +14,11 @@ import (
 
 func testIssuance(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
-	sess := session("s1", "u1")
-	ok(t, s.StartSession(ctx, idp.SessionStart{Session: sess}))
-	i := issuance("s1", "u1", "m1")
+	sess := newSession("s1", "u1")
+	requireNoError(t, s.StartSession(ctx, idp.SessionStart{Session: sess}))
+	i := newIssuance("s1", "u1", "m1")
 	given := *i.Request
-	name, err := nameOf(s.RecordIssuance(ctx, i))
+	name, err := getNameID(s.RecordIssuance(ctx, i))
 	checkSame(t, "name-u1", name, err)
 	if diff := cmp.Diff(&given, i.Request); diff != "" {
 		t.Errorf("the caller's request was changed:\n%s", diff)
@@ -26,7 +26,7 @@ func testIssuance(t *testing.T, s idp.OwnedStore) {
 
 	// The request is stored, as answered.
 	want := given
-	want.AnsweredAt, want.AnsweredIn = i.At, "s1"
+	want.AnsweredAt, want.AnsweringSession = i.At, "s1"
 	got, err := s.LoginRequest(ctx, idp.RequestKey{Handle: given.Handle})
 	checkSame(t, &want, got, err)
 	got, err = s.LoginRequest(ctx, idp.RequestKey{SP: given.SP, MessageID: "m1"})
@@ -37,13 +37,13 @@ func testIssuance(t *testing.T, s idp.OwnedStore) {
 	sess.Participants = []idp.Participant{{SP: given.SP, NameID: name, SessionIndexes: []string{"index-m1"}, Year: "2031", At: i.At}}
 	stored, err := s.Session(ctx, "s1")
 	checkSame(t, sess, stored, err)
-	kinds(t, s, 0, "sign_in")
+	checkKinds(t, s, 0, "sign_in")
 
 	// Again, a year and a minute later: one participant under the same index.
-	i = issuance("s1", "u1", "m2")
-	i.Request.Year, i.At = "2032", start.Add(2*time.Minute)
+	i = newIssuance("s1", "u1", "m2")
+	i.Request.Year, i.At = "2032", startTime.Add(2*time.Minute)
 	_, err = s.RecordIssuance(ctx, i)
-	ok(t, err)
+	requireNoError(t, err)
 	sess.SeenAt = i.At
 	sess.Participants[0] = idp.Participant{SP: given.SP, NameID: name, SessionIndexes: []string{"index-m1"}, Year: "2032", At: i.At}
 	stored, err = s.Session(ctx, "s1")
@@ -54,69 +54,69 @@ func testIssuance(t *testing.T, s idp.OwnedStore) {
 // once, in the same transaction as the issuance, and that another user's email address is not.
 func testIssuanceDisclosed(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
-	u := person("u1", "ann@example.org", "ann@home.example")
-	ok(t, addUser(ctx, s, u))
-	ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("s1", "u1")}))
+	u := newUser("u1", "ann@example.org", "ann@home.example")
+	requireNoError(t, addUser(ctx, s, u))
+	requireNoError(t, s.StartSession(ctx, idp.SessionStart{Session: newSession("s1", "u1")}))
 	for n, address := range []string{"ann@home.example", "ann@home.example", "", "bob@example.org"} {
-		i := issuance("s1", "u1", "m"+strconv.Itoa(n))
-		i.Address = address
+		i := newIssuance("s1", "u1", "m"+strconv.Itoa(n))
+		i.EmailAddress = address
 		_, err := s.RecordIssuance(ctx, i)
-		ok(t, err)
+		requireNoError(t, err)
 	}
 	u.Emails[1].DisclosedTo = []idp.EntityID{"https://sp.example"}
 	got, err := s.User(ctx, "u1")
 	checkSame(t, u, got, err)
 
-	i := issuance("s1", "u1", "m0") // seen
-	i.Request.Handle, i.Address = "other", "ann@example.org"
+	i := newIssuance("s1", "u1", "m0") // seen
+	i.Request.Handle, i.EmailAddress = "other", "ann@example.org"
 	_, err = s.RecordIssuance(ctx, i)
-	is(t, err, idp.ErrReplayed)
+	checkError(t, err, idp.ErrReplayed)
 	got, err = s.User(ctx, "u1")
 	checkSame(t, u, got, err)
 
-	i = issuance("s2", "rehearsal", "m9") // a user without a record
-	i.Address = "ann@example.org"
-	ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("s2", "rehearsal")}))
+	i = newIssuance("s2", "rehearsal", "m9") // a user without a record
+	i.EmailAddress = "ann@example.org"
+	requireNoError(t, s.StartSession(ctx, idp.SessionStart{Session: newSession("s2", "rehearsal")}))
 	_, err = s.RecordIssuance(ctx, i)
-	ok(t, err)
+	requireNoError(t, err)
 }
 
 func testIssuanceStored(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
-	ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("s1", "u1")}))
-	r := request("h-m1", "https://sp.example", "m1")
-	ok(t, s.CreateLoginRequest(ctx, r))
-	i := issuance("s1", "u1", "m1")
+	requireNoError(t, s.StartSession(ctx, idp.SessionStart{Session: newSession("s1", "u1")}))
+	r := newRequest("h-m1", "https://sp.example", "m1")
+	requireNoError(t, s.CreateLoginRequest(ctx, r))
+	i := newIssuance("s1", "u1", "m1")
 	i.Request.RelayState = "what is stored counts"
 	_, err := s.RecordIssuance(ctx, i)
-	ok(t, err)
-	r.AnsweredAt, r.AnsweredIn = i.At, "s1"
+	requireNoError(t, err)
+	r.AnsweredAt, r.AnsweringSession = i.At, "s1"
 	got, err := s.LoginRequest(ctx, idp.RequestKey{Handle: "h-m1"})
 	checkSame(t, r, got, err)
 
 	// The same handle for another message answers nothing.
-	ok(t, s.CreateLoginRequest(ctx, request("h-m2", "https://sp.example", "m2")))
-	i = issuance("s1", "u1", "m2")
+	requireNoError(t, s.CreateLoginRequest(ctx, newRequest("h-m2", "https://sp.example", "m2")))
+	i = newIssuance("s1", "u1", "m2")
 	i.Request.MessageID = "m3"
 	_, err = s.RecordIssuance(ctx, i)
-	is(t, err, idp.ErrExists)
+	checkError(t, err, idp.ErrExists)
 	got, err = s.LoginRequest(ctx, idp.RequestKey{Handle: "h-m2"})
 	checkSame(t, false, got.IsAnswered(), err)
 }
 
 func testIssuanceRefused(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
-	pending := session("pending", "u1")
+	pending := newSession("pending", "u1")
 	pending.Pending = true
-	for _, x := range []*idp.Session{session("s1", "u1"), pending} {
-		ok(t, s.StartSession(ctx, idp.SessionStart{Session: x}))
+	for _, x := range []*idp.Session{newSession("s1", "u1"), pending} {
+		requireNoError(t, s.StartSession(ctx, idp.SessionStart{Session: x}))
 	}
-	answered := request("h-answered", "https://sp.example", "answered")
-	answered.AnsweredAt = start
-	ok(t, s.CreateLoginRequest(ctx, answered))
-	ok(t, s.CreateLoginRequest(ctx, request("h-other", "https://sp.example", "seen")))
+	answered := newRequest("h-answered", "https://sp.example", "answered")
+	answered.AnsweredAt = startTime
+	requireNoError(t, s.CreateLoginRequest(ctx, answered))
+	requireNoError(t, s.CreateLoginRequest(ctx, newRequest("h-other", "https://sp.example", "seen")))
 	before, err := s.Session(ctx, "s1")
-	ok(t, err)
+	requireNoError(t, err)
 
 	tests := []struct {
 		name string
@@ -128,14 +128,14 @@ func testIssuanceRefused(t *testing.T, s idp.OwnedStore) {
 		{"another person's session", func(i *idp.Issuance) { i.User = "u2" }, idp.ErrSessionUser},
 		{"request answered", func(i *idp.Issuance) { i.Request = answered }, idp.ErrAnswered},
 		{"message seen", func(i *idp.Issuance) { i.Request.MessageID = "seen" }, idp.ErrReplayed},
-		{"no NameID proposed", func(i *idp.Issuance) { i.Proposed = "" }, nil},
+		{"no NameID proposed", func(i *idp.Issuance) { i.ProposedNameID = "" }, nil},
 		{"no request", func(i *idp.Issuance) { i.Request = nil }, nil},
 		{"zero time", func(i *idp.Issuance) { i.At = time.Time{} }, nil},
 	}
 	for _, tt := range tests {
-		i := issuance("s1", "u1", "m-new")
+		i := newIssuance("s1", "u1", "m-new")
 		tt.with(i)
-		name, err := nameOf(s.RecordIssuance(ctx, i))
+		name, err := getNameID(s.RecordIssuance(ctx, i))
 		if err == nil || name != "" || (tt.want != nil && !errors.Is(err, tt.want)) {
 			t.Errorf("%s: RecordIssuance = %q, %v; want error %v", tt.name, name, err, tt.want)
 		}
@@ -143,23 +143,23 @@ func testIssuanceRefused(t *testing.T, s idp.OwnedStore) {
 	after, err := s.Session(ctx, "s1")
 	checkSame(t, before, after, err)
 	_, err = s.LoginRequest(ctx, idp.RequestKey{Handle: "h-m-new"})
-	is(t, err, idp.ErrNotFound)
+	checkError(t, err, idp.ErrNotFound)
 	_, err = s.LoginRequest(ctx, idp.RequestKey{SP: "https://sp.example", MessageID: "m-new"})
-	is(t, err, idp.ErrNotFound)
+	checkError(t, err, idp.ErrNotFound)
 	_, err = s.NameID(ctx, "agency:A", "u1")
-	is(t, err, idp.ErrNotFound)
-	kinds(t, s, 0)
+	checkError(t, err, idp.ErrNotFound)
+	checkKinds(t, s, 0)
 }
 
 func testIssuanceNameIDs(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
-	ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("s1", "u1")}))
-	ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("s2", "u2")}))
+	requireNoError(t, s.StartSession(ctx, idp.SessionStart{Session: newSession("s1", "u1")}))
+	requireNoError(t, s.StartSession(ctx, idp.SessionStart{Session: newSession("s2", "u2")}))
 	issue := func(sess, user, message string, scope idp.NameIDScope, proposed, want idp.NameID) {
 		t.Helper()
-		i := issuance(sess, user, message)
-		i.Scope, i.Proposed = scope, proposed
-		got, err := nameOf(s.RecordIssuance(ctx, i))
+		i := newIssuance(sess, user, message)
+		i.Scope, i.ProposedNameID = scope, proposed
+		got, err := getNameID(s.RecordIssuance(ctx, i))
 		checkSame(t, want, got, err)
 		got, err = s.NameID(ctx, scope, idp.UserID(user))
 		checkSame(t, want, got, err)
@@ -178,33 +178,33 @@ func testIssuanceNameIDs(t *testing.T, s idp.OwnedStore) {
 		name  idp.NameID
 	}{{"agency:A", "n2"}, {"agency:B", "n1"}, {"agency:", "An1"}} {
 		_, err := s.UserByNameID(ctx, look.scope, look.name)
-		is(t, err, idp.ErrNotFound)
+		checkError(t, err, idp.ErrNotFound)
 	}
 	_, err := s.NameID(ctx, "agency:B", "u1")
-	is(t, err, idp.ErrNotFound)
+	checkError(t, err, idp.ErrNotFound)
 
 	// Another user's NameID is refused, not given away.
-	ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("s3", "u3")}))
-	i := issuance("s3", "u3", "m7")
-	i.Proposed = "n1"
+	requireNoError(t, s.StartSession(ctx, idp.SessionStart{Session: newSession("s3", "u3")}))
+	i := newIssuance("s3", "u3", "m7")
+	i.ProposedNameID = "n1"
 	_, err = s.RecordIssuance(ctx, i)
-	is(t, err, idp.ErrExists)
+	checkError(t, err, idp.ErrExists)
 	_, err = s.NameID(ctx, "agency:A", "u3")
-	is(t, err, idp.ErrNotFound)
+	checkError(t, err, idp.ErrNotFound)
 }
 
 // testIssuanceRace has fifty sign-ins of one user make the NameID at once.
 func testIssuanceRace(t *testing.T, s idp.OwnedStore) {
 	const n = 50
-	ok(t, s.StartSession(t.Context(), idp.SessionStart{Session: session("s1", "u1")}))
+	requireNoError(t, s.StartSession(t.Context(), idp.SessionStart{Session: newSession("s1", "u1")}))
 	var names [n]idp.NameID
 	var wg sync.WaitGroup
 	for k := range n {
 		wg.Go(func() {
-			i := issuance("s1", "u1", numberedName("m", k))
-			i.Proposed = idp.NameID(numberedName("proposed", k))
+			i := newIssuance("s1", "u1", numberedName("m", k))
+			i.ProposedNameID = idp.NameID(numberedName("proposed", k))
 			var err error
-			if names[k], err = nameOf(s.RecordIssuance(t.Context(), i)); err != nil {
+			if names[k], err = getNameID(s.RecordIssuance(t.Context(), i)); err != nil {
 				t.Error(err)
 			}
 		})
@@ -220,10 +220,10 @@ func testIssuanceRace(t *testing.T, s idp.OwnedStore) {
 	for k := range n {
 		if name := idp.NameID(numberedName("proposed", k)); name != names[0] {
 			_, err := s.UserByNameID(t.Context(), "agency:A", name)
-			is(t, err, idp.ErrNotFound)
+			checkError(t, err, idp.ErrNotFound)
 		}
 	}
-	if got := len(trail(t, s)); got != n {
+	if got := len(readTrail(t, s)); got != n {
 		t.Errorf("%d events, want %d", got, n)
 	}
 }
@@ -232,8 +232,8 @@ func testIssuanceRace(t *testing.T, s idp.OwnedStore) {
 // exactly one answer each.
 func testIssuanceOnce(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
-	ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("s1", "u1")}))
-	ok(t, s.CreateLoginRequest(ctx, request("h-stored", "https://sp.example", "stored")))
+	requireNoError(t, s.StartSession(ctx, idp.SessionStart{Session: newSession("s1", "u1")}))
+	requireNoError(t, s.CreateLoginRequest(ctx, newRequest("h-stored", "https://sp.example", "stored")))
 	for _, tt := range []struct {
 		message string
 		handle  func(k int) string
@@ -247,7 +247,7 @@ func testIssuanceOnce(t *testing.T, s idp.OwnedStore) {
 		var wg sync.WaitGroup
 		for k := range 20 {
 			wg.Go(func() {
-				i := issuance("s1", "u1", tt.message)
+				i := newIssuance("s1", "u1", tt.message)
 				i.Request.Handle = idp.RequestHandle(tt.handle(k))
 				_, err := s.RecordIssuance(ctx, i)
 				mu.Lock()
@@ -264,5 +264,5 @@ func testIssuanceOnce(t *testing.T, s idp.OwnedStore) {
 			t.Errorf("%s: answered %d times", tt.message, answers)
 		}
 	}
-	kinds(t, s, 0, "sign_in", "sign_in")
+	checkKinds(t, s, 0, "sign_in", "sign_in")
 }

@@ -12,29 +12,29 @@ import (
 
 const logoutSP = "https://sp.example"
 
-func logoutRequest(handle, message string) *idp.LogoutRequest {
+func newLogoutRequest(handle, message string) *idp.LogoutRequest {
 	return &idp.LogoutRequest{
 		Handle: idp.RequestHandle(handle), SecretHash: []byte{1, 2}, SP: logoutSP, MessageID: message, Year: "2031",
 		RelayState: "r", HasRelay: true, User: "u1", SessionIndexes: []string{"a"}, CertSHA256: "c",
-		ReceivedAt: start, ExpiresAt: start.Add(time.Hour),
+		ReceivedAt: startTime, ExpiresAt: startTime.Add(time.Hour),
 	}
 }
 
-// logout delivers r, ends the given sessions, and answers with the status.
-func logout(r *idp.LogoutRequest, status string, end ...idp.SessionID) *idp.Logout {
+// newLogout delivers r, ends the given sessions, and answers with the status.
+func newLogout(r *idp.LogoutRequest, status string, end ...idp.SessionID) *idp.Logout {
 	return &idp.Logout{
-		Request: r, At: start.Add(time.Minute),
+		Request: r, At: startTime.Add(time.Minute),
 		Decide: func(*idp.LogoutRequest, []*idp.Session) idp.LogoutDecision {
-			return idp.LogoutDecision{Status: status, StatusDetail: "detail", End: end}
+			return idp.LogoutDecision{Status: status, StatusDetail: "detail", SessionIDs: end}
 		},
-		Event: func(answered *idp.LogoutRequest) idp.AuditEvent { return event("logout " + answered.Status) },
+		Event: func(answered *idp.LogoutRequest) idp.AuditEvent { return newEvent("logout " + answered.Status) },
 	}
 }
 
 // withAnswer returns a copy of r with an answer.
 func withAnswer(r *idp.LogoutRequest, status string) *idp.LogoutRequest {
 	x := *r
-	x.AnsweredAt, x.Status, x.StatusDetail = start.Add(time.Minute), status, "detail"
+	x.AnsweredAt, x.Status, x.StatusDetail = startTime.Add(time.Minute), status, "detail"
 	return &x
 }
 
@@ -42,7 +42,7 @@ func withAnswer(r *idp.LogoutRequest, status string) *idp.LogoutRequest {
 // however often it arrives, and that it waits for the browser that brought it last.
 func testLogoutReceived(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
-	r := logoutRequest("h1", "m1")
+	r := newLogoutRequest("h1", "m1")
 	given := *r
 	first, err := s.ReceiveLogout(ctx, r)
 	checkSame(t, &given, first, err)
@@ -51,9 +51,9 @@ func testLogoutReceived(t *testing.T, s idp.OwnedStore) {
 	checkSame(t, r, got, err)
 
 	// The same message with other content, from another browser.
-	again := logoutRequest("h2", "m1")
+	again := newLogoutRequest("h2", "m1")
 	again.SecretHash, again.RelayState, again.User, again.SessionIndexes = []byte{3}, "other", "u2", nil
-	again.ReceivedAt, again.ExpiresAt = start.Add(time.Minute), start.Add(2*time.Hour)
+	again.ReceivedAt, again.ExpiresAt = startTime.Add(time.Minute), startTime.Add(2*time.Hour)
 	want := *r
 	want.SecretHash = again.SecretHash
 	got, err = s.ReceiveLogout(ctx, again)
@@ -63,36 +63,36 @@ func testLogoutReceived(t *testing.T, s idp.OwnedStore) {
 	got, err = s.LogoutRequest(ctx, idp.RequestKey{SP: logoutSP, MessageID: "m1"})
 	checkSame(t, &want, got, err)
 	_, err = s.LogoutRequest(ctx, idp.RequestKey{Handle: "h2"})
-	is(t, err, idp.ErrNotFound)
+	checkError(t, err, idp.ErrNotFound)
 
 	// A handle belongs to one message, and a message ID to one SP. An AuthnRequest with the
 	// same ID is unrelated.
-	_, err = s.ReceiveLogout(ctx, logoutRequest("h1", "m2"))
-	is(t, err, idp.ErrExists)
-	_, err = s.RecordLogout(ctx, logout(logoutRequest("h1", "m2"), "x"))
-	is(t, err, idp.ErrExists)
+	_, err = s.ReceiveLogout(ctx, newLogoutRequest("h1", "m2"))
+	checkError(t, err, idp.ErrExists)
+	_, err = s.RecordLogout(ctx, newLogout(newLogoutRequest("h1", "m2"), "x"))
+	checkError(t, err, idp.ErrExists)
 	_, err = s.LogoutRequest(ctx, idp.RequestKey{SP: logoutSP, MessageID: "m2"})
-	is(t, err, idp.ErrNotFound)
-	other := logoutRequest("h3", "m1")
+	checkError(t, err, idp.ErrNotFound)
+	other := newLogoutRequest("h3", "m1")
 	other.SP = "https://other.example"
 	got, err = s.ReceiveLogout(ctx, other)
 	checkSame(t, other, got, err)
-	ok(t, s.CreateLoginRequest(ctx, request("h1", logoutSP, "m1")))
+	requireNoError(t, s.CreateLoginRequest(ctx, newRequest("h1", logoutSP, "m1")))
 
 	// Recording an answer changes neither the content of the request nor its service
 	// provider.
-	out, err := s.RecordLogout(ctx, logout(again, "ok"))
-	ok(t, err)
+	out, err := s.RecordLogout(ctx, newLogout(again, "ok"))
+	requireNoError(t, err)
 	checkSame(t, withAnswer(&want, "ok"), out.Request, nil)
 	got, err = s.ReceiveLogout(ctx, r)
 	checkSame(t, withAnswer(r, "ok"), got, err)
-	kinds(t, s, 0, "logout ok")
+	checkKinds(t, s, 0, "logout ok")
 
 	// Requests expire, and their IDs can then be used again.
-	swept, err := s.Sweep(ctx, start.Add(time.Hour), 100)
+	swept, err := s.Sweep(ctx, startTime.Add(time.Hour), 100)
 	checkSame(t, 3, swept, err)
 	_, err = s.LogoutRequest(ctx, idp.RequestKey{Handle: "h1"})
-	is(t, err, idp.ErrNotFound)
+	checkError(t, err, idp.ErrNotFound)
 	got, err = s.ReceiveLogout(ctx, again)
 	checkSame(t, again, got, err)
 }
@@ -102,13 +102,13 @@ func testLogoutReceived(t *testing.T, s idp.OwnedStore) {
 func testLogoutDecided(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
 	for n, x := range []struct{ id, user string }{{"a", "u1"}, {"b", "u2"}, {"c", "u3"}, {"d", "u1"}, {"e", "u2"}} {
-		sess := session(x.id, x.user)
-		sess.CreatedAt = start.Add(time.Duration(n-10) * time.Second)
-		ok(t, s.StartSession(ctx, idp.SessionStart{Session: sess}))
+		sess := newSession(x.id, x.user)
+		sess.CreatedAt = startTime.Add(time.Duration(n-10) * time.Second)
+		requireNoError(t, s.StartSession(ctx, idp.SessionStart{Session: sess}))
 	}
 	deliver := func(r *idp.LogoutRequest, given []idp.SessionID, ended []idp.SessionID, end ...idp.SessionID) {
 		t.Helper()
-		l := logout(r, "ok", end...)
+		l := newLogout(r, "ok", end...)
 		decide := l.Decide
 		l.Decide = func(first *idp.LogoutRequest, sessions []*idp.Session) idp.LogoutDecision {
 			checkSame(t, given, ids(sessions), nil)
@@ -116,37 +116,37 @@ func testLogoutDecided(t *testing.T, s idp.OwnedStore) {
 			return decide(first, sessions)
 		}
 		out, err := s.RecordLogout(ctx, l)
-		ok(t, err)
+		requireNoError(t, err)
 		checkSame(t, withAnswer(r, "ok"), out.Request, nil)
-		checkSame(t, ended, ids(out.Ended), nil)
+		checkSame(t, ended, ids(out.EndedSessions), nil)
 		stored, err := s.LogoutRequest(ctx, idp.RequestKey{SP: r.SP, MessageID: r.MessageID})
 		checkSame(t, withAnswer(r, "ok"), stored, err)
 	}
-	r := logoutRequest("h1", "m1")
+	r := newLogoutRequest("h1", "m1")
 	deliver(r, []idp.SessionID{"a", "d"}, []idp.SessionID{"a"}, "a", "b", "gone", "a")
-	r = logoutRequest("h2", "m2")
+	r = newLogoutRequest("h2", "m2")
 	r.User, r.IndexUser = "u1", "u2"
 	deliver(r, []idp.SessionID{"d", "b", "e"}, []idp.SessionID{"d", "e"}, "e", "d")
-	r = logoutRequest("h3", "m3")
+	r = newLogoutRequest("h3", "m3")
 	r.User, r.IndexUser = "u2", "u2"
 	deliver(r, []idp.SessionID{"b"}, nil)
-	r = logoutRequest("h4", "m4")
+	r = newLogoutRequest("h4", "m4")
 	r.User = ""
 	deliver(r, nil, nil, "b", "c")
 	for _, gone := range []idp.SessionID{"a", "d", "e"} {
 		_, err := s.Session(ctx, gone)
-		is(t, err, idp.ErrNotFound)
+		checkError(t, err, idp.ErrNotFound)
 	}
 	for _, left := range []idp.SessionID{"b", "c"} {
 		_, err := s.Session(ctx, left)
-		ok(t, err)
+		requireNoError(t, err)
 	}
-	kinds(t, s, 0, "logout ok", "logout ok", "logout ok", "logout ok")
+	checkKinds(t, s, 0, "logout ok", "logout ok", "logout ok", "logout ok")
 
-	if _, err := s.RecordLogout(ctx, &idp.Logout{At: start}); err == nil {
+	if _, err := s.RecordLogout(ctx, &idp.Logout{At: startTime}); err == nil {
 		t.Error("an answer to nothing was recorded")
 	}
-	l := logout(logoutRequest("h6", "m6"), "ok")
+	l := newLogout(newLogoutRequest("h6", "m6"), "ok")
 	l.At = time.Time{}
 	if _, err := s.RecordLogout(ctx, l); err == nil {
 		t.Error("an answer without a time was recorded")
@@ -164,68 +164,68 @@ func ids(sessions []*idp.Session) (out []idp.SessionID) {
 // it first arrived, and that it is recorded only if something ended.
 func testLogoutRepeated(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
-	ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("s1", "u1")}))
-	r := logoutRequest("h1", "m1")
+	requireNoError(t, s.StartSession(ctx, idp.SessionStart{Session: newSession("s1", "u1")}))
+	r := newLogoutRequest("h1", "m1")
 	_, err := s.ReceiveLogout(ctx, r)
-	ok(t, err)
+	requireNoError(t, err)
 	repeat := func(l *idp.Logout, status string, ended ...idp.SessionID) {
 		t.Helper()
-		l.Request = logoutRequest("h9", "m1") // with other content
-		l.Request.User, l.Request.ReceivedAt, l.At = "u2", start.Add(time.Hour), start.Add(time.Hour)
+		l.Request = newLogoutRequest("h9", "m1") // with other content
+		l.Request.User, l.Request.ReceivedAt, l.At = "u2", startTime.Add(time.Hour), startTime.Add(time.Hour)
 		decide := l.Decide
 		l.Decide = func(first *idp.LogoutRequest, sessions []*idp.Session) idp.LogoutDecision {
 			checkSame(t, "u1", first.User, nil)
-			checkSame(t, start, first.ReceivedAt, nil)
+			checkSame(t, startTime, first.ReceivedAt, nil)
 			return decide(first, sessions)
 		}
 		out, err := s.RecordLogout(ctx, l)
-		ok(t, err)
+		requireNoError(t, err)
 		checkSame(t, withAnswer(r, status), out.Request, nil)
-		checkSame(t, ended, ids(out.Ended), nil)
+		checkSame(t, ended, ids(out.EndedSessions), nil)
 	}
 	stored := func(status string) {
 		t.Helper()
 		got, err := s.LogoutRequest(ctx, idp.RequestKey{Handle: "h1"})
 		checkSame(t, withAnswer(r, status), got, err)
 	}
-	out, err := s.RecordLogout(ctx, logout(r, "no"))
-	ok(t, err)
+	out, err := s.RecordLogout(ctx, newLogout(r, "no"))
+	requireNoError(t, err)
 	checkSame(t, withAnswer(r, "no"), out.Request, nil)
 	for range 5 {
-		repeat(logout(r, "perhaps"), "perhaps") // the answer may differ, depending on the browser that brings the request
+		repeat(newLogout(r, "perhaps"), "perhaps") // the answer may differ, depending on the browser that brings the request
 	}
 	stored("no")
-	kinds(t, s, 0, "logout no")
-	repeat(logout(r, "yes", "s1"), "yes", "s1")
+	checkKinds(t, s, 0, "logout no")
+	repeat(newLogout(r, "yes", "s1"), "yes", "s1")
 	stored("yes")
-	repeat(logout(r, "no", "s1"), "no")
+	repeat(newLogout(r, "no", "s1"), "no")
 	stored("yes")
-	kinds(t, s, 0, "logout no", "logout yes")
+	checkKinds(t, s, 0, "logout no", "logout yes")
 	_, err = s.LogoutRequest(ctx, idp.RequestKey{Handle: "h9"})
-	is(t, err, idp.ErrNotFound)
+	checkError(t, err, idp.ErrNotFound)
 }
 
 // testLogoutClock checks that a session that exists when a message is first received counts
 // as older, even if the clock was set back between the two.
 func testLogoutClock(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
-	later := session("later", "u1")
-	later.CreatedAt = start.Add(time.Minute)
-	ok(t, s.StartSession(ctx, idp.SessionStart{Session: later}))
-	got, err := s.ReceiveLogout(ctx, logoutRequest("h1", "m1"))
-	ok(t, err)
+	later := newSession("later", "u1")
+	later.CreatedAt = startTime.Add(time.Minute)
+	requireNoError(t, s.StartSession(ctx, idp.SessionStart{Session: later}))
+	got, err := s.ReceiveLogout(ctx, newLogoutRequest("h1", "m1"))
+	requireNoError(t, err)
 	checkSame(t, later.CreatedAt, got.ReceivedAt, nil)
-	out, err := s.RecordLogout(ctx, logout(logoutRequest("h2", "m2"), "ok"))
-	ok(t, err)
+	out, err := s.RecordLogout(ctx, newLogout(newLogoutRequest("h2", "m2"), "ok"))
+	requireNoError(t, err)
 	checkSame(t, later.CreatedAt, out.Request.ReceivedAt, nil)
 
 	// A session that begins afterwards does not count as older.
-	latest := session("latest", "u1")
-	latest.CreatedAt = start.Add(time.Hour)
-	ok(t, s.StartSession(ctx, idp.SessionStart{Session: latest}))
+	latest := newSession("latest", "u1")
+	latest.CreatedAt = startTime.Add(time.Hour)
+	requireNoError(t, s.StartSession(ctx, idp.SessionStart{Session: latest}))
 	for _, message := range []string{"m1", "m2"} {
-		out, err = s.RecordLogout(ctx, logout(logoutRequest("h9", message), "ok"))
-		ok(t, err)
+		out, err = s.RecordLogout(ctx, newLogout(newLogoutRequest("h9", message), "ok"))
+		requireNoError(t, err)
 		checkSame(t, later.CreatedAt, out.Request.ReceivedAt, nil)
 	}
 }
@@ -234,13 +234,13 @@ func testLogoutClock(t *testing.T, s idp.OwnedStore) {
 // one request, ends its session once, and is recorded once.
 func testLogoutConcurrent(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
-	ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("s1", "u1")}))
+	requireNoError(t, s.StartSession(ctx, idp.SessionStart{Session: newSession("s1", "u1")}))
 	var ended atomic.Int32
 	var handles sync.Map
 	var wg sync.WaitGroup
 	for n := range 30 {
 		wg.Go(func() {
-			r := logoutRequest(numberedName("h", n), "m1")
+			r := newLogoutRequest(numberedName("h", n), "m1")
 			var first *idp.LogoutRequest
 			if n%2 == 0 {
 				var err error
@@ -249,12 +249,12 @@ func testLogoutConcurrent(t *testing.T, s idp.OwnedStore) {
 					return
 				}
 			}
-			out, err := s.RecordLogout(ctx, logout(r, "ok", "s1"))
+			out, err := s.RecordLogout(ctx, newLogout(r, "ok", "s1"))
 			if err != nil {
 				t.Error(err)
 				return
 			}
-			ended.Add(int32(len(out.Ended)))
+			ended.Add(int32(len(out.EndedSessions)))
 			handles.Store(out.Request.Handle, true)
 			if first != nil && first.Handle != out.Request.Handle {
 				t.Errorf("received as %s, answered as %s", first.Handle, out.Request.Handle)
@@ -266,27 +266,27 @@ func testLogoutConcurrent(t *testing.T, s idp.OwnedStore) {
 	n := 0
 	handles.Range(func(any, any) bool { n++; return true })
 	checkSame(t, 1, n, nil)
-	kinds(t, s, 0, "logout ok")
+	checkKinds(t, s, 0, "logout ok")
 }
 
 // testLogoutFunction checks that a decision that modifies its arguments does not change the
 // stored request, and that a panic in it changes nothing.
 func testLogoutFunction(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
-	sess := session("s1", "u1")
-	ok(t, s.StartSession(ctx, idp.SessionStart{Session: sess}))
-	l := logout(logoutRequest("h1", "m1"), "ok")
+	sess := newSession("s1", "u1")
+	requireNoError(t, s.StartSession(ctx, idp.SessionStart{Session: sess}))
+	l := newLogout(newLogoutRequest("h1", "m1"), "ok")
 	l.Decide = func(*idp.LogoutRequest, []*idp.Session) idp.LogoutDecision { panic("decision") }
-	panics(t, func() { _, _ = s.RecordLogout(ctx, l) })
+	checkPanics(t, func() { _, _ = s.RecordLogout(ctx, l) })
 	_, err := s.LogoutRequest(ctx, idp.RequestKey{Handle: "h1"})
-	is(t, err, idp.ErrNotFound)
-	l = logout(logoutRequest("h1", "m1"), "ok", "s1")
+	checkError(t, err, idp.ErrNotFound)
+	l = newLogout(newLogoutRequest("h1", "m1"), "ok", "s1")
 	l.Event = func(*idp.LogoutRequest) idp.AuditEvent { panic("event") }
-	panics(t, func() { _, _ = s.RecordLogout(ctx, l) })
+	checkPanics(t, func() { _, _ = s.RecordLogout(ctx, l) })
 	got, err := s.Session(ctx, "s1")
 	checkSame(t, sess, got, err)
 
-	l = logout(logoutRequest("h1", "m1"), "ok")
+	l = newLogout(newLogoutRequest("h1", "m1"), "ok")
 	decide := l.Decide
 	l.Decide = func(first *idp.LogoutRequest, sessions []*idp.Session) idp.LogoutDecision {
 		d := decide(first, sessions)
@@ -294,17 +294,17 @@ func testLogoutFunction(t *testing.T, s idp.OwnedStore) {
 		return d
 	}
 	out, err := s.RecordLogout(ctx, l)
-	ok(t, err)
-	checkSame(t, withAnswer(logoutRequest("h1", "m1"), "ok"), out.Request, nil)
+	requireNoError(t, err)
+	checkSame(t, withAnswer(newLogoutRequest("h1", "m1"), "ok"), out.Request, nil)
 	got, err = s.Session(ctx, "s1")
 	checkSame(t, sess, got, err)
-	kinds(t, s, 0, "logout ok")
-	if !slices.Equal(ids(out.Ended), nil) {
-		t.Errorf("ended: %v", ids(out.Ended))
+	checkKinds(t, s, 0, "logout ok")
+	if !slices.Equal(ids(out.EndedSessions), nil) {
+		t.Errorf("ended: %v", ids(out.EndedSessions))
 	}
 }
 
-func panics(t *testing.T, f func()) {
+func checkPanics(t *testing.T, f func()) {
 	t.Helper()
 	defer func() {
 		if recover() == nil {

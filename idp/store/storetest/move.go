@@ -19,10 +19,10 @@ func giveNameIDs(t *testing.T, s idp.OwnedStore, scope idp.NameIDScope, pairs ..
 	for k := 0; k < len(pairs); k += 2 {
 		user, name := pairs[k], pairs[k+1]
 		id := string(scope) + "/" + user
-		ok(t, s.StartSession(t.Context(), idp.SessionStart{Session: session("s-"+id, user)}))
-		i := issuance("s-"+id, user, "m-"+id)
-		i.Scope, i.Proposed = scope, idp.NameID(name)
-		got, err := nameOf(s.RecordIssuance(t.Context(), i))
+		requireNoError(t, s.StartSession(t.Context(), idp.SessionStart{Session: newSession("s-"+id, user)}))
+		i := newIssuance("s-"+id, user, "m-"+id)
+		i.Scope, i.ProposedNameID = scope, idp.NameID(name)
+		got, err := getNameID(s.RecordIssuance(t.Context(), i))
 		checkSame(t, idp.NameID(name), got, err)
 	}
 }
@@ -44,15 +44,15 @@ func checkNameID(t *testing.T, s idp.OwnedStore, scope idp.NameIDScope, user idp
 
 func testMoveProvider(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
-	ok(t, s.CreateProvider(ctx, provider("a"), ""))
-	ok(t, addUser(ctx, s, person("u3", "c@example.org")))
+	requireNoError(t, s.CreateProvider(ctx, newProvider("a"), ""))
+	requireNoError(t, addUser(ctx, s, newUser("u3", "c@example.org")))
 	giveNameIDs(t, s, "sp:a", "u1", "n1", "u2", "n2", "u3", "n3")
 	giveNameIDs(t, s, "sp:ab", "u9", "n9") // another scope with the same beginning
 	giveNameIDs(t, s, "agency:P", "u1", "n1", "u4", "n4")
-	ok(t, s.DeleteUser(ctx, "u3"))
-	events := len(trail(t, s))
+	requireNoError(t, s.DeleteUser(ctx, "u3"))
+	events := len(readTrail(t, s))
 
-	n, err := moveProvider(ctx, s, "a", moveTo("agency:P"), event("sp.edit"))
+	n, err := moveProvider(ctx, s, "a", moveTo("agency:P"), newEvent("sp.edit"))
 	checkSame(t, 2, n, err)
 	for scope, names := range map[idp.NameIDScope]map[idp.UserID]idp.NameID{
 		"agency:P": {"u1": "n1", "u2": "n2", "u3": "n3", "u4": "n4", "u9": ""},
@@ -62,8 +62,8 @@ func testMoveProvider(t *testing.T, s idp.OwnedStore) {
 			checkNameID(t, s, scope, user, name)
 		}
 	}
-	kinds(t, s, events, "sp.edit")
-	want := provider("a")
+	checkKinds(t, s, events, "sp.edit")
+	want := newProvider("a")
 	want.Name, want.NameIDScope = "Moved", "agency:P"
 	got, err := s.Provider(ctx, "a")
 	checkSame(t, want, got, err)
@@ -71,57 +71,57 @@ func testMoveProvider(t *testing.T, s idp.OwnedStore) {
 	// Again: no NameID is left to copy, also if the scope stays.
 	n, err = moveProvider(ctx, s, "a", moveTo("agency:P"))
 	checkSame(t, 0, n, err)
-	ok(t, updateProvider(ctx, s, "a", moveTo("sp:a")))
+	requireNoError(t, updateProvider(ctx, s, "a", moveTo("sp:a")))
 	n, err = moveProvider(ctx, s, "a", moveTo("agency:P"))
 	checkSame(t, 0, n, err)
 }
 
 func testMoveProviderRefused(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
-	ok(t, s.CreateProvider(ctx, provider("a"), ""))
+	requireNoError(t, s.CreateProvider(ctx, newProvider("a"), ""))
 	giveNameIDs(t, s, "sp:a", "u1", "n1", "u2", "n2", "u3", "n3", "u4", "n4")
 	giveNameIDs(t, s, "agency:P", "u2", "other", "u5", "n3") // u2 has another one; n3 is another user's
-	events := len(trail(t, s))
+	events := len(readTrail(t, s))
 
-	_, err := moveProvider(ctx, s, "a", moveTo("agency:P"), event("x"))
-	is(t, err, idp.ErrExists)
+	_, err := moveProvider(ctx, s, "a", moveTo("agency:P"), newEvent("x"))
+	checkError(t, err, idp.ErrExists)
 	var clash *idp.ClashError
 	if !errors.As(err, &clash) || clash.NameIDs != 2 {
 		t.Errorf("error = %v, want 2 clashes", err)
 	}
 	cause := errors.New("no")
-	_, err = moveProvider(ctx, s, "a", func(*idp.ServiceProvider) error { return cause }, event("x"))
-	is(t, err, cause)
-	_, err = moveProvider(ctx, s, "b", moveTo("agency:Q"), event("x"))
-	is(t, err, idp.ErrNotFound)
-	if _, err := moveProvider(ctx, s, "a", func(p *idp.ServiceProvider) error { p.EntityID = "b"; return nil }, event("x")); err == nil {
+	_, err = moveProvider(ctx, s, "a", func(*idp.ServiceProvider) error { return cause }, newEvent("x"))
+	checkError(t, err, cause)
+	_, err = moveProvider(ctx, s, "b", moveTo("agency:Q"), newEvent("x"))
+	checkError(t, err, idp.ErrNotFound)
+	if _, err := moveProvider(ctx, s, "a", func(p *idp.ServiceProvider) error { p.EntityID = "b"; return nil }, newEvent("x")); err == nil {
 		t.Error("a move changed the EntityID")
 	}
 
 	for user, name := range map[idp.UserID]idp.NameID{"u1": "", "u2": "other", "u3": "", "u4": "", "u5": "n3"} {
 		checkNameID(t, s, "agency:P", user, name)
 	}
-	kinds(t, s, events)
+	checkKinds(t, s, events)
 	got, err := s.Provider(ctx, "a")
-	checkSame(t, provider("a"), got, err)
+	checkSame(t, newProvider("a"), got, err)
 }
 
 // testIssuanceMoved signs users in with a scope that the service provider has left. A new
 // user must keep the same NameID permanently.
 func testIssuanceMoved(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
-	p := provider("https://sp.example") // the one that issuance names
+	p := newProvider("https://sp.example") // the one that issuance names
 	p.NameIDScope = "sp:a"
-	ok(t, s.CreateProvider(ctx, p, ""))
+	requireNoError(t, s.CreateProvider(ctx, p, ""))
 	giveNameIDs(t, s, "sp:a", "old", "n-old")
-	ok(t, updateProvider(ctx, s, p.EntityID, moveTo("agency:P")))
+	requireNoError(t, updateProvider(ctx, s, p.EntityID, moveTo("agency:P")))
 	giveNameIDs(t, s, "agency:P", "met", "n-met")
 
 	for _, tt := range []struct{ user, want string }{{"old", "n-old"}, {"met", "n-met"}, {"new", "name-new"}} {
-		ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("stale-"+tt.user, tt.user)}))
-		i := issuance("stale-"+tt.user, tt.user, "stale-"+tt.user)
+		requireNoError(t, s.StartSession(ctx, idp.SessionStart{Session: newSession("stale-"+tt.user, tt.user)}))
+		i := newIssuance("stale-"+tt.user, tt.user, "stale-"+tt.user)
 		i.Scope = "sp:a"
-		name, err := nameOf(s.RecordIssuance(ctx, i))
+		name, err := getNameID(s.RecordIssuance(ctx, i))
 		checkSame(t, idp.NameID(tt.want), name, err)
 	}
 	checkNameID(t, s, "agency:P", "new", "name-new")
@@ -135,11 +135,11 @@ func testIssuanceMoved(t *testing.T, s idp.OwnedStore) {
 func testMoveRace(t *testing.T, s idp.OwnedStore) {
 	const n = 60
 	ctx := t.Context()
-	p := provider("https://sp.example")
+	p := newProvider("https://sp.example")
 	p.NameIDScope = "sp:a"
-	ok(t, s.CreateProvider(ctx, p, ""))
+	requireNoError(t, s.CreateProvider(ctx, p, ""))
 	for k := range n {
-		ok(t, s.StartSession(ctx, idp.SessionStart{Session: session(numberedName("s", k), numberedName("u", k))}))
+		requireNoError(t, s.StartSession(ctx, idp.SessionStart{Session: newSession(numberedName("s", k), numberedName("u", k))}))
 	}
 	var disclosed [n]idp.NameID
 	var wg sync.WaitGroup
@@ -152,10 +152,10 @@ func testMoveRace(t *testing.T, s idp.OwnedStore) {
 			})
 		}
 		wg.Go(func() {
-			i := issuance(numberedName("s", k), numberedName("u", k), numberedName("m", k))
+			i := newIssuance(numberedName("s", k), numberedName("u", k), numberedName("m", k))
 			i.Scope = "sp:a"
 			var err error
-			if disclosed[k], err = nameOf(s.RecordIssuance(ctx, i)); err != nil {
+			if disclosed[k], err = getNameID(s.RecordIssuance(ctx, i)); err != nil {
 				t.Error(err)
 			}
 		})

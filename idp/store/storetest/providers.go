@@ -14,29 +14,29 @@ func testProviders(t *testing.T, s idp.OwnedStore) {
 	if err != nil || len(list) != 0 {
 		t.Errorf("Providers of an empty store = %v, %v", list, err)
 	}
-	a, b, c := provider("https://a.example"), provider("https://b.example"), provider("urn:c")
-	ok(t, s.CreateProvider(ctx, c, ""))
-	ok(t, s.CreateProvider(ctx, a, "", event("sp.add"), event("sp.approve")))
-	ok(t, s.CreateProvider(ctx, b, ""))
-	kinds(t, s, 0, "sp.add", "sp.approve")
+	a, b, c := newProvider("https://a.example"), newProvider("https://b.example"), newProvider("urn:c")
+	requireNoError(t, s.CreateProvider(ctx, c, ""))
+	requireNoError(t, s.CreateProvider(ctx, a, "", newEvent("sp.add"), newEvent("sp.approve")))
+	requireNoError(t, s.CreateProvider(ctx, b, ""))
+	checkKinds(t, s, 0, "sp.add", "sp.approve")
 
 	got, err := s.Provider(ctx, a.EntityID)
 	checkSame(t, a, got, err)
 	list, err = s.Providers(ctx)
 	checkSame(t, []*idp.ServiceProvider{a, b, c}, list, err)
 
-	ok(t, updateProvider(ctx, s, b.EntityID, func(p *idp.ServiceProvider) error {
+	requireNoError(t, updateProvider(ctx, s, b.EntityID, func(p *idp.ServiceProvider) error {
 		p.Name, p.Active = "Other", false
 		return nil
-	}, event("sp.edit")))
+	}, newEvent("sp.edit")))
 	b.Name, b.Active = "Other", false
 	got, err = s.Provider(ctx, b.EntityID)
 	checkSame(t, b, got, err)
 
-	ok(t, s.RemoveProvider(ctx, a.EntityID, event("sp.remove")))
+	requireNoError(t, s.RemoveProvider(ctx, a.EntityID, newEvent("sp.remove")))
 	_, err = s.Provider(ctx, a.EntityID)
-	is(t, err, idp.ErrNotFound)
-	kinds(t, s, 2, "sp.edit", "sp.remove")
+	checkError(t, err, idp.ErrNotFound)
+	checkKinds(t, s, 2, "sp.edit", "sp.remove")
 
 	// The caller may change the result of a look-up, and the store keeps no reference to it.
 	got.ACSURLs[0], b.Certs[0] = "changed", "changed"
@@ -47,30 +47,30 @@ func testProviders(t *testing.T, s idp.OwnedStore) {
 
 func testProviderErrors(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
-	a := provider("https://a.example")
-	ok(t, s.CreateProvider(ctx, a, ""))
-	is(t, s.CreateProvider(ctx, provider("https://a.example"), "", event("x")), idp.ErrExists)
-	ok(t, s.CreateProvider(ctx, provider("https://A.example"), "")) // entity IDs are exact
+	a := newProvider("https://a.example")
+	requireNoError(t, s.CreateProvider(ctx, a, ""))
+	checkError(t, s.CreateProvider(ctx, newProvider("https://a.example"), "", newEvent("x")), idp.ErrExists)
+	requireNoError(t, s.CreateProvider(ctx, newProvider("https://A.example"), "")) // entity IDs are exact
 
 	_, err := s.Provider(ctx, "https://b.example")
-	is(t, err, idp.ErrNotFound)
-	is(t, s.RemoveProvider(ctx, "https://b.example", event("x")), idp.ErrNotFound)
-	is(t, updateProvider(ctx, s, "https://b.example", func(*idp.ServiceProvider) error { return nil }, event("x")), idp.ErrNotFound)
-	if updateProvider(ctx, s, a.EntityID, func(p *idp.ServiceProvider) error { p.EntityID = "other"; return nil }, event("x")) == nil {
+	checkError(t, err, idp.ErrNotFound)
+	checkError(t, s.RemoveProvider(ctx, "https://b.example", newEvent("x")), idp.ErrNotFound)
+	checkError(t, updateProvider(ctx, s, "https://b.example", func(*idp.ServiceProvider) error { return nil }, newEvent("x")), idp.ErrNotFound)
+	if updateProvider(ctx, s, a.EntityID, func(p *idp.ServiceProvider) error { p.EntityID = "other"; return nil }, newEvent("x")) == nil {
 		t.Error("an update changed the EntityID")
 	}
-	if s.CreateProvider(ctx, provider(""), "", event("x")) == nil {
+	if s.CreateProvider(ctx, newProvider(""), "", newEvent("x")) == nil {
 		t.Error("a provider without EntityID was stored")
 	}
 	cause := errors.New("no")
-	is(t, updateProvider(ctx, s, a.EntityID, func(p *idp.ServiceProvider) error { p.Name = "x"; return cause }, event("x")), cause)
+	checkError(t, updateProvider(ctx, s, a.EntityID, func(p *idp.ServiceProvider) error { p.Name = "x"; return cause }, newEvent("x")), cause)
 	got, err := s.Provider(ctx, a.EntityID)
 	checkSame(t, a, got, err)
-	kinds(t, s, 0)
+	checkKinds(t, s, 0)
 }
 
-// lastScope returns the scope of a removed service provider.
-func lastScope(ctx context.Context, s idp.OwnedStore, id idp.EntityID) (idp.NameIDScope, error) {
+// readLastScope returns the scope of a removed service provider.
+func readLastScope(ctx context.Context, s idp.OwnedStore, id idp.EntityID) (idp.NameIDScope, error) {
 	_, err := s.Provider(ctx, id)
 	if removed, ok := errors.AsType[*idp.RemovedError](err); ok && errors.Is(err, idp.ErrNotFound) {
 		return removed.Scope, nil
@@ -80,24 +80,24 @@ func lastScope(ctx context.Context, s idp.OwnedStore, id idp.EntityID) (idp.Name
 
 func testLastScope(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
-	_, err := lastScope(ctx, s, "https://a.example")
-	is(t, err, idp.ErrNotFound)
-	p := provider("https://a.example")
-	ok(t, s.CreateProvider(ctx, p, ""))
-	_, err = lastScope(ctx, s, p.EntityID)
-	ok(t, err)
+	_, err := readLastScope(ctx, s, "https://a.example")
+	checkError(t, err, idp.ErrNotFound)
+	p := newProvider("https://a.example")
+	requireNoError(t, s.CreateProvider(ctx, p, ""))
+	_, err = readLastScope(ctx, s, p.EntityID)
+	requireNoError(t, err)
 
-	ok(t, s.RemoveProvider(ctx, p.EntityID))
-	got, err := lastScope(ctx, s, p.EntityID)
+	requireNoError(t, s.RemoveProvider(ctx, p.EntityID))
+	got, err := readLastScope(ctx, s, p.EntityID)
 	checkSame(t, p.NameIDScope, got, err)
 
 	first := p.NameIDScope
 	p.NameIDScope = "sp:https://a.example#2"
-	is(t, s.CreateProvider(ctx, p, "", event("x")), idp.ErrProviderChanged) // chosen for one that was never removed
-	is(t, s.CreateProvider(ctx, p, "another", event("x")), idp.ErrProviderChanged)
-	kinds(t, s, 0)
-	ok(t, s.CreateProvider(ctx, p, first))
-	ok(t, s.RemoveProvider(ctx, p.EntityID))
-	got, err = lastScope(ctx, s, p.EntityID)
+	checkError(t, s.CreateProvider(ctx, p, "", newEvent("x")), idp.ErrProviderChanged) // chosen for one that was never removed
+	checkError(t, s.CreateProvider(ctx, p, "another", newEvent("x")), idp.ErrProviderChanged)
+	checkKinds(t, s, 0)
+	requireNoError(t, s.CreateProvider(ctx, p, first))
+	requireNoError(t, s.RemoveProvider(ctx, p.EntityID))
+	got, err = readLastScope(ctx, s, p.EntityID)
 	checkSame(t, p.NameIDScope, got, err)
 }

@@ -15,7 +15,7 @@ var restoredAt = time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // userBeforeRestore returns a user with a device and an authenticator from before a restore.
 func userBeforeRestore() *idp.User {
-	u := person("u1", "a@example.org")
+	u := newUser("u1", "a@example.org")
 	u.Devices = []idp.RememberedDevice{{Hash: []byte{1}, At: restoredAt}}
 	u.TOTPs[0].AddedAt = restoredAt
 	return u
@@ -24,18 +24,18 @@ func userBeforeRestore() *idp.User {
 // testRestore checks that a restore ends the records that it must end, and keeps all others.
 func testRestore(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
-	ok(t, addUser(ctx, s, userBeforeRestore()))
-	ok(t, s.CreateProvider(ctx, provider("https://sp.example"), ""))
-	ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("s1", "u1")}))
-	ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("s2", "u2")}))
-	name, err := nameOf(s.RecordIssuance(ctx, issuance("s1", "u1", "m1")))
-	ok(t, err)
-	ok(t, s.CreateLoginRequest(ctx, request("h2", "https://sp.example", "m2")))
-	_, err = s.ReceiveLogout(ctx, logoutRequest("h3", "m3"))
-	ok(t, err)
+	requireNoError(t, addUser(ctx, s, userBeforeRestore()))
+	requireNoError(t, s.CreateProvider(ctx, newProvider("https://sp.example"), ""))
+	requireNoError(t, s.StartSession(ctx, idp.SessionStart{Session: newSession("s1", "u1")}))
+	requireNoError(t, s.StartSession(ctx, idp.SessionStart{Session: newSession("s2", "u2")}))
+	name, err := getNameID(s.RecordIssuance(ctx, newIssuance("s1", "u1", "m1")))
+	requireNoError(t, err)
+	requireNoError(t, s.CreateLoginRequest(ctx, newRequest("h2", "https://sp.example", "m2")))
+	_, err = s.ReceiveLogout(ctx, newLogoutRequest("h3", "m3"))
+	requireNoError(t, err)
 	for _, kind := range []string{"kept", "changed", "ended", "added"} {
-		ok(t, s.UpdateDocuments(ctx, kind, []string{"k"}, func(d *idp.Document) error {
-			d.Data, d.ExpiresAt = []byte("before"), start.Add(time.Hour)
+		requireNoError(t, s.UpdateDocuments(ctx, kind, []string{"k"}, func(d *idp.Document) error {
+			d.Data, d.ExpiresAt = []byte("before"), startTime.Add(time.Hour)
 			return nil
 		}))
 	}
@@ -47,7 +47,7 @@ func testRestore(t *testing.T, s idp.OwnedStore) {
 		Change: func(kind string, d *idp.Document) error {
 			switch kind {
 			case "changed":
-				d.Data, d.ExpiresAt = []byte("after"), start.Add(2*time.Hour)
+				d.Data, d.ExpiresAt = []byte("after"), startTime.Add(2*time.Hour)
 			case "ended":
 				d.Data = nil
 			}
@@ -58,40 +58,40 @@ func testRestore(t *testing.T, s idp.OwnedStore) {
 	// A restore that fails changes nothing.
 	failingRestore, cause := r, errors.New("no")
 	failingRestore.Change = func(string, *idp.Document) error { return cause }
-	_, err = s.Restore(ctx, failingRestore, event("x"))
-	is(t, err, cause)
+	_, err = s.Restore(ctx, failingRestore, newEvent("x"))
+	checkError(t, err, cause)
 	failingRestore = r
-	failingRestore.Add = func(idp.Ended) (map[string]idp.Document, error) { return nil, cause }
-	_, err = s.Restore(ctx, failingRestore, event("x"))
-	is(t, err, cause)
+	failingRestore.Add = func(idp.EndedRecords) (map[string]idp.Document, error) { return nil, cause }
+	_, err = s.Restore(ctx, failingRestore, newEvent("x"))
+	checkError(t, err, cause)
 	restoreWithoutTime := r
 	restoreWithoutTime.At = time.Time{}
-	if _, err := s.Restore(ctx, restoreWithoutTime, event("x")); err == nil {
+	if _, err := s.Restore(ctx, restoreWithoutTime, newEvent("x")); err == nil {
 		t.Error("a store was restored at the zero time")
 	}
 	checkSame(t, time.Time{}, s.RestoredAt(), nil)
 	_, err = s.Session(ctx, "s1")
-	ok(t, err)
+	requireNoError(t, err)
 
-	countBefore := len(trail(t, s))
-	restored := event("restored")
+	countBefore := len(readTrail(t, s))
+	restored := newEvent("restored")
 	restored.Detail = map[string]string{}
-	var gotEnded idp.Ended
-	r.Add = func(e idp.Ended) (map[string]idp.Document, error) {
+	var gotEnded idp.EndedRecords
+	r.Add = func(e idp.EndedRecords) (map[string]idp.Document, error) {
 		gotEnded, restored.Detail["sessions"] = e, "two"
 		return map[string]idp.Document{"added": {Key: "k", Data: []byte("new")}, "new": {Key: "n", Data: []byte("new")}}, nil
 	}
 	got, err := s.Restore(ctx, r, restored)
-	want := idp.Ended{Sessions: 2, LoginRequests: 2, LogoutRequests: 1, Documents: map[string]int{"ended": 1}}
+	want := idp.EndedRecords{Sessions: 2, LoginRequests: 2, LogoutRequests: 1, Documents: map[string]int{"ended": 1}}
 	checkSame(t, want, got, err)
 	checkSame(t, want, gotEnded, nil)
-	kinds(t, s, countBefore, "restored")
-	checkSame(t, "two", trail(t, s)[countBefore].Detail["sessions"], nil)
+	checkKinds(t, s, countBefore, "restored")
+	checkSame(t, "two", readTrail(t, s)[countBefore].Detail["sessions"], nil)
 	checkSame(t, at, s.RestoredAt(), nil)
 
 	for _, id := range []idp.SessionID{"s1", "s2"} {
 		_, err = s.Session(ctx, id)
-		is(t, err, idp.ErrNotFound)
+		checkError(t, err, idp.ErrNotFound)
 	}
 	for _, q := range []idp.SessionQuery{{User: "u1"}, {Limit: 10}} {
 		sessions, err := s.Sessions(ctx, q)
@@ -99,15 +99,15 @@ func testRestore(t *testing.T, s idp.OwnedStore) {
 	}
 	for _, k := range []idp.RequestKey{{Handle: "h-m1"}, {Handle: "h2"}, {SP: "https://sp.example", MessageID: "m1"}} {
 		_, err = s.LoginRequest(ctx, k)
-		is(t, err, idp.ErrNotFound)
+		checkError(t, err, idp.ErrNotFound)
 	}
 	for _, k := range []idp.RequestKey{{Handle: "h3"}, {SP: logoutSP, MessageID: "m3"}} {
 		_, err = s.LogoutRequest(ctx, k)
-		is(t, err, idp.ErrNotFound)
+		checkError(t, err, idp.ErrNotFound)
 	}
 	for kind, want := range map[string][]idp.Document{
-		"kept":    {{Key: "k", Data: []byte("before"), ExpiresAt: start.Add(time.Hour)}},
-		"changed": {{Key: "k", Data: []byte("after"), ExpiresAt: start.Add(2 * time.Hour)}},
+		"kept":    {{Key: "k", Data: []byte("before"), ExpiresAt: startTime.Add(time.Hour)}},
+		"changed": {{Key: "k", Data: []byte("after"), ExpiresAt: startTime.Add(2 * time.Hour)}},
 		"ended":   nil,
 		"added":   {{Key: "k", Data: []byte("new")}},
 		"new":     {{Key: "n", Data: []byte("new")}},
@@ -121,10 +121,10 @@ func testRestore(t *testing.T, s idp.OwnedStore) {
 	checkRestoredUser(t, s, at)
 
 	// The store stays usable: the same messages are new, and the sweep finds the remaining records.
-	ok(t, s.CreateLoginRequest(ctx, request("h4", "https://sp.example", "m1")))
-	is(t, s.CreateLoginRequest(ctx, request("h5", "https://sp.example", "m1")), idp.ErrReplayed)
-	ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("s1", "u1")}))
-	n, err := s.Sweep(ctx, start.Add(13*time.Hour), 10)
+	requireNoError(t, s.CreateLoginRequest(ctx, newRequest("h4", "https://sp.example", "m1")))
+	checkError(t, s.CreateLoginRequest(ctx, newRequest("h5", "https://sp.example", "m1")), idp.ErrReplayed)
+	requireNoError(t, s.StartSession(ctx, idp.SessionStart{Session: newSession("s1", "u1")}))
+	n, err := s.Sweep(ctx, startTime.Add(13*time.Hour), 10)
 	checkSame(t, 4, n, err) // a document kept and one changed, a request and a session
 }
 
@@ -132,15 +132,15 @@ func testRestore(t *testing.T, s idp.OwnedStore) {
 func testRestoredReopened(t *testing.T, open Open) {
 	ctx, dir := t.Context(), t.TempDir()
 	s := open(t, dir)
-	ok(t, addUser(ctx, s, userBeforeRestore()))
-	ok(t, s.CreateLoginRequest(ctx, request("h1", "https://sp.example", "m1")))
+	requireNoError(t, addUser(ctx, s, userBeforeRestore()))
+	requireNoError(t, s.CreateLoginRequest(ctx, newRequest("h1", "https://sp.example", "m1")))
 	_, err := s.Restore(ctx, idp.Restore{At: restoredAt})
-	ok(t, err)
-	ok(t, s.Close())
+	requireNoError(t, err)
+	requireNoError(t, s.Close())
 	s = open(t, dir)
 	defer closeStore(t, s)
 	checkSame(t, restoredAt, s.RestoredAt(), nil)
-	ok(t, s.CreateLoginRequest(ctx, request("h1", "https://sp.example", "m1")))
+	requireNoError(t, s.CreateLoginRequest(ctx, newRequest("h1", "https://sp.example", "m1")))
 	checkRestoredUser(t, s, restoredAt)
 }
 
@@ -152,7 +152,7 @@ func checkRestoredUser(t *testing.T, s idp.OwnedStore, at time.Time) {
 	lookupUser := func() *idp.User {
 		t.Helper()
 		u, err := s.User(ctx, "u1")
-		ok(t, err)
+		requireNoError(t, err)
 		byEmail, err := s.UserByEmail(ctx, "a@example.org")
 		checkSame(t, u, byEmail, err)
 		list, err := s.Users(ctx, idp.UserQuery{Limit: 10})
@@ -163,7 +163,7 @@ func checkRestoredUser(t *testing.T, s idp.OwnedStore, at time.Time) {
 	if len(u.Devices) != 0 || u.TOTPs[0].LastStep != step {
 		t.Errorf("devices %v, last step %d, want none and %d", u.Devices, u.TOTPs[0].LastStep, step)
 	}
-	ok(t, s.UpdateUser(ctx, "u1", func(u *idp.User) error {
+	requireNoError(t, s.UpdateUser(ctx, "u1", func(u *idp.User) error {
 		if len(u.Devices) != 0 || u.TOTPs[0].LastStep != step {
 			t.Errorf("update of the user: devices %v, last step %d", u.Devices, u.TOTPs[0].LastStep)
 		}

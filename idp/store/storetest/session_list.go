@@ -12,15 +12,15 @@ import (
 func testSessionList(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
 	for _, id := range []string{"d", "a", "c", "b", "bb"} {
-		x := session(id, "u"+id)
+		x := newSession(id, "u"+id)
 		x.Pending = id == "c"
-		x.Idle, x.Device = time.Minute, idp.Device{Browser: "Firefox", System: "Linux", Network: "203.0.113.0/24"}
-		ok(t, s.StartSession(ctx, idp.SessionStart{Session: x}))
+		x.IdleTimeout, x.Device = time.Minute, idp.Device{Browser: "Firefox", System: "Linux", Network: "203.0.113.0/24"}
+		requireNoError(t, s.StartSession(ctx, idp.SessionStart{Session: x}))
 	}
 	list := func(after idp.SessionID, limit int, want ...idp.SessionID) {
 		t.Helper()
 		sessions, err := s.Sessions(ctx, idp.SessionQuery{After: after, Limit: limit})
-		ok(t, err)
+		requireNoError(t, err)
 		got := []idp.SessionID{}
 		for _, x := range sessions {
 			got = append(got, x.ID)
@@ -43,19 +43,19 @@ func testSessionList(t *testing.T, s idp.OwnedStore) {
 func testEndSessions(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
 	for _, id := range []string{"a", "b", "c", "d"} {
-		ok(t, s.StartSession(ctx, idp.SessionStart{Session: session(id, "u1")}))
+		requireNoError(t, s.StartSession(ctx, idp.SessionStart{Session: newSession(id, "u1")}))
 	}
-	n, err := s.EndSessions(ctx, idp.SessionEnd{IDs: []idp.SessionID{"b", "gone", "d", "b"}}, event("one"), event("two"))
+	n, err := s.EndSessions(ctx, idp.SessionEnd{IDs: []idp.SessionID{"b", "gone", "d", "b"}}, newEvent("one"), newEvent("two"))
 	checkSame(t, 2, n, err)
 	left, err := s.Sessions(ctx, idp.SessionQuery{User: "u1"})
 	checkSame(t, 2, len(left), err)
 	for _, id := range []idp.SessionID{"b", "d"} {
 		_, err := s.Session(ctx, id)
-		is(t, err, idp.ErrNotFound)
+		checkError(t, err, idp.ErrNotFound)
 	}
 	n, err = s.EndSessions(ctx, idp.SessionEnd{})
 	checkSame(t, 0, n, err)
-	kinds(t, s, 0, "one", "two")
+	checkKinds(t, s, 0, "one", "two")
 }
 
 // testSweepIdle leaves sessions unused: the sweep removes them before their absolute end, and
@@ -63,29 +63,29 @@ func testEndSessions(t *testing.T, s idp.OwnedStore) {
 func testSweepIdle(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
 	for _, id := range []string{"unused", "touched", "issued", "ended", "short"} {
-		x := session(id, "u1")
-		x.Idle = 15 * time.Minute
+		x := newSession(id, "u1")
+		x.IdleTimeout = 15 * time.Minute
 		if id == "short" {
-			x.ExpiresAt = start.Add(10 * time.Minute)
+			x.ExpiresAt = startTime.Add(10 * time.Minute)
 		}
-		ok(t, s.StartSession(ctx, idp.SessionStart{Session: x}))
+		requireNoError(t, s.StartSession(ctx, idp.SessionStart{Session: x}))
 	}
-	ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("no-idle", "u1")}))
+	requireNoError(t, s.StartSession(ctx, idp.SessionStart{Session: newSession("no-idle", "u1")}))
 	touch := func(id idp.SessionID, at time.Duration) {
 		t.Helper()
-		ok(t, s.UpdateSession(ctx, id, func(x *idp.Session) error { x.SeenAt = start.Add(at); return nil }))
+		requireNoError(t, s.UpdateSession(ctx, id, func(x *idp.Session) error { x.SeenAt = startTime.Add(at); return nil }))
 	}
 	sweep := func(after time.Duration, want int) {
 		t.Helper()
-		n, err := s.Sweep(ctx, start.Add(after), 100)
+		n, err := s.Sweep(ctx, startTime.Add(after), 100)
 		checkSame(t, want, n, err)
 	}
 	touch("touched", 14*time.Minute)
-	ok(t, endSession(ctx, s, "ended"))
-	i := issuance("issued", "u1", "m")
-	i.At, i.Request.ExpiresAt = start.Add(16*time.Minute), start.Add(100*time.Hour)
+	requireNoError(t, endSession(ctx, s, "ended"))
+	i := newIssuance("issued", "u1", "m")
+	i.At, i.Request.ExpiresAt = startTime.Add(16*time.Minute), startTime.Add(100*time.Hour)
 	_, err := s.RecordIssuance(ctx, i)
-	ok(t, err)
+	requireNoError(t, err)
 
 	sweep(10*time.Minute-1, 0)
 	sweep(10*time.Minute, 1) // short
@@ -97,12 +97,12 @@ func testSweepIdle(t *testing.T, s idp.OwnedStore) {
 	sweep(31*time.Minute-1, 0) // issued is in use until minute 31
 	sweep(46*time.Minute, 1)
 	_, err = s.Session(ctx, "no-idle")
-	ok(t, err)
+	requireNoError(t, err)
 
 	// A session that is always in use stays until its absolute end.
-	busy := session("busy", "u2")
-	busy.Idle = 15 * time.Minute
-	ok(t, s.StartSession(ctx, idp.SessionStart{Session: busy}))
+	busy := newSession("busy", "u2")
+	busy.IdleTimeout = 15 * time.Minute
+	requireNoError(t, s.StartSession(ctx, idp.SessionStart{Session: busy}))
 	for at := time.Duration(0); at < 12*time.Hour; at += 14 * time.Minute {
 		touch("busy", at)
 		sweep(at, 0)

@@ -18,9 +18,9 @@ import (
 	"vernal/idp/audit"
 )
 
-// start is the time at which the suite's records begin. A store under test may
+// startTime is the time at which the suite's records begin. A store under test may
 // have any clock.
-var start = time.Date(2031, 4, 1, 9, 0, 0, 0, time.UTC)
+var startTime = time.Date(2031, 4, 1, 9, 0, 0, 0, time.UTC)
 
 // Open opens the store that is kept in dir, and makes it if it is missing. The suite closes it.
 type Open func(t *testing.T, dir string) idp.OwnedStore
@@ -117,15 +117,15 @@ func testCheckWrites(t *testing.T, s idp.OwnedStore) {
 		go func() { done <- s.CheckWrites(t.Context()) }()
 	}
 	for range 8 {
-		is(t, <-done, nil)
+		checkError(t, <-done, nil)
 	}
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
-	is(t, s.CheckWrites(gone), context.Canceled)
+	checkError(t, s.CheckWrites(gone), context.Canceled)
 	if n := s.WriteFailures(); n != 0 {
 		t.Errorf("%d changes failed", n)
 	}
-	ok(t, s.Close())
+	requireNoError(t, s.Close())
 	if s.CheckWrites(t.Context()) == nil {
 		t.Error("a closed store can be written")
 	}
@@ -138,16 +138,16 @@ func closeStore(t *testing.T, s idp.OwnedStore) {
 	}
 }
 
-// ok stops the test if a step that must work did not.
-func ok(t *testing.T, err error) {
+// requireNoError stops the test if a step that must work did not.
+func requireNoError(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
 	}
 }
 
-// is checks for a sentinel error.
-func is(t *testing.T, got, want error) {
+// checkError checks for a sentinel error.
+func checkError(t *testing.T, got, want error) {
 	t.Helper()
 	if !errors.Is(got, want) {
 		t.Errorf("error = %v, want %v", got, want)
@@ -166,13 +166,13 @@ func checkSame[T any](t *testing.T, want T, got T, err error) {
 	}
 }
 
-// trail reads the whole audit trail in steps and verifies its chain.
-func trail(t *testing.T, s idp.OwnedStore) (out []idp.AuditRecord) {
+// readTrail reads the whole audit trail in steps and verifies its chain.
+func readTrail(t *testing.T, s idp.OwnedStore) (out []idp.AuditRecord) {
 	t.Helper()
 	var place audit.Place
 	for {
 		page, err := s.AuditPage(t.Context(), place.Seq, 7)
-		ok(t, err)
+		requireNoError(t, err)
 		if c := page.Checkpoint; c != nil && c.Seq > place.Seq {
 			place = audit.Place{Seq: c.Seq, Hash: c.Hash}
 			continue
@@ -181,20 +181,20 @@ func trail(t *testing.T, s idp.OwnedStore) (out []idp.AuditRecord) {
 			return out
 		}
 		records, err := audit.Records(t.Context(), s, place.Seq, 7)
-		ok(t, err)
+		requireNoError(t, err)
 		out = append(out, records...)
 		for _, line := range page.Lines {
 			place, err = place.Next(line)
-			ok(t, err)
+			requireNoError(t, err)
 		}
 	}
 }
 
-// kinds checks the Kinds of the events in the trail from the one at index from.
-func kinds(t *testing.T, s idp.OwnedStore, from int, want ...string) {
+// checkKinds checks the Kinds of the events in the trail from the one at index from.
+func checkKinds(t *testing.T, s idp.OwnedStore, from int, want ...string) {
 	t.Helper()
 	got := []string{}
-	for _, rec := range trail(t, s)[from:] {
+	for _, rec := range readTrail(t, s)[from:] {
 		got = append(got, string(rec.Kind))
 	}
 	if diff := cmp.Diff(append([]string{}, want...), got); diff != "" {
@@ -202,57 +202,57 @@ func kinds(t *testing.T, s idp.OwnedStore, from int, want ...string) {
 	}
 }
 
-func event(kind string) idp.AuditEvent {
+func newEvent(kind string) idp.AuditEvent {
 	return idp.AuditEvent{Kind: idp.AuditKind(kind), Outcome: "ok", Actor: "test"}
 }
 
-func provider(id string) *idp.ServiceProvider {
+func newProvider(id string) *idp.ServiceProvider {
 	return &idp.ServiceProvider{
 		EntityID: idp.EntityID(id), Name: "Benefits <&>", NameIDScope: idp.NameIDScope("sp:" + id),
 		ACSURLs: []string{id + "/acs"}, Certs: []string{"PEM"}, HelpText: map[string]string{"en": "Help"},
 		SignRequests: idp.SignRequestsRequired, Attributes: []string{"email"}, Active: true,
-		CreatedAt: start, UpdatedAt: start.Add(time.Nanosecond),
+		CreatedAt: startTime, UpdatedAt: startTime.Add(time.Nanosecond),
 	}
 }
 
-func person(id string, addresses ...string) *idp.User {
+func newUser(id string, addresses ...string) *idp.User {
 	u := &idp.User{
-		ID: idp.UserID(id), PasswordHash: "$argon2id$", CreatedAt: start, UpdatedAt: start,
-		TOTPs: []idp.TOTP{{Name: "phone", Secret: []byte{0, 1, 255}, Period: 30, LastStep: 7, AddedAt: start}},
+		ID: idp.UserID(id), PasswordHash: "$argon2id$", CreatedAt: startTime, UpdatedAt: startTime,
+		TOTPs: []idp.TOTP{{Name: "phone", Secret: []byte{0, 1, 255}, Period: 30, LastStep: 7, AddedAt: startTime}},
 	}
 	for _, a := range addresses {
-		u.Emails = append(u.Emails, idp.Email{Address: a, ConfirmedAt: start})
+		u.Emails = append(u.Emails, idp.Email{Address: a, ConfirmedAt: startTime})
 	}
 	return u
 }
 
-func session(id, user string) *idp.Session {
+func newSession(id, user string) *idp.Session {
 	return &idp.Session{
 		ID: idp.SessionID(id), User: idp.UserID(user),
-		CreatedAt: start, SeenAt: start, AuthnAt: start, ExpiresAt: start.Add(12 * time.Hour),
-		Factors: []idp.FactorUse{{Factor: idp.FactorPassword, At: start}},
+		CreatedAt: startTime, SeenAt: startTime, AuthnAt: startTime, ExpiresAt: startTime.Add(12 * time.Hour),
+		Factors: []idp.FactorUse{{Factor: idp.FactorPassword, At: startTime}},
 	}
 }
 
-func participant(sp, name string, indexes ...string) idp.Participant {
-	return idp.Participant{SP: idp.EntityID(sp), NameID: idp.NameID(name), SessionIndexes: indexes, Year: "2031", At: start}
+func newParticipant(sp, name string, indexes ...string) idp.Participant {
+	return idp.Participant{SP: idp.EntityID(sp), NameID: idp.NameID(name), SessionIndexes: indexes, Year: "2031", At: startTime}
 }
 
-func request(handle, sp, message string) *idp.LoginRequest {
+func newRequest(handle, sp, message string) *idp.LoginRequest {
 	return &idp.LoginRequest{
 		Handle: idp.RequestHandle(handle), SecretHash: []byte{1, 2}, SP: idp.EntityID(sp), MessageID: message, Year: "2031",
 		ACSURL: sp + "/acs", RelayState: "r", HasRelay: true, ClassRefs: []string{"a", "b"},
-		ReceivedAt: start, ExpiresAt: start.Add(time.Hour),
+		ReceivedAt: startTime, ExpiresAt: startTime.Add(time.Hour),
 	}
 }
 
-// issuance answers a request that is not stored, with the scope and proposal
+// newIssuance answers a request that is not stored, with the scope and proposal
 // that most cases use.
-func issuance(sess, user, message string) *idp.Issuance {
+func newIssuance(sess, user, message string) *idp.Issuance {
 	return &idp.Issuance{
-		Request: request("h-"+message, "https://sp.example", message),
-		Session: idp.SessionID(sess), User: idp.UserID(user), Scope: "agency:A", Proposed: idp.NameID("name-" + user),
-		SessionIndex: "index-" + message, At: start.Add(time.Minute), Event: event("sign_in"),
+		Request: newRequest("h-"+message, "https://sp.example", message),
+		Session: idp.SessionID(sess), User: idp.UserID(user), Scope: "agency:A", ProposedNameID: idp.NameID("name-" + user),
+		SessionIndex: "index-" + message, At: startTime.Add(time.Minute), Event: newEvent("sign_in"),
 	}
 }
 
@@ -283,7 +283,7 @@ func moveProvider(ctx context.Context, s idp.OwnedStore, id idp.EntityID, change
 	return s.UpdateProvider(ctx, idp.ProviderUpdate{ID: id, Change: change, KeepNameIDs: true}, events...)
 }
 
-// nameOf returns the NameID of an issuance.
-func nameOf(i idp.Issued, err error) (idp.NameID, error) { return i.NameID, err }
+// getNameID returns the NameID of an issuance.
+func getNameID(i idp.IssuedIDs, err error) (idp.NameID, error) { return i.NameID, err }
 
 func numberedName(prefix string, n int) string { return fmt.Sprintf("%s%04d", prefix, n) }

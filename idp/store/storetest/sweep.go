@@ -11,33 +11,33 @@ import (
 func testSweep(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
 	for n := range 10 {
-		end := start.Add(time.Duration(n) * time.Minute)
-		x := session(numberedName("s", n), "u1")
+		end := startTime.Add(time.Duration(n) * time.Minute)
+		x := newSession(numberedName("s", n), "u1")
 		x.ExpiresAt = end
-		ok(t, s.StartSession(ctx, idp.SessionStart{Session: x}))
-		r := request(numberedName("h", n), "https://sp.example", numberedName("m", n))
+		requireNoError(t, s.StartSession(ctx, idp.SessionStart{Session: x}))
+		r := newRequest(numberedName("h", n), "https://sp.example", numberedName("m", n))
 		r.ExpiresAt = end
-		ok(t, s.CreateLoginRequest(ctx, r))
-		ok(t, s.UpdateDocuments(ctx, "k", []string{numberedName("k", n)}, func(d *idp.Document) error {
+		requireNoError(t, s.CreateLoginRequest(ctx, r))
+		requireNoError(t, s.UpdateDocuments(ctx, "k", []string{numberedName("k", n)}, func(d *idp.Document) error {
 			d.Data, d.ExpiresAt = []byte("x"), end
 			return nil
 		}))
 	}
-	i := issuance("s0009", "u1", "live") // expires at start + 1 h
+	i := newIssuance("s0009", "u1", "live") // expires at start + 1 h
 	_, err := s.RecordIssuance(ctx, i)
-	ok(t, err)
+	requireNoError(t, err)
 
 	sweep := func(now time.Time, limit, want int) {
 		t.Helper()
 		n, err := s.Sweep(ctx, now, limit)
 		checkSame(t, want, n, err)
 	}
-	sweep(start.Add(-1), 100, 0)
-	sweep(start, 0, 0)
-	sweep(start, 100, 3) // an end that is now is past
-	sweep(start.Add(5*time.Minute-1), 5, 5)
-	sweep(start.Add(5*time.Minute-1), 100, 7)
-	sweep(start.Add(5*time.Minute-1), 100, 0)
+	sweep(startTime.Add(-1), 100, 0)
+	sweep(startTime, 0, 0)
+	sweep(startTime, 100, 3) // an end that is now is past
+	sweep(startTime.Add(5*time.Minute-1), 5, 5)
+	sweep(startTime.Add(5*time.Minute-1), 100, 7)
+	sweep(startTime.Add(5*time.Minute-1), 100, 0)
 
 	for n := range 10 {
 		want := error(nil)
@@ -45,51 +45,51 @@ func testSweep(t *testing.T, s idp.OwnedStore) {
 			want = idp.ErrNotFound
 		}
 		_, err := s.Session(ctx, idp.SessionID(numberedName("s", n)))
-		is(t, err, want)
+		checkError(t, err, want)
 		_, err = s.LoginRequest(ctx, idp.RequestKey{Handle: idp.RequestHandle(numberedName("h", n))})
-		is(t, err, want)
+		checkError(t, err, want)
 		_, err = s.LoginRequest(ctx, idp.RequestKey{SP: "https://sp.example", MessageID: numberedName("m", n)})
-		is(t, err, want)
+		checkError(t, err, want)
 		_, err = LookupDocument(ctx, s, "k", numberedName("k", n))
-		is(t, err, want)
+		checkError(t, err, want)
 	}
 	sessions, err := s.Sessions(ctx, idp.SessionQuery{User: "u1"})
 	checkSame(t, 5, len(sessions), err)
 
 	// A swept request is forgotten, so its ID can be used again.
-	ok(t, s.CreateLoginRequest(ctx, request("again", "https://sp.example", "m0000")))
-	sweep(start.Add(24*time.Hour), 1000, 17)
-	sweep(start.Add(24*time.Hour), 1000, 0)
+	requireNoError(t, s.CreateLoginRequest(ctx, newRequest("again", "https://sp.example", "m0000")))
+	sweep(startTime.Add(24*time.Hour), 1000, 17)
+	sweep(startTime.Add(24*time.Hour), 1000, 0)
 	_, err = s.NameID(ctx, "agency:A", "u1")
-	ok(t, err)
+	requireNoError(t, err)
 }
 
 // testSweepFollows moves ends and removes records: the sweep uses the current end of a record.
 func testSweepFollows(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
 	for _, id := range []string{"later", "sooner", "ended", "replaced"} {
-		ok(t, s.StartSession(ctx, idp.SessionStart{Session: session(id, "u1")}))
+		requireNoError(t, s.StartSession(ctx, idp.SessionStart{Session: newSession(id, "u1")}))
 	}
 	end := func(id idp.SessionID, at time.Time) {
 		t.Helper()
-		ok(t, s.UpdateSession(ctx, id, func(x *idp.Session) error { x.ExpiresAt = at; return nil }))
+		requireNoError(t, s.UpdateSession(ctx, id, func(x *idp.Session) error { x.ExpiresAt = at; return nil }))
 	}
-	end("later", start.Add(48*time.Hour))
-	end("sooner", start.Add(time.Hour))
-	ok(t, endSession(ctx, s, "ended"))
-	ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("new", "u1"), Replaces: []idp.SessionID{"replaced"}}))
+	end("later", startTime.Add(48*time.Hour))
+	end("sooner", startTime.Add(time.Hour))
+	requireNoError(t, endSession(ctx, s, "ended"))
+	requireNoError(t, s.StartSession(ctx, idp.SessionStart{Session: newSession("new", "u1"), ReplacedIDs: []idp.SessionID{"replaced"}}))
 	// An ID that ended may be used again with another end.
-	again := session("ended", "u1")
-	again.ExpiresAt = start.Add(72 * time.Hour)
-	ok(t, s.StartSession(ctx, idp.SessionStart{Session: again}))
-	i := issuance("sooner", "u1", "m") // does not change the session's end
-	i.Request.ExpiresAt = start.Add(2 * time.Hour)
+	again := newSession("ended", "u1")
+	again.ExpiresAt = startTime.Add(72 * time.Hour)
+	requireNoError(t, s.StartSession(ctx, idp.SessionStart{Session: again}))
+	i := newIssuance("sooner", "u1", "m") // does not change the session's end
+	i.Request.ExpiresAt = startTime.Add(2 * time.Hour)
 	_, err := s.RecordIssuance(ctx, i)
-	ok(t, err)
+	requireNoError(t, err)
 
 	sweep := func(after time.Duration, want int) {
 		t.Helper()
-		n, err := s.Sweep(ctx, start.Add(after), 100)
+		n, err := s.Sweep(ctx, startTime.Add(after), 100)
 		checkSame(t, want, n, err)
 	}
 	sweep(time.Hour, 1) // sooner
@@ -99,9 +99,9 @@ func testSweepFollows(t *testing.T, s idp.OwnedStore) {
 	sweep(71*time.Hour, 0)
 	sweep(72*time.Hour, 1)
 	for k, at := range []time.Time{{}, time.Unix(-1, 5).UTC(), time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)} {
-		x := session(numberedName("edge", k), "u1")
+		x := newSession(numberedName("edge", k), "u1")
 		x.ExpiresAt = at
-		ok(t, s.StartSession(ctx, idp.SessionStart{Session: x}))
+		requireNoError(t, s.StartSession(ctx, idp.SessionStart{Session: x}))
 	}
 	sweep(0, 2)
 	n, err := s.Sweep(ctx, time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC), 100)
@@ -113,11 +113,11 @@ func testForeignStrings(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
 	for k, text := range []string{"a\x00b", "\x00", "ü\u2028\u202e", strings.Repeat("x", 1024), "agency:A/", "..", "{\"a\":1}"} {
 		user, sess := idp.UserID(text+"u"), idp.SessionID(text+"s")
-		ok(t, s.StartSession(ctx, idp.SessionStart{Session: session(string(sess), string(user))}))
-		i := issuance(string(sess), string(user), text)
+		requireNoError(t, s.StartSession(ctx, idp.SessionStart{Session: newSession(string(sess), string(user))}))
+		i := newIssuance(string(sess), string(user), text)
 		i.Request.Handle, i.Request.SP, i.Scope = idp.RequestHandle(numberedName("h", k)), idp.EntityID(text), idp.NameIDScope(text)
-		name, err := nameOf(s.RecordIssuance(ctx, i))
-		checkSame(t, i.Proposed, name, err)
+		name, err := getNameID(s.RecordIssuance(ctx, i))
+		checkSame(t, i.ProposedNameID, name, err)
 		got, err := s.UserByNameID(ctx, i.Scope, name)
 		checkSame(t, user, got, err)
 		r, err := s.LoginRequest(ctx, idp.RequestKey{SP: i.Request.SP, MessageID: text})
@@ -127,63 +127,63 @@ func testForeignStrings(t *testing.T, s idp.OwnedStore) {
 	}
 	// A string that is far too long is an error and changes nothing.
 	long := strings.Repeat("x", 70000)
-	if err := s.StartSession(ctx, idp.SessionStart{Session: session(long, "u1")}, event("x")); err == nil {
+	if err := s.StartSession(ctx, idp.SessionStart{Session: newSession(long, "u1")}, newEvent("x")); err == nil {
 		t.Error("a session with an ID of 70,000 bytes was stored")
 	}
 	_, err := s.Session(ctx, idp.SessionID(long))
-	is(t, err, idp.ErrNotFound)
+	checkError(t, err, idp.ErrNotFound)
 	_, err = s.NameID(ctx, idp.NameIDScope(long), "u")
-	is(t, err, idp.ErrNotFound)
-	trail(t, s)
+	checkError(t, err, idp.ErrNotFound)
+	readTrail(t, s)
 }
 
 // testReopened closes a store that holds one of everything, and opens it again.
 func testReopened(t *testing.T, open Open) {
 	ctx, dir := t.Context(), t.TempDir()
 	s := open(t, dir)
-	ok(t, s.CreateProvider(ctx, provider("https://a.example"), "", event("sp.add")))
-	ok(t, s.CreateProvider(ctx, provider("https://b.example"), ""))
-	ok(t, s.RemoveProvider(ctx, "https://b.example"))
-	ok(t, addUser(ctx, s, person("u1", "ann@example.org")))
-	ok(t, addUser(ctx, s, person("u2")))
-	ok(t, s.DeleteUser(ctx, "u2"))
-	ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("s1", "u1")}))
-	ok(t, s.CreateLoginRequest(ctx, request("h1", "https://a.example", "m1")))
-	name, err := nameOf(s.RecordIssuance(ctx, issuance("s1", "u1", "m2")))
-	ok(t, err)
-	ok(t, s.UpdateDocuments(ctx, "k", []string{"d"}, func(d *idp.Document) error {
-		d.Data, d.ExpiresAt = []byte("x"), start.Add(time.Hour)
+	requireNoError(t, s.CreateProvider(ctx, newProvider("https://a.example"), "", newEvent("sp.add")))
+	requireNoError(t, s.CreateProvider(ctx, newProvider("https://b.example"), ""))
+	requireNoError(t, s.RemoveProvider(ctx, "https://b.example"))
+	requireNoError(t, addUser(ctx, s, newUser("u1", "ann@example.org")))
+	requireNoError(t, addUser(ctx, s, newUser("u2")))
+	requireNoError(t, s.DeleteUser(ctx, "u2"))
+	requireNoError(t, s.StartSession(ctx, idp.SessionStart{Session: newSession("s1", "u1")}))
+	requireNoError(t, s.CreateLoginRequest(ctx, newRequest("h1", "https://a.example", "m1")))
+	name, err := getNameID(s.RecordIssuance(ctx, newIssuance("s1", "u1", "m2")))
+	requireNoError(t, err)
+	requireNoError(t, s.UpdateDocuments(ctx, "k", []string{"d"}, func(d *idp.Document) error {
+		d.Data, d.ExpiresAt = []byte("x"), startTime.Add(time.Hour)
 		return nil
 	}))
-	ok(t, s.UpdateDocuments(ctx, idp.RotationKind, []string{idp.RotationKey}, func(d *idp.Document) error { d.Data = []byte("{}"); return nil }, event("rotation.create")))
-	before := trail(t, s)
-	ok(t, s.Close())
+	requireNoError(t, s.UpdateDocuments(ctx, idp.RotationKind, []string{idp.RotationKey}, func(d *idp.Document) error { d.Data = []byte("{}"); return nil }, newEvent("rotation.create")))
+	before := readTrail(t, s)
+	requireNoError(t, s.Close())
 
 	s = open(t, dir)
 	defer closeStore(t, s)
 	doc, err := LookupDocument(ctx, s, idp.RotationKind, idp.RotationKey)
 	checkSame(t, "{}", string(doc), err)
 	p, err := s.Provider(ctx, "https://a.example")
-	checkSame(t, provider("https://a.example"), p, err)
-	scope, err := lastScope(ctx, s, "https://b.example")
+	checkSame(t, newProvider("https://a.example"), p, err)
+	scope, err := readLastScope(ctx, s, "https://b.example")
 	checkSame(t, "sp:https://b.example", scope, err)
 	u, err := s.UserByEmail(ctx, "ANN@example.org")
-	checkSame(t, person("u1", "ann@example.org"), u, err)
-	is(t, addUser(ctx, s, person("u2")), idp.ErrExists)
+	checkSame(t, newUser("u1", "ann@example.org"), u, err)
+	checkError(t, addUser(ctx, s, newUser("u2")), idp.ErrExists)
 	x, err := s.Session(ctx, "s1")
 	checkSame(t, 1, len(x.Participants), err)
 	r, err := s.LoginRequest(ctx, idp.RequestKey{SP: "https://a.example", MessageID: "m1"})
-	checkSame(t, request("h1", "https://a.example", "m1"), r, err)
-	is(t, s.CreateLoginRequest(ctx, request("h9", "https://sp.example", "m2")), idp.ErrReplayed)
-	_, err = s.RecordIssuance(ctx, issuance("s1", "u1", "m2"))
-	is(t, err, idp.ErrAnswered)
+	checkSame(t, newRequest("h1", "https://a.example", "m1"), r, err)
+	checkError(t, s.CreateLoginRequest(ctx, newRequest("h9", "https://sp.example", "m2")), idp.ErrReplayed)
+	_, err = s.RecordIssuance(ctx, newIssuance("s1", "u1", "m2"))
+	checkError(t, err, idp.ErrAnswered)
 	got, err := s.NameID(ctx, "agency:A", "u1")
 	checkSame(t, name, got, err)
 	docs, err := s.Documents(ctx, "k", idp.DocumentQuery{All: true})
-	checkSame(t, []idp.Document{{Key: "d", Data: []byte("x"), ExpiresAt: start.Add(time.Hour)}}, docs, err)
-	checkSame(t, before, trail(t, s), nil)
-	ok(t, s.AppendAudit(ctx, event("later")))
-	kinds(t, s, len(before), "later")
-	n, err := s.Sweep(ctx, start.Add(100*time.Hour), 100)
+	checkSame(t, []idp.Document{{Key: "d", Data: []byte("x"), ExpiresAt: startTime.Add(time.Hour)}}, docs, err)
+	checkSame(t, before, readTrail(t, s), nil)
+	requireNoError(t, s.AppendAudit(ctx, newEvent("later")))
+	checkKinds(t, s, len(before), "later")
+	n, err := s.Sweep(ctx, startTime.Add(100*time.Hour), 100)
 	checkSame(t, 4, n, err)
 }

@@ -10,30 +10,30 @@ import (
 
 func testUsers(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
-	u := person("u1", "Ann@Example.org", "ann@home.example")
-	ok(t, addUser(ctx, s, u, event("user.add")))
+	u := newUser("u1", "Ann@Example.org", "ann@home.example")
+	requireNoError(t, addUser(ctx, s, u, newEvent("user.add")))
 	got, err := s.User(ctx, "u1")
 	checkSame(t, u, got, err)
 
-	is(t, addUser(ctx, s, person("u1", "other@example.org"), event("x")), idp.ErrExists)
+	checkError(t, addUser(ctx, s, newUser("u1", "other@example.org"), newEvent("x")), idp.ErrExists)
 	_, err = s.UserByEmail(ctx, "other@example.org")
-	is(t, err, idp.ErrNotFound)
+	checkError(t, err, idp.ErrNotFound)
 	_, err = s.User(ctx, "u2")
-	is(t, err, idp.ErrNotFound)
-	is(t, s.DeleteUser(ctx, "u2", event("x")), idp.ErrNotFound)
-	is(t, s.UpdateUser(ctx, "u2", func(*idp.User) error { return nil }, event("x")), idp.ErrNotFound)
-	if s.UpdateUser(ctx, "u1", func(u *idp.User) error { u.ID = "u3"; return nil }, event("x")) == nil {
+	checkError(t, err, idp.ErrNotFound)
+	checkError(t, s.DeleteUser(ctx, "u2", newEvent("x")), idp.ErrNotFound)
+	checkError(t, s.UpdateUser(ctx, "u2", func(*idp.User) error { return nil }, newEvent("x")), idp.ErrNotFound)
+	if s.UpdateUser(ctx, "u1", func(u *idp.User) error { u.ID = "u3"; return nil }, newEvent("x")) == nil {
 		t.Error("an update changed the ID")
 	}
-	if addUser(ctx, s, person("", "nobody@example.org"), event("x")) == nil {
+	if addUser(ctx, s, newUser("", "nobody@example.org"), newEvent("x")) == nil {
 		t.Error("a person without ID was stored")
 	}
 
-	ok(t, s.UpdateUser(ctx, "u1", func(u *idp.User) error { u.TOTPs[0].LastStep = 8; return nil }, event("user.edit")))
+	requireNoError(t, s.UpdateUser(ctx, "u1", func(u *idp.User) error { u.TOTPs[0].LastStep = 8; return nil }, newEvent("user.edit")))
 	u.TOTPs[0].LastStep = 8
 	got, err = s.User(ctx, "u1")
 	checkSame(t, u, got, err)
-	kinds(t, s, 0, "user.add", "user.edit")
+	checkKinds(t, s, 0, "user.add", "user.edit")
 }
 
 func testUserAddresses(t *testing.T, s idp.OwnedStore) {
@@ -42,51 +42,51 @@ func testUserAddresses(t *testing.T, s idp.OwnedStore) {
 		t.Helper()
 		got, err := s.UserByEmail(ctx, address)
 		if want == "" {
-			is(t, err, idp.ErrNotFound)
+			checkError(t, err, idp.ErrNotFound)
 		} else if err != nil || got.ID != want {
 			t.Errorf("UserByEmail(%q) = %v, %v; want %s", address, got, err, want)
 		}
 	}
 	// The same email address twice, in another case, is one address.
-	ok(t, addUser(ctx, s, person("u1", "Ann@Example.org", "ann@EXAMPLE.org", "ann@home.example")))
-	ok(t, addUser(ctx, s, person("u2", "bob@example.org")))
+	requireNoError(t, addUser(ctx, s, newUser("u1", "Ann@Example.org", "ann@EXAMPLE.org", "ann@home.example")))
+	requireNoError(t, addUser(ctx, s, newUser("u2", "bob@example.org")))
 	finds("ANN@example.ORG", "u1")
 	finds("Ann@Home.example", "u1")
 	finds("bob@example.org", "u2")
 	finds("bob@example.orgx", "")
 	finds("", "")
 
-	is(t, addUser(ctx, s, person("u3", "c@example.org", "BOB@example.org")), idp.ErrExists)
+	checkError(t, addUser(ctx, s, newUser("u3", "c@example.org", "BOB@example.org")), idp.ErrExists)
 	_, err := s.User(ctx, "u3")
-	is(t, err, idp.ErrNotFound)
+	checkError(t, err, idp.ErrNotFound)
 	finds("c@example.org", "")
 
 	emails := func(addresses ...string) func(*idp.User) error {
-		return func(u *idp.User) error { u.Emails = person("", addresses...).Emails; return nil }
+		return func(u *idp.User) error { u.Emails = newUser("", addresses...).Emails; return nil }
 	}
-	is(t, s.UpdateUser(ctx, "u1", emails("new@example.org", "bob@example.org"), event("x")), idp.ErrExists)
+	checkError(t, s.UpdateUser(ctx, "u1", emails("new@example.org", "bob@example.org"), newEvent("x")), idp.ErrExists)
 	finds("new@example.org", "")
 	finds("ann@example.org", "u1")
 
-	ok(t, s.UpdateUser(ctx, "u1", emails("new@example.org", "ann@example.org")))
+	requireNoError(t, s.UpdateUser(ctx, "u1", emails("new@example.org", "ann@example.org")))
 	finds("new@example.org", "u1")
 	finds("ann@example.org", "u1")
 	finds("ann@home.example", "")
-	ok(t, s.UpdateUser(ctx, "u2", emails("ann@home.example"))) // free again
+	requireNoError(t, s.UpdateUser(ctx, "u2", emails("ann@home.example"))) // free again
 	finds("ann@home.example", "u2")
 	finds("bob@example.org", "")
-	kinds(t, s, 0)
+	checkKinds(t, s, 0)
 }
 
 func testUserList(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
 	for _, id := range []string{"c", "a", "e", "b", "d"} {
-		ok(t, addUser(ctx, s, person(id, id+"@example.org")))
+		requireNoError(t, addUser(ctx, s, newUser(id, id+"@example.org")))
 	}
 	list := func(after idp.UserID, limit int, want ...string) {
 		t.Helper()
 		users, err := s.Users(ctx, idp.UserQuery{After: after, Limit: limit})
-		ok(t, err)
+		requireNoError(t, err)
 		got := []string{}
 		for _, u := range users {
 			got = append(got, string(u.ID))
@@ -105,39 +105,39 @@ func testUserList(t *testing.T, s idp.OwnedStore) {
 
 func testUserDeleted(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
-	ok(t, addUser(ctx, s, person("u1", "ann@example.org")))
-	ok(t, addUser(ctx, s, person("u2", "bob@example.org")))
-	ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("s1", "u1")}))
-	ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("s2", "u1")}))
-	ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("s3", "u2")}))
-	name, err := nameOf(s.RecordIssuance(ctx, issuance("s1", "u1", "m1")))
+	requireNoError(t, addUser(ctx, s, newUser("u1", "ann@example.org")))
+	requireNoError(t, addUser(ctx, s, newUser("u2", "bob@example.org")))
+	requireNoError(t, s.StartSession(ctx, idp.SessionStart{Session: newSession("s1", "u1")}))
+	requireNoError(t, s.StartSession(ctx, idp.SessionStart{Session: newSession("s2", "u1")}))
+	requireNoError(t, s.StartSession(ctx, idp.SessionStart{Session: newSession("s3", "u2")}))
+	name, err := getNameID(s.RecordIssuance(ctx, newIssuance("s1", "u1", "m1")))
 	checkSame(t, "name-u1", name, err)
 
-	ok(t, s.DeleteUser(ctx, "u1", event("user.delete")))
-	kinds(t, s, 1, "user.delete")
+	requireNoError(t, s.DeleteUser(ctx, "u1", newEvent("user.delete")))
+	checkKinds(t, s, 1, "user.delete")
 	_, err = s.User(ctx, "u1")
-	is(t, err, idp.ErrNotFound)
+	checkError(t, err, idp.ErrNotFound)
 	_, err = s.UserByEmail(ctx, "ann@example.org")
-	is(t, err, idp.ErrNotFound)
+	checkError(t, err, idp.ErrNotFound)
 	for _, id := range []idp.SessionID{"s1", "s2"} {
 		_, err = s.Session(ctx, id)
-		is(t, err, idp.ErrNotFound)
+		checkError(t, err, idp.ErrNotFound)
 	}
 	_, err = s.Session(ctx, "s3")
-	ok(t, err)
-	_, err = s.RecordIssuance(ctx, issuance("s1", "u1", "m2"))
-	is(t, err, idp.ErrSessionEnded)
+	requireNoError(t, err)
+	_, err = s.RecordIssuance(ctx, newIssuance("s1", "u1", "m2"))
+	checkError(t, err, idp.ErrSessionEnded)
 
 	// The ID and the NameID stay taken, the email address is free.
-	is(t, addUser(ctx, s, person("u1", "other@example.org")), idp.ErrExists)
-	is(t, s.StartSession(ctx, idp.SessionStart{Session: session("s4", "u1")}), idp.ErrNotFound)
+	checkError(t, addUser(ctx, s, newUser("u1", "other@example.org")), idp.ErrExists)
+	checkError(t, s.StartSession(ctx, idp.SessionStart{Session: newSession("s4", "u1")}), idp.ErrNotFound)
 	got, err := s.NameID(ctx, "agency:A", "u1")
 	checkSame(t, "name-u1", got, err)
 	user, err := s.UserByNameID(ctx, "agency:A", "name-u1")
 	checkSame(t, "u1", user, err)
-	i := issuance("s3", "u2", "m3")
-	i.Proposed = "name-u1"
+	i := newIssuance("s3", "u2", "m3")
+	i.ProposedNameID = "name-u1"
 	_, err = s.RecordIssuance(ctx, i)
-	is(t, err, idp.ErrExists)
-	ok(t, addUser(ctx, s, person("u3", "ann@example.org")))
+	checkError(t, err, idp.ErrExists)
+	requireNoError(t, addUser(ctx, s, newUser("u3", "ann@example.org")))
 }
