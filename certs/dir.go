@@ -51,7 +51,7 @@ type Sealer interface {
 	Open(context string, sealed []byte) ([]byte, error)
 	// RewrapSealed returns the sealed value for the master keys that are in force
 	// now, and whether it changed.
-	RewrapSealed(context string, sealed []byte) (out []byte, changed bool, err error)
+	RewrapSealed(context string, sealed []byte) (out []byte, isChanged bool, err error)
 }
 
 // The endings of file names.
@@ -87,7 +87,7 @@ func (d *Dir) Save(k *Key) error {
 
 func (d *Dir) saveKey(k *Key) error {
 	if k.Signer == nil {
-		return errors.New("no private key")
+		return errors.New("the private key is missing")
 	}
 	if err := k.check(); err != nil {
 		return err
@@ -174,7 +174,7 @@ func (d *Dir) loadYear(y idp.Year) (*Key, error) {
 	note(d.loadSigner(k, extKey))
 	if _, err := os.Lstat(d.filePath(y, extToken)); err == nil {
 		if k.Signer != nil {
-			note(errors.New("there are two private keys, one in a file and one in a token"))
+			note(errors.New("the year has two private keys, one in a file and one in a token: remove the wrong one"))
 		} else {
 			note(d.loadSigner(k, extToken))
 		}
@@ -275,7 +275,7 @@ func (d *Dir) loadCert(y idp.Year) (*x509.Certificate, error) {
 	}
 	block, rest := pem.Decode(text)
 	if block == nil || block.Type != "CERTIFICATE" || len(bytes.TrimSpace(rest)) > 0 {
-		return nil, errors.New("want exactly one PEM certificate")
+		return nil, errors.New("the .crt file must contain exactly one PEM certificate: restore it from a backup")
 	}
 	cert, err := x509.ParseCertificate(block.Bytes)
 	if err != nil {
@@ -289,19 +289,19 @@ func (d *Dir) filePath(y idp.Year, ext string) string {
 }
 
 // listYears lists the years that have a file with one of the endings, in order.
-func (d *Dir) listYears(exts ...string) (years []idp.Year, err error) {
+func (d *Dir) listYears(endings ...string) (listYears []idp.Year, err error) {
 	entries, err := os.ReadDir(d.path)
 	if err != nil {
 		return nil, fmt.Errorf("read signing keys: %w", err)
 	}
 	for _, e := range entries {
 		ext := filepath.Ext(e.Name())
-		if y := idp.Year(strings.TrimSuffix(e.Name(), ext)); y.IsValid() && slices.Contains(exts, ext) {
-			years = append(years, y)
+		if y := idp.Year(strings.TrimSuffix(e.Name(), ext)); y.IsValid() && slices.Contains(endings, ext) {
+			listYears = append(listYears, y)
 		}
 	}
-	slices.Sort(years)
-	return slices.Compact(years), nil
+	slices.Sort(listYears)
+	return slices.Compact(listYears), nil
 }
 
 // writeNewFile is durable.WriteNew, except that it returns our error for an existing name.

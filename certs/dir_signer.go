@@ -36,23 +36,23 @@ func sealContext(y idp.Year, external bool) string {
 
 // saveSigner writes the private key, unless the folder already has the same one.
 func (d *Dir) saveSigner(k *Key) error {
-	there, err := d.loadYear(k.Year)
+	storedKey, err := d.loadYear(k.Year)
 	switch {
 	case err != nil:
 		return err
-	case there.Signer == nil:
+	case storedKey.Signer == nil:
 		return d.writeSigner(k)
 	case k.Cert == nil:
 		return idp.ErrExists
-	case !EqualPublic(there.Signer.Public(), k.Signer.Public()):
+	case !EqualPublic(storedKey.Signer.Public(), k.Signer.Public()):
 		return fmt.Errorf("another private key waits for its certificate: %w", idp.ErrExists)
 	}
 	return nil
 }
 
 func (d *Dir) writeSigner(k *Key) error {
-	if kept, ok := k.Signer.(*VaultKey); ok {
-		der, err := x509.MarshalPKIXPublicKey(kept.Pub)
+	if vaultKey, ok := k.Signer.(*VaultKey); ok {
+		der, err := x509.MarshalPKIXPublicKey(vaultKey.Pub)
 		if err != nil {
 			return err
 		}
@@ -80,19 +80,19 @@ func (d *Dir) loadSigner(k *Key, ext string) (err error) {
 	}
 	der, err := d.sealer.Open(sealContext(k.Year, false), sealed)
 	if err != nil {
-		var other error
-		if der, other = d.sealer.Open(sealContext(k.Year, true), sealed); other != nil {
+		var otherErr error
+		if der, otherErr = d.sealer.Open(sealContext(k.Year, true), sealed); otherErr != nil {
 			return err
 		}
 		k.External = true
 	}
 	key, err := x509.ParsePKCS8PrivateKey(der)
 	if err != nil {
-		return errors.New("private key is not PKCS#8")
+		return errors.New("the private key is not PKCS#8")
 	}
 	signer, ok := key.(crypto.Signer)
 	if !ok {
-		return fmt.Errorf("private key of type %T cannot sign", key)
+		return fmt.Errorf("the private key of type %T cannot sign", key)
 	}
 	k.Signer = signer
 	return nil
@@ -110,7 +110,7 @@ func (d *Dir) loadVaultKey(k *Key) error {
 	}
 	block, rest := pem.Decode(text)
 	if block == nil || block.Type != publicBlock || len(bytes.TrimSpace(rest)) > 0 {
-		return errors.New("want exactly one PEM public key")
+		return errors.New("the .token file must contain exactly one PEM public key: restore it from a backup")
 	}
 	pub, err := x509.ParsePKIXPublicKey(block.Bytes)
 	if err != nil {
@@ -139,7 +139,7 @@ func (d *Dir) Destroy(y idp.Year) error {
 }
 
 func (d *Dir) destroyKey(y idp.Year) error {
-	gone := d.filePath(y, extKey)
+	path := d.filePath(y, extKey)
 	if _, err := os.Lstat(d.filePath(y, extToken)); err == nil {
 		k := &Key{Year: y}
 		if err := d.loadVaultKey(k); err != nil {
@@ -148,9 +148,9 @@ func (d *Dir) destroyKey(y idp.Year) error {
 		if err := d.vault.Destroy(y, k.Signer.Public()); err != nil {
 			return err
 		}
-		gone = d.filePath(y, extToken)
+		path = d.filePath(y, extToken)
 	}
-	err := os.Remove(gone)
+	err := os.Remove(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -191,9 +191,9 @@ func (d *Dir) resealAll(ctx context.Context, change func(sealContext string, sea
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		opened, err := d.resealYear(y, change)
+		canOpen, err := d.resealYear(y, change)
 		switch {
-		case err != nil && opened:
+		case err != nil && canOpen:
 			return fmt.Errorf("seal signing key %s: %w", y, err)
 		case err != nil:
 			damaged = append(damaged, DamagedYear{Year: y, Err: err})
@@ -207,19 +207,19 @@ func (d *Dir) resealAll(ctx context.Context, change func(sealContext string, sea
 
 // resealYear replaces one file. opened is false if the file does not open. Any other error is from
 // reading or writing.
-func (d *Dir) resealYear(y idp.Year, change func(sealContext string, sealed []byte) ([]byte, bool, error)) (opened bool, err error) {
+func (d *Dir) resealYear(y idp.Year, change func(sealContext string, sealed []byte) ([]byte, bool, error)) (canOpen bool, err error) {
 	sealed, err := os.ReadFile(d.filePath(y, extKey))
 	if err != nil {
 		return true, err
 	}
-	out, changed, err := change(sealContext(y, false), sealed)
+	out, isChanged, err := change(sealContext(y, false), sealed)
 	if err != nil {
-		var external error
-		if out, changed, external = change(sealContext(y, true), sealed); external != nil {
+		var externalErr error
+		if out, isChanged, externalErr = change(sealContext(y, true), sealed); externalErr != nil {
 			return false, err
 		}
 	}
-	if !changed {
+	if !isChanged {
 		return true, nil
 	}
 	return true, durable.Replace(d.filePath(y, extKey), out)

@@ -30,13 +30,13 @@ func ParseCertificates(data []byte) ([]*x509.Certificate, error) {
 	if err != nil {
 		return nil, err
 	}
-	all := make([]*x509.Certificate, len(file.Certificates))
+	list := make([]*x509.Certificate, len(file.Certificates))
 	for i, der := range file.Certificates {
-		if all[i], err = parseExternal(der); err != nil {
+		if list[i], err = parseExternal(der); err != nil {
 			return nil, err
 		}
 	}
-	return all, nil
+	return list, nil
 }
 
 // parseExternal parses a certificate strictly. Its error names the fix that the authority can make.
@@ -45,14 +45,14 @@ func parseExternal(der []byte) (*x509.Certificate, error) {
 	if err == nil {
 		return cert, nil
 	}
-	loose, err := partnercert.Parse(der)
+	partnerCert, err := partnercert.Parse(der)
 	switch {
 	case err != nil:
 		return nil, err
-	case loose.SerialNumber.Sign() < 0:
-		return nil, &partnercert.Error{Code: partnercert.NotStrict, Text: "the serial number is negative, which no certificate may have (RFC 5280 §4.1.2.2): ask for another one"}
+	case partnerCert.SerialNumber.Sign() < 0:
+		return nil, &partnercert.Error{Code: partnercert.NotStrict, Text: "the serial number is negative, which no certificate may have (RFC 5280 §4.1.2.2): ask the authority for another certificate"}
 	}
-	return nil, &partnercert.Error{Code: partnercert.NotStrict, Text: "a certificate in it breaks the rules of RFC 5280, for example in a name or an extension, so strict software refuses it: ask for another one"}
+	return nil, &partnercert.Error{Code: partnercert.NotStrict, Text: "a certificate in the file breaks a rule of RFC 5280, for example in a name or an extension, and strict software refuses it: ask the authority for another certificate"}
 }
 
 // The faults of a file that should contain a private key, in addition to the codes of
@@ -76,52 +76,52 @@ var indentation = regexp.MustCompile(`(?m)^[ \t]+`)
 // quotes the file.
 func ParsePrivateKey(data []byte) (crypto.Signer, error) {
 	if len(data) > MaxExternalFile {
-		return nil, newKeyError(partnercert.TooLong, "it is longer than %d bytes", MaxExternalFile)
+		return nil, newKeyError(partnercert.TooLong, "it has more than %d bytes: give a file with the private key alone", MaxExternalFile)
 	}
 	text, err := filetext.Decode(data)
-	if err != nil { // DER, which is named below
+	if err != nil { // DER is reported below
 		text = data
 	}
-	var found *pem.Block
+	var keyBlock *pem.Block
 	for block, rest := pem.Decode(indentation.ReplaceAll(text, nil)); block != nil; block, rest = pem.Decode(rest) {
 		if !strings.HasSuffix(block.Type, "PRIVATE KEY") {
 			continue
 		}
-		if found != nil {
-			return nil, newKeyError(KeyFileSeveral, "it holds more than one private key")
+		if keyBlock != nil {
+			return nil, newKeyError(KeyFileSeveral, "it contains more than one private key: give a file with one")
 		}
-		found = block
+		keyBlock = block
 	}
-	if found != nil {
-		return parsePrivate(found)
+	if keyBlock != nil {
+		return parsePrivate(keyBlock)
 	}
 	_, err = partnercert.Extract(data)
-	if other, ok := errors.AsType[*partnercert.Error](err); ok && other.Code == partnercert.IsPKCS12 {
+	if partnerErr, ok := errors.AsType[*partnercert.Error](err); ok && partnerErr.Code == partnercert.IsPKCS12 {
 		return nil, newKeyError(partnercert.IsPKCS12, "it is PKCS#12: run openssl pkcs12 -in FILE -nocerts -nodes -out key.pem first, and remove key.pem afterwards")
 	}
 	if len(data) > 0 && data[0] == 0x30 {
 		return nil, newKeyError(partnercert.BadDER, "it is not PEM: run openssl pkey -inform DER -in FILE -out key.pem first, and remove key.pem afterwards")
 	}
-	return nil, newKeyError(partnercert.NotFound, "no PEM private key found (-----BEGIN PRIVATE KEY-----)")
+	return nil, newKeyError(partnercert.NotFound, "it contains no PEM private key: give a file with -----BEGIN PRIVATE KEY-----")
 }
 
 func parsePrivate(block *pem.Block) (key crypto.Signer, err error) {
-	var parsed any
+	var privateKey any
 	switch {
 	case block.Type == "ENCRYPTED PRIVATE KEY" || strings.Contains(block.Headers["Proc-Type"], "ENCRYPTED"):
 		return nil, newKeyError(KeyFileEncrypted, "it is encrypted: run openssl pkey -in FILE -out key.pem first, and remove key.pem afterwards")
 	case block.Type == "PRIVATE KEY":
-		parsed, err = x509.ParsePKCS8PrivateKey(block.Bytes)
+		privateKey, err = x509.ParsePKCS8PrivateKey(block.Bytes)
 	case block.Type == "RSA PRIVATE KEY":
-		parsed, err = x509.ParsePKCS1PrivateKey(block.Bytes)
+		privateKey, err = x509.ParsePKCS1PrivateKey(block.Bytes)
 	}
 	if err != nil {
-		return nil, newKeyError(KeyFileUnreadable, "its %s cannot be read", block.Type)
+		return nil, newKeyError(KeyFileUnreadable, "its %s cannot be read: copy the file again", block.Type)
 	}
-	if key, ok := parsed.(*rsa.PrivateKey); ok {
+	if key, ok := privateKey.(*rsa.PrivateKey); ok {
 		return key, nil
 	}
-	return nil, newKeyError(KeyFileNotRSA, "it is a key of another kind (%s, %T): service providers need RSA", block.Type, parsed)
+	return nil, newKeyError(KeyFileNotRSA, "its key is not RSA (%s, %T): service providers need an RSA key", block.Type, privateKey)
 }
 
 // CreateRequest returns a certification request (PKCS#10, RFC 2986) for a private key, as DER. It is

@@ -29,7 +29,7 @@ func (f Finding) String() string {
 	if f.Request == "" {
 		return f.Text
 	}
-	return f.Text + "; ask for " + f.Request
+	return f.Text + ": ask the authority for " + f.Request
 }
 
 // FindingCode names a finding, for programs.
@@ -67,7 +67,7 @@ const (
 
 const (
 	minBits  = 2048
-	slowBits = 4096 // longer ones make every sign-in wait
+	slowBits = 4096 // longer keys slow down every sign-in
 	maxBits  = 8192 // the maximum that crypto/tls and most libraries verify
 )
 
@@ -75,7 +75,7 @@ const (
 type ExternalCert struct {
 	Year idp.Year
 	Cert *x509.Certificate
-	// Public is the private key's other half.
+	// Public is the public half of the private key.
 	Public crypto.PublicKey
 	// Keys are the keys of all years, including years that have ended.
 	Keys []*Key
@@ -87,7 +87,7 @@ type ExternalCert struct {
 }
 
 // ImportError reports a refused certificate: every problem that refuses it, and the warnings
-// it would get otherwise.
+// about it.
 type ImportError struct {
 	Year               idp.Year
 	Problems, Warnings []Finding
@@ -124,32 +124,32 @@ func CheckImport(f ExternalCert, now time.Time) (problems, warnings []Finding) {
 	return c.problems, c.warnings
 }
 
-// Pick picks the certificate of a public key from a chain, and returns the rest. If several match,
+// Pick picks the certificate of a public key from a chain, and returns the other ones. If several match,
 // it picks the one that expires last. If none matches, it picks the first, so that CheckImport can
 // report its problems.
 func Pick(chain []*x509.Certificate, pub crypto.PublicKey) (leaf *x509.Certificate, rest []*x509.Certificate) {
-	pick := 0
+	best := 0
 	for i, c := range chain {
-		better := !EqualPublic(pub, chain[pick].PublicKey) || c.NotAfter.After(chain[pick].NotAfter)
-		if EqualPublic(pub, c.PublicKey) && better {
-			pick = i
+		isBetter := !EqualPublic(pub, chain[best].PublicKey) || c.NotAfter.After(chain[best].NotAfter)
+		if EqualPublic(pub, c.PublicKey) && isBetter {
+			best = i
 		}
 	}
-	return chain[pick], slices.Delete(slices.Clone(chain), pick, pick+1)
+	return chain[best], slices.Delete(slices.Clone(chain), best, best+1)
 }
 
-// importCheck gathers findings.
+// importCheck collects the findings about one certificate.
 type importCheck struct {
 	ExternalCert
 	problems, warnings []Finding
 }
 
-func (c *importCheck) addProblem(code FindingCode, ask, format string, args ...any) {
-	c.problems = append(c.problems, Finding{code, fmt.Sprintf(format, args...), ask})
+func (c *importCheck) addProblem(code FindingCode, request, format string, args ...any) {
+	c.problems = append(c.problems, Finding{code, fmt.Sprintf(format, args...), request})
 }
 
-func (c *importCheck) addWarning(code FindingCode, ask, format string, args ...any) {
-	c.warnings = append(c.warnings, Finding{code, fmt.Sprintf(format, args...), ask})
+func (c *importCheck) addWarning(code FindingCode, request, format string, args ...any) {
+	c.warnings = append(c.warnings, Finding{code, fmt.Sprintf(format, args...), request})
 }
 
 func (c *importCheck) checkKey() {
@@ -162,14 +162,14 @@ func (c *importCheck) checkKey() {
 	case bits < minBits:
 		c.addProblem(FoundKeySize, "", "its RSA key has %d bits, fewer than %d", bits, minBits)
 	case bits > maxBits:
-		c.addProblem(FoundKeySize, "", "its RSA key has %d bits, more than %d: much software verifies no longer ones", bits, maxBits)
+		c.addProblem(FoundKeySize, "", "its RSA key has %d bits, more than %d: most software cannot verify longer keys", bits, maxBits)
 	case bits > slowBits:
 		c.addWarning(FoundLongKey, "", "its RSA key has %d bits: signing with it is slow, and every sign-in waits for it", bits)
 	}
 	if pub.E < 3 || pub.E%2 == 0 {
-		c.addProblem(FoundExponent, "", "its RSA key has the public exponent %d, with which nothing can be signed safely", pub.E)
+		c.addProblem(FoundExponent, "", "its RSA key has the public exponent %d, which is not secure", pub.E)
 	} else if pub.E != 65537 {
-		c.addWarning(FoundExponent, "", "its RSA key has the public exponent %d; 65537 is usual, and some software takes no other", pub.E)
+		c.addWarning(FoundExponent, "", "its RSA key has the public exponent %d: some software accepts only 65537", pub.E)
 	}
 }
 
@@ -177,9 +177,9 @@ func (c *importCheck) checkKey() {
 // trust another because of them. A recorded key counts even if it is lost or destroyed.
 func (c *importCheck) checkReuse() {
 	for _, y := range slices.Sorted(maps.Keys(c.KeyDigests)) {
-		recorded := y != c.Year && c.KeyDigests[y] != "" && c.KeyDigests[y] == PublicKeySHA256(c.Public)
-		if recorded && !slices.ContainsFunc(c.Keys, func(o *Key) bool { return o.Year == y }) {
-			c.addProblem(FoundReused, "", "its key is that of %s: every year has its own", y)
+		isReused := y != c.Year && c.KeyDigests[y] != "" && c.KeyDigests[y] == PublicKeySHA256(c.Public)
+		if isReused && !slices.ContainsFunc(c.Keys, func(o *Key) bool { return o.Year == y }) {
+			c.addProblem(FoundReused, "", "it has the same key as year %s: every year needs its own key", y)
 		}
 	}
 	for _, o := range c.Keys {
@@ -189,33 +189,33 @@ func (c *importCheck) checkReuse() {
 		if slices.ContainsFunc(o.publicKeys(), func(pub crypto.PublicKey) bool {
 			return EqualPublic(pub, c.Public) || EqualPublic(pub, c.Cert.PublicKey)
 		}) {
-			c.addProblem(FoundReused, "", "its key is that of %s: every year has its own", o.Year)
+			c.addProblem(FoundReused, "", "it has the same key as year %s: every year needs its own key", o.Year)
 		}
 		if o.Cert != nil && o.Cert.SerialNumber.Cmp(c.Cert.SerialNumber) == 0 && bytes.Equal(o.Cert.RawIssuer, c.Cert.RawIssuer) {
-			c.addWarning(FoundSerialReused, "a new serial number", "it has the issuer and the serial number of our signing certificate (%s): "+
-				"software that knows certificates by these (NSS, Windows) takes one for the other", o.Year)
+			c.addWarning(FoundSerialReused, "a new serial number", "it has the same issuer and serial number as our signing certificate (%s): "+
+				"software that identifies certificates by these values (NSS, Windows) confuses the two", o.Year)
 		}
 	}
 }
 
 func (c *importCheck) checkDates(now time.Time) {
 	span := c.Span
-	from, until := c.Cert.NotBefore.UTC(), c.Cert.NotAfter.UTC()
-	ask := fmt.Sprintf("one that is valid from %s or before until %s", formatDate(span.LatestBeginAt), formatDate(span.EndAt))
+	beginAt, endAt := c.Cert.NotBefore.UTC(), c.Cert.NotAfter.UTC()
+	request := fmt.Sprintf("a certificate that is valid from %s at the latest until %s at least", formatDate(span.LatestBeginAt), formatDate(span.EndAt))
 	switch {
-	case !until.After(now):
-		c.addProblem(FoundEnded, ask, "it ended on %s", formatDate(until))
-	case until.Before(span.EarliestEndAt):
-		c.addProblem(FoundShort, ask, "it ends on %s: that is before %s, until when service providers need it to have time to move to the next year",
-			formatDate(until), formatDate(span.EarliestEndAt))
-	case until.Before(span.EndAt):
-		c.addWarning(FoundEndsSooner, "", "it ends on %s, before the calendar's %s: service providers have that much less time to move to the next year", formatDate(until), formatDate(span.EndAt))
+	case !endAt.After(now):
+		c.addProblem(FoundEnded, request, "it expired on %s", formatDate(endAt))
+	case endAt.Before(span.EarliestEndAt):
+		c.addProblem(FoundShort, request, "it expires on %s: service providers need it until %s, to have time to move to the next year",
+			formatDate(endAt), formatDate(span.EarliestEndAt))
+	case endAt.Before(span.EndAt):
+		c.addWarning(FoundEndsSooner, "", "it expires on %s and not on %s as planned: service providers have less time to move to the next year", formatDate(endAt), formatDate(span.EndAt))
 	}
 	switch {
-	case from.After(span.LatestBeginAt):
-		c.addProblem(FoundLate, ask, "it is not valid before %s, and %s is published on %s", from.Format(time.RFC3339), c.Year, formatDate(span.LatestBeginAt))
-	case from.After(now):
-		c.addWarning(FoundBeginsAhead, "", "it is not valid before %s: publish %s no earlier", from.Format(time.RFC3339), c.Year)
+	case beginAt.After(span.LatestBeginAt):
+		c.addProblem(FoundLate, request, "it is not valid before %s, and year %s is published on %s", beginAt.Format(time.RFC3339), c.Year, formatDate(span.LatestBeginAt))
+	case beginAt.After(now):
+		c.addWarning(FoundBeginsAhead, "", "it is not valid before %s: do not publish year %s earlier", beginAt.Format(time.RFC3339), c.Year)
 	}
 }
 

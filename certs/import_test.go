@@ -219,8 +219,8 @@ func TestImportErrorNamesEveryProblem(t *testing.T) {
 	problems, warnings := CheckImport(f, at("2027-01-20"))
 	text := (&ImportError{Year: "2027", Problems: problems, Warnings: warnings}).Error()
 	for _, want := range []string{
-		"import 2027 refused:\n  it ends on 2027-06-01", "ask for one that is valid from 2027-02-01 or before until 2028-04-01",
-		"\n  it is not valid before 2027-05-01T00:00:00Z, and 2027 is published on 2027-02-01", "\n  warning: it is that of an authority",
+		"import 2027 refused:\n  it expires on 2027-06-01", "ask the authority for a certificate that is valid from 2027-02-01 at the latest until 2028-04-01",
+		"\n  it is not valid before 2027-05-01T00:00:00Z, and year 2027 is published on 2027-02-01", "\n  warning: it is a CA certificate",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is not in\n%s", want, text)

@@ -10,24 +10,24 @@ import (
 // checkSignature checks how the certificate itself is signed. No one needs to verify that
 // signature, but old software reads it, and strict software may refuse it.
 func (c *importCheck) checkSignature() {
-	const ask = "one that is signed with RSA and SHA-256"
+	const request = "a certificate that is signed with RSA and SHA-256"
 	switch a := c.Cert.SignatureAlgorithm; a {
 	case x509.SHA256WithRSA, x509.SHA384WithRSA, x509.SHA512WithRSA:
 	case x509.SHA1WithRSA, x509.DSAWithSHA1, x509.ECDSAWithSHA1:
-		c.addWarning(FoundSHA1, ask, "it is signed with SHA-1 (%s): strict software refuses such certificates", a)
+		c.addWarning(FoundSHA1, request, "it is signed with SHA-1 (%s): strict software refuses such certificates", a)
 	case x509.MD2WithRSA, x509.MD5WithRSA:
-		c.addProblem(FoundAlgorithm, ask, "it is signed with %s, which anyone can forge", a)
+		c.addProblem(FoundAlgorithm, request, "it is signed with %s, which anyone can forge", a)
 	case x509.UnknownSignatureAlgorithm:
-		c.addWarning(FoundAlgorithm, ask, "it is signed with an algorithm that is not known here: old software cannot read such certificates")
+		c.addWarning(FoundAlgorithm, request, "it is signed with an unknown algorithm: old software cannot read such certificates")
 	default:
-		c.addWarning(FoundAlgorithm, ask, "it is signed with %s: old software cannot read such certificates", a)
+		c.addWarning(FoundAlgorithm, request, "it is signed with %s: old software cannot read such certificates", a)
 	}
 	// A self-signed certificate can be verified with its own key. An algorithm that Go refuses
 	// is reported above.
 	if c.isSelfSigned() {
 		err := c.Cert.CheckSignature(c.Cert.SignatureAlgorithm, c.Cert.RawTBSCertificate, c.Cert.Signature)
-		if _, insecure := errors.AsType[x509.InsecureAlgorithmError](err); err != nil && !insecure && !errors.Is(err, x509.ErrUnsupportedAlgorithm) {
-			c.addWarning(FoundBroken, "", "it has one name as subject and issuer, and is not signed with its own key: was it changed on the way?")
+		if _, isInsecure := errors.AsType[x509.InsecureAlgorithmError](err); err != nil && !isInsecure && !errors.Is(err, x509.ErrUnsupportedAlgorithm) {
+			c.addWarning(FoundBroken, "", "its subject and issuer are the same, but it is not signed with its own key: check that the file is unchanged")
 		}
 	}
 }
@@ -41,20 +41,20 @@ func (c *importCheck) isSelfSigned() bool {
 
 func (c *importCheck) checkUses() {
 	if c.Cert.Version < 3 {
-		c.addWarning(FoundVersion, "one of version 3", "it is of X.509 version %d, which some software refuses", c.Cert.Version)
+		c.addWarning(FoundVersion, "a certificate of X.509 version 3", "its X.509 version is %d, which some software refuses", c.Cert.Version)
 	}
 	if c.Cert.IsCA {
-		c.addWarning(FoundCA, "one with CA:FALSE", "it is that of an authority (CA:TRUE): some software takes no such certificate for a signature, "+
-			"and software that trusts it may trust everything that is signed with it")
+		c.addWarning(FoundCA, "a certificate with CA:FALSE", "it is a CA certificate (CA:TRUE): some software does not accept one for a signature, "+
+			"and software that trusts it may trust every certificate that its key signs")
 	}
 	if c.Cert.KeyUsage != 0 && c.Cert.KeyUsage&x509.KeyUsageDigitalSignature == 0 {
-		c.addWarning(FoundKeyUsage, "the key usage digitalSignature", "its key usage does not allow digital signatures: strict software refuses what is signed with it")
+		c.addWarning(FoundKeyUsage, "the key usage digitalSignature", "its key usage does not allow digital signatures: strict software refuses its signatures")
 	}
 	if n := len(c.Cert.ExtKeyUsage) + len(c.Cert.UnknownExtKeyUsage); n > 0 && !slices.Contains(c.Cert.ExtKeyUsage, x509.ExtKeyUsageAny) {
-		c.addWarning(FoundExtKeyUsage, "one without extended key usage", "it is limited to other uses (extended key usage, as TLS has it): some software refuses what is signed with it")
+		c.addWarning(FoundExtKeyUsage, "a certificate without extended key usage", "its extended key usage limits it to other purposes, such as TLS: some software refuses its signatures")
 	}
 	for _, oid := range c.Cert.UnhandledCriticalExtensions {
-		c.addWarning(FoundCritical, "one without it", "it has a critical extension that is not known here (%s): software that does not know it must refuse the certificate", oid)
+		c.addWarning(FoundCritical, "a certificate without it", "it has an unknown critical extension (%s): software that does not know the extension must refuse the certificate", oid)
 	}
 }
 
@@ -68,16 +68,16 @@ func (c *importCheck) checkSerial() {
 	case bits >= 20*8:
 		c.addWarning(FoundSerial, "a serial number of 8 to 20 octets", "its serial number is longer than 20 octets, which some software cannot read")
 	case bits < 64-8:
-		c.addWarning(FoundSerial, "a serial number of 8 to 20 octets", "its serial number is short (%s): another certificate of the same issuer may have it, and software that knows certificates by it confuses them", n)
+		c.addWarning(FoundSerial, "a serial number of 8 to 20 octets", "its serial number is short (%s): another certificate of the same issuer may have the same, and software then confuses the two", n)
 	}
 }
 
 // checkNames warns of empty names.
 func (c *importCheck) checkNames() {
 	if len(c.Cert.Subject.Names) == 0 {
-		c.addWarning(FoundName, "one with a common name", "its subject is empty: some software shows or stores certificates by it")
+		c.addWarning(FoundName, "a certificate with a common name", "its subject is empty: some software identifies certificates by their subject")
 	}
 	if len(c.Cert.Issuer.Names) == 0 {
-		c.addWarning(FoundName, "one with an issuer", "its issuer is empty, which some software refuses")
+		c.addWarning(FoundName, "a certificate with an issuer", "its issuer is empty, which some software refuses")
 	}
 }

@@ -94,7 +94,7 @@ type Subject struct {
 
 // NewKey makes a private key for the year and, with Certify, its certificate. The private key comes
 // from the system's random source and not from rand.
-func NewKey(rand io.Reader, y idp.Year, end time.Time, spec Spec, baseURL string, now time.Time) (*Key, error) {
+func NewKey(rand io.Reader, y idp.Year, endAt time.Time, spec Spec, baseURL string, now time.Time) (*Key, error) {
 	if err := spec.Validate(); err != nil {
 		return nil, err
 	}
@@ -102,18 +102,18 @@ func NewKey(rand io.Reader, y idp.Year, end time.Time, spec Spec, baseURL string
 	if err != nil {
 		return nil, fmt.Errorf("signing key %s: %w", y, err)
 	}
-	return Certify(rand, signer, y, end, spec, baseURL, now)
+	return Certify(rand, signer, y, endAt, spec, baseURL, now)
 }
 
 // Certify makes the self-signed certificate of a private key: RSA-SHA256, for
 // digital signatures only, no CA, serial of 128 random bits from rand, valid
 // from five minutes before now to end.
-func Certify(rand io.Reader, signer crypto.Signer, y idp.Year, end time.Time, spec Spec, baseURL string, now time.Time) (*Key, error) {
+func Certify(rand io.Reader, signer crypto.Signer, y idp.Year, endAt time.Time, spec Spec, baseURL string, now time.Time) (*Key, error) {
 	if !y.IsValid() {
 		return nil, fmt.Errorf("signing key: %q is not a year", y)
 	}
-	if !end.After(now) {
-		return nil, fmt.Errorf("signing key %s: its certificate would have ended on %s", y, end.Format(time.DateOnly))
+	if !endAt.After(now) {
+		return nil, fmt.Errorf("signing key %s: its certificate would have expired on %s", y, endAt.Format(time.DateOnly))
 	}
 	name, err := spec.Subject.pkixName(baseURL)
 	if err != nil {
@@ -127,10 +127,10 @@ func Certify(rand io.Reader, signer crypto.Signer, y idp.Year, end time.Time, sp
 		SerialNumber:          serial,
 		Subject:               name,
 		NotBefore:             now.UTC().Add(-backdate),
-		NotAfter:              end,
+		NotAfter:              endAt,
 		KeyUsage:              x509.KeyUsageDigitalSignature,
 		SignatureAlgorithm:    x509.SHA256WithRSA,
-		BasicConstraintsValid: true, // says that it is no CA
+		BasicConstraintsValid: true, // states that it is not a CA
 	}
 	der, err := x509.CreateCertificate(rand, template, template, signer.Public(), signer)
 	if err != nil {
@@ -188,8 +188,8 @@ func listValue(s string) []string {
 // Public returns the public half of the private key or, without that, the key of the
 // certificate. It is nil if both are missing.
 func (k *Key) Public() crypto.PublicKey {
-	if all := k.publicKeys(); len(all) > 0 {
-		return all[0]
+	if keys := k.publicKeys(); len(keys) > 0 {
+		return keys[0]
 	}
 	return nil
 }
@@ -200,7 +200,7 @@ func (k *Key) check() error {
 		return fmt.Errorf("%q is not a year", k.Year)
 	}
 	if k.Signer == nil && k.Cert == nil {
-		return errors.New("neither private key nor certificate")
+		return errors.New("the private key and the certificate are both missing")
 	}
 	for _, pub := range k.publicKeys() {
 		rsaKey, ok := pub.(*rsa.PublicKey)
@@ -208,23 +208,23 @@ func (k *Key) check() error {
 			return fmt.Errorf("want an RSA key, have %T", pub)
 		}
 		if n := rsaKey.N.BitLen(); n < 2048 {
-			return fmt.Errorf("RSA key has %d bits, want 2048 at least", n)
+			return fmt.Errorf("the RSA key has %d bits, want at least 2048", n)
 		}
 	}
 	if k.Signer != nil && k.Cert != nil && !EqualPublic(k.Signer.Public(), k.Cert.PublicKey) {
-		return errors.New("certificate is not of this private key")
+		return errors.New("the certificate belongs to another private key")
 	}
 	return nil
 }
 
-func (k *Key) publicKeys() (all []crypto.PublicKey) {
+func (k *Key) publicKeys() (keys []crypto.PublicKey) {
 	if k.Signer != nil {
-		all = append(all, k.Signer.Public())
+		keys = append(keys, k.Signer.Public())
 	}
 	if k.Cert != nil {
-		all = append(all, k.Cert.PublicKey)
+		keys = append(keys, k.Cert.PublicKey)
 	}
-	return all
+	return keys
 }
 
 // EqualPublic reports whether two public keys are the same.

@@ -10,7 +10,7 @@ import (
 )
 
 // ErrNoVault is returned for a private key that a Vault keeps if no Vault is configured.
-var ErrNoVault = errors.New("its private key is in a token, and no token is configured (rotation.pkcs11)")
+var ErrNoVault = errors.New("its private key is in a token, and no token is configured: set rotation.pkcs11")
 
 // Vault keeps private keys that never leave it, for example in a PKCS#11 token. The public halves
 // in Dir record its keys, so that they do not count as missing when the Vault is unreachable. All

@@ -19,7 +19,7 @@ type safe struct {
 }
 
 func (s *safe) Make(idp.Year, int) (crypto.PublicKey, error) { return s.key.Public(), s.away }
-func (s *safe) CheckReady(idp.Year, crypto.PublicKey) error       { return s.away }
+func (s *safe) CheckReady(idp.Year, crypto.PublicKey) error  { return s.away }
 func (s *safe) Sign(_ idp.Year, _ crypto.PublicKey, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
 	if s.away != nil {
 		return nil, s.away

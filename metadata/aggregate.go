@@ -26,32 +26,32 @@ func Cut(doc []byte, id idp.EntityID) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := xml.NewDecoder(bytes.NewReader(doc))
-	var around []startTag
+	decoder := xml.NewDecoder(bytes.NewReader(doc))
+	var ancestors []startTag
 	for {
-		at := d.InputOffset()
-		token, err := d.RawToken()
+		offset := decoder.InputOffset()
+		token, err := decoder.RawToken()
 		if err != nil {
-			if d.InputOffset() < int64(len(doc)) {
-				return nil, fmt.Errorf("the metadata is damaged at byte %d; get the document again", d.InputOffset())
+			if decoder.InputOffset() < int64(len(doc)) {
+				return nil, fmt.Errorf("the metadata is damaged at byte %d: get the document again", decoder.InputOffset())
 			}
-			return nil, fmt.Errorf("no EntityDescriptor in it has the entityID %q", id)
+			return nil, fmt.Errorf("the metadata has no EntityDescriptor with the entityID %q", id)
 		}
 		switch token := token.(type) {
 		case xml.StartElement:
 			if token.Name.Local == "EntitiesDescriptor" {
-				around = append(around, startTag{token.Name, doc[at:d.InputOffset()]})
+				ancestors = append(ancestors, startTag{token.Name, doc[offset:decoder.InputOffset()]})
 				continue
 			}
-			if err := skipElement(d); err != nil {
+			if err := skipElement(decoder); err != nil {
 				return nil, err
 			}
 			if token.Name.Local == "EntityDescriptor" && hasID(token, id) {
-				return wrapElement(around, doc[at:d.InputOffset()]), nil
+				return wrapElement(ancestors, doc[offset:decoder.InputOffset()]), nil
 			}
 		case xml.EndElement:
-			if len(around) > 0 {
-				around = around[:len(around)-1]
+			if len(ancestors) > 0 {
+				ancestors = ancestors[:len(ancestors)-1]
 			}
 		}
 	}
@@ -78,7 +78,7 @@ func skipElement(d *xml.Decoder) error {
 	for depth := 1; depth > 0; {
 		token, err := d.RawToken()
 		if err != nil {
-			return errors.New("the metadata ends within an element; get the document again")
+			return errors.New("the metadata ends within an element: get the document again")
 		}
 		switch token.(type) {
 		case xml.StartElement:
@@ -90,16 +90,16 @@ func skipElement(d *xml.Decoder) error {
 	return nil
 }
 
-// wrapElement writes an element with start tags around it.
-func wrapElement(around []startTag, element []byte) []byte {
+// wrapElement writes an element inside its ancestors.
+func wrapElement(ancestors []startTag, element []byte) []byte {
 	var b bytes.Buffer
-	for _, o := range around {
+	for _, o := range ancestors {
 		b.Write(o.tag)
 	}
 	b.Write(element)
-	for i := len(around) - 1; i >= 0; i-- {
-		name := around[i].name.Local
-		if p := around[i].name.Space; p != "" {
+	for i := len(ancestors) - 1; i >= 0; i-- {
+		name := ancestors[i].name.Local
+		if p := ancestors[i].name.Space; p != "" {
 			name = p + ":" + name
 		}
 		b.WriteString("</" + name + ">")

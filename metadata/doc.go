@@ -1,8 +1,8 @@
 // Package metadata writes our own EntityDescriptors and reads those of service
 // providers (saml-metadata).
 //
-// Ours are written once for a set of inputs and served as bytes. IdP.Year writes the document of
-// one year, which changes only with its key. IdP.Stable writes the one at the URL without a year,
+// Ours are written once for a set of inputs and served as bytes. IdP.WriteYear writes the document of
+// one year, which changes only with its key. IdP.WriteStable writes the one at the URL without a year,
 // which lists every live certificate and is written again each week. Both are signed, and neither
 // reads a clock: the time is an argument.
 //

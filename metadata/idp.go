@@ -69,15 +69,15 @@ func (d IdP) WriteYear(y idp.Year, s *xmldsig.Signer) ([]byte, error) {
 // WriteStable writes the signed document at the URL without a year. It has the preferred year's
 // URLs and lists its certificate, that of s, first, then the others of certs in order. Its
 // bytes stay the same within a week.
-func (d IdP) WriteStable(preferred idp.Year, s *xmldsig.Signer, certs []*x509.Certificate, at time.Time) ([]byte, error) {
-	all := []*x509.Certificate{s.Cert}
+func (d IdP) WriteStable(preferred idp.Year, s *xmldsig.Signer, certs []*x509.Certificate, now time.Time) ([]byte, error) {
+	list := []*x509.Certificate{s.Cert}
 	for _, c := range certs {
 		if !c.Equal(s.Cert) {
-			all = append(all, c)
+			list = append(list, c)
 		}
 	}
-	writtenAt := at.UTC().Truncate(StableStep)
-	return d.signDocument(preferred, s, all, writtenAt.Add(StableValidity))
+	writtenAt := now.UTC().Truncate(StableStep)
+	return d.signDocument(preferred, s, list, writtenAt.Add(StableValidity))
 }
 
 // signDocument writes a document twice, because its ID is the hash of the rest.

@@ -12,7 +12,7 @@ import (
 // Part names the element or attribute that a Note is about.
 type Part string
 
-// These parts are read. Any other part is ignored.
+// The parts that ReadSP reads. It ignores all others.
 const (
 	PartDocument      Part = "document"
 	PartEntity        Part = "EntityDescriptor" // one of several
@@ -29,7 +29,7 @@ const (
 	PartSigningKey    Part = "KeyDescriptor signing"
 	PartEncryptionKey Part = "KeyDescriptor encryption"
 	PartUse           Part = "use"
-	PartChain         Part = "X509Certificate" // further ones beside the used one
+	PartChain         Part = "X509Certificate" // certificates other than the used one
 	PartMethod        Part = "EncryptionMethod"
 	PartLogout        Part = "SingleLogoutService"
 	PartFormat        Part = "NameIDFormat"
@@ -42,7 +42,7 @@ type need int
 const (
 	partOptional need = iota // the part is left out with a note
 	partNeeded               // the document is refused
-	partOneOf                // refused if no other of its kind can be used
+	partOneOf                // the document is refused if no part of this kind can be used
 )
 
 // needs lists all parts that are not optional. The readers of parts decide nothing themselves.
@@ -54,8 +54,8 @@ var needs = map[Part]need{
 	PartProtocols:     partNeeded,
 	PartACS:           partOneOf,
 	PartSigningKey:    partOneOf,
-	PartEncryptionKey: partOneOf, // its owner asked for encryption
-	PartUse:           partOneOf, // of keys for either use
+	PartEncryptionKey: partOneOf, // the provider asked for encryption
+	PartUse:           partOneOf, // a key for signing or encryption
 }
 
 // Options are the operator's settings that are not in the document, and the rules of the registry.
@@ -71,7 +71,7 @@ type Options struct {
 	// CheckURL returns the reason why a URL cannot be registered, or "" if it can. An optional
 	// URL that it refuses is left out. permission is the option with which an operator can
 	// register it anyway. CheckURL may be nil.
-	CheckURL func(url string) (why string, permission idp.Option)
+	CheckURL func(url string) (reason string, permission idp.Option)
 	// OurCerts are our own signing certificates of all years. A service provider that has one of
 	// them as its own was set up the wrong way round.
 	OurCerts []*x509.Certificate
@@ -140,13 +140,13 @@ func (r *spReader) noteName(format string, args ...any) {
 
 // settleParts ends the reading of all parts of a kind. If one can be used, the faults of the
 // others become notes. If none can, they become problems.
-func (r *spReader) settleParts(found bool, kinds ...Part) {
+func (r *spReader) settleParts(hasUsable bool, kinds ...Part) {
 	var rest []Note
 	for _, n := range r.pendingNotes {
 		switch {
 		case !slices.Contains(kinds, n.Part):
 			rest = append(rest, n)
-		case found:
+		case hasUsable:
 			r.descriptor.Notes = append(r.descriptor.Notes, n)
 		default:
 			r.problems = append(r.problems, n)

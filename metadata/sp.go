@@ -70,11 +70,11 @@ func ReadSP(data []byte, now time.Time, o Options) (*SPDescriptor, error) {
 // spReader reads one document. It continues after a problem, so that all of them are reported
 // at once.
 type spReader struct {
-	now      time.Time
-	options        Options
-	descriptor        *SPDescriptor
-	problems Problems
-	pendingNotes  []Note // faults of parts of which one is enough, see settleParts
+	now          time.Time
+	options      Options
+	descriptor   *SPDescriptor
+	problems     Problems
+	pendingNotes []Note // faults of alternative parts, see settleParts
 }
 
 // parseXML parses the XML. It returns nil and records a problem if that fails.
@@ -93,20 +93,20 @@ func (r *spReader) parseXML(data []byte) *xmltree.Element {
 		r.addFault(PartDocument, "This is %s, not SAML metadata. Register a certificate on its own, with the entity ID and the URL of an AssertionConsumerService.", kind.Article())
 		return nil
 	case filetext.Text:
-		r.addFault(PartDocument, "This is not XML: it does not begin with <. Give the metadata as it is, without text around it.")
+		r.addFault(PartDocument, "This is not XML: it does not begin with <. Give the metadata without other text.")
 		return nil
 	}
 	doc, skipped, err := filetext.ExtractDocument(data)
 	if err != nil {
-		r.addFault(PartDocument, "The characters of the metadata cannot be read: %v.", err)
+		r.addFault(PartDocument, "The encoding of the metadata cannot be read: %v.", err)
 		return nil
 	}
 	root, err := xmltree.Parse(doc, xmltree.MetadataLimits())
-	var syntax *xmltree.SyntaxError
+	var syntaxErr *xmltree.SyntaxError
 	switch {
-	case errors.As(err, &syntax):
-		line := 1 + skipped + bytes.Count(doc[:min(syntax.Offset, len(doc))], []byte("\n"))
-		r.addFault(PartDocument, "The metadata cannot be read: on line %d, %s. Get the document again, without changes by a browser or an editor.", line, syntax.Problem)
+	case errors.As(err, &syntaxErr):
+		line := 1 + skipped + bytes.Count(doc[:min(syntaxErr.Offset, len(doc))], []byte("\n"))
+		r.addFault(PartDocument, "The metadata cannot be read: on line %d, %s. Get the document again, without changes by a browser or an editor.", line, syntaxErr.Problem)
 	case err != nil:
 		r.addFault(PartDocument, "The metadata cannot be read: %v.", err)
 	}
@@ -124,62 +124,62 @@ func (r *spReader) findEntity(root *xmltree.Element) *xmltree.Element {
 			root.Local, root.Space, namespace)
 		return nil
 	}
-	var all []member
-	collectMembers(root, nil, &all)
-	named := slices.DeleteFunc(slices.Clone(all), func(m member) bool { return m.id != string(r.options.EntityID) })
-	if len(all) == 1 {
-		named = all
+	var members []member
+	collectMembers(root, nil, &members)
+	matches := slices.DeleteFunc(slices.Clone(members), func(m member) bool { return m.id != string(r.options.EntityID) })
+	if len(members) == 1 {
+		matches = members
 	}
 	switch {
-	case len(all) == 0:
+	case len(members) == 0:
 		r.addFault(PartEntity, "The EntitiesDescriptor has no service provider: no EntityDescriptor in it has an SPSSODescriptor.")
-	case len(all) > 1 && r.options.EntityID == "":
-		r.recordNote(Note{PartEntity, fmt.Sprintf("The EntitiesDescriptor has %d service providers: %s. Name the one to register by its entity ID.", len(all), listIDs(all)),
+	case len(members) > 1 && r.options.EntityID == "":
+		r.recordNote(Note{PartEntity, fmt.Sprintf("The EntitiesDescriptor has %d service providers: %s. Name the one to register by its entity ID.", len(members), listIDs(members)),
 			idp.Option{Name: idp.OptionEntityID}})
-	case len(named) == 0:
-		r.addFault(PartEntity, "The EntitiesDescriptor has no service provider %q. It has %s.", r.options.EntityID, listIDs(all))
-	case len(named) > 1:
-		r.addFault(PartEntity, "The EntitiesDescriptor has %d service providers with the entityID %q, and nothing says which one is meant.", len(named), r.options.EntityID)
+	case len(matches) == 0:
+		r.addFault(PartEntity, "The EntitiesDescriptor has no service provider %q. It has %s.", r.options.EntityID, listIDs(members))
+	case len(matches) > 1:
+		r.addFault(PartEntity, "The EntitiesDescriptor has %d service providers with the entityID %q. Remove all but one.", len(matches), r.options.EntityID)
 	default:
-		for _, group := range named[0].ancestors { // the dates of the enclosing elements apply, too
+		for _, group := range matches[0].ancestors { // the dates of the enclosing elements also apply
 			r.readValidUntil(group)
 		}
-		return named[0].entity
+		return matches[0].entity
 	}
 	return nil
 }
 
 // member is a service provider in an EntitiesDescriptor, with its enclosing elements.
 type member struct {
-	id     string
-	entity *xmltree.Element
+	id        string
+	entity    *xmltree.Element
 	ancestors []*xmltree.Element
 }
 
 // collectMembers lists the service providers below an EntitiesDescriptor.
-func collectMembers(group *xmltree.Element, around []*xmltree.Element, to *[]member) {
-	around = append(slices.Clip(around), group)
+func collectMembers(group *xmltree.Element, ancestors []*xmltree.Element, list *[]member) {
+	ancestors = append(slices.Clip(ancestors), group)
 	for e := range group.Elements() {
 		switch {
 		case e.Is(namespace, "EntitiesDescriptor"):
-			collectMembers(e, around, to)
+			collectMembers(e, ancestors, list)
 		case e.Is(namespace, "EntityDescriptor") && e.Child(namespace, "SPSSODescriptor") != nil:
 			id, _ := e.Attr("entityID")
-			*to = append(*to, member{strings.TrimSpace(id), e, around})
+			*list = append(*list, member{strings.TrimSpace(id), e, ancestors})
 		}
 	}
 }
 
 // listIDs lists entity IDs, or the first ones of a long list.
 func listIDs(list []member) string {
-	const most = 20
+	const maxNames = 20
 	var names []string
-	for _, m := range list[:min(len(list), most)] {
+	for _, m := range list[:min(len(list), maxNames)] {
 		names = append(names, idp.Shorten(m.id, 200))
 	}
 	text := strings.Join(names, ", ")
-	if len(list) > most {
-		text += fmt.Sprintf(" and %d more", len(list)-most)
+	if len(list) > maxNames {
+		text += fmt.Sprintf(" and %d more", len(list)-maxNames)
 	}
 	return text
 }
@@ -195,7 +195,7 @@ func (r *spReader) readEntity(e *xmltree.Element) {
 	case len(id) > idp.MaxEntityID:
 		r.addFault(PartEntityID, "The entityID is longer than %d characters (saml-metadata §2.2.1).", idp.MaxEntityID)
 	case strings.ContainsAny(id, " \t\r\n"):
-		r.addFault(PartEntityID, "The entityID %q has white space in it.", id)
+		r.addFault(PartEntityID, "The entityID %q contains white space.", id)
 	}
 	r.descriptor.EntityID = idp.EntityID(id)
 	role := r.findRole(e)
@@ -214,50 +214,50 @@ func (r *spReader) readEntity(e *xmltree.Element) {
 // readSigning reads the provider's attributes about signatures.
 func (r *spReader) readSigning(role *xmltree.Element) {
 	r.descriptor.WantAssertionsSigned, _ = r.readBoolean(role, PartWantsSigned)
-	signed, known := r.readBoolean(role, PartSignsRequests)
-	r.descriptor.AuthnRequestsSigned = signed
-	if _, said := role.Attr(string(PartSignsRequests)); !signed && (known || !said) {
-		r.addNote(PartSignsRequests, "The metadata does not say AuthnRequestsSigned=\"true\". Requests must be signed all the same, unless the provider is registered with sign_requests optional.")
+	isSigned, isKnown := r.readBoolean(role, PartSignsRequests)
+	r.descriptor.AuthnRequestsSigned = isSigned
+	if _, hasAttr := role.Attr(string(PartSignsRequests)); !isSigned && (isKnown || !hasAttr) {
+		r.addNote(PartSignsRequests, "The metadata does not say AuthnRequestsSigned=\"true\". Requests must still be signed, unless the provider is registered with sign_requests optional.")
 	}
 }
 
 // findRole returns the SPSSODescriptor for SAML 2.0. It returns nil and records a problem if it
 // finds none.
 func (r *spReader) findRole(e *xmltree.Element) *xmltree.Element {
-	all := e.Children(namespace, "SPSSODescriptor")
-	if len(all) == 0 {
-		what := "this is not the metadata of a service provider"
+	roles := e.Children(namespace, "SPSSODescriptor")
+	if len(roles) == 0 {
+		reason := "this is not the metadata of a service provider"
 		if e.Child(namespace, "IDPSSODescriptor") != nil {
-			what = "this is the metadata of an identity provider, not of a service provider"
+			reason = "this is the metadata of an identity provider, not of a service provider"
 		}
-		r.addFault(PartRole, "The EntityDescriptor has no SPSSODescriptor: %s.", what)
+		r.addFault(PartRole, "The EntityDescriptor has no SPSSODescriptor: %s.", reason)
 		return nil
 	}
-	var fit []*xmltree.Element
-	var other []string
-	for _, role := range all {
+	var samlRoles []*xmltree.Element
+	var otherProtocols []string
+	for _, role := range roles {
 		protocols, _ := role.Attr("protocolSupportEnumeration")
 		switch list := strings.Fields(protocols); {
 		case slices.Contains(list, saml.NamespaceProtocol):
-			fit = append(fit, role)
+			samlRoles = append(samlRoles, role)
 		case len(list) == 0:
-			r.addNote(PartProtocols, "The SPSSODescriptor does not say which protocols it supports (protocolSupportEnumeration); SAML 2.0 is assumed.")
-			fit = append(fit, role)
+			r.addNote(PartProtocols, "The SPSSODescriptor has no protocolSupportEnumeration. SAML 2.0 is assumed.")
+			samlRoles = append(samlRoles, role)
 		default:
-			other = append(other, protocols)
+			otherProtocols = append(otherProtocols, protocols)
 		}
 	}
 	switch {
-	case len(fit) == 0:
-		r.addFault(PartProtocols, "The SPSSODescriptor does not support SAML 2.0: its protocolSupportEnumeration is %q, without %q.", other[0], saml.NamespaceProtocol)
+	case len(samlRoles) == 0:
+		r.addFault(PartProtocols, "The SPSSODescriptor does not support SAML 2.0: its protocolSupportEnumeration is %q, without %q.", otherProtocols[0], saml.NamespaceProtocol)
 		return nil
-	case len(fit) > 1:
-		r.addFault(PartRole, "The EntityDescriptor has %d SPSSODescriptors for SAML 2.0, and nothing says which one is meant.", len(fit))
+	case len(samlRoles) > 1:
+		r.addFault(PartRole, "The EntityDescriptor has %d SPSSODescriptors for SAML 2.0. Remove all but one.", len(samlRoles))
 		return nil
-	case len(other) > 0:
-		r.addNote(PartRole, "The SPSSODescriptor for other protocols (%s) was left out.", strings.Join(other, ", "))
+	case len(otherProtocols) > 0:
+		r.addNote(PartRole, "The SPSSODescriptor for other protocols (%s) was left out.", strings.Join(otherProtocols, ", "))
 	}
-	return fit[0]
+	return samlRoles[0]
 }
 
 // noteFormats records the NameIDFormats. Metadata grants none of them.
@@ -271,9 +271,9 @@ func (r *spReader) noteFormats(sp *xmltree.Element) {
 	}
 	formats := r.descriptor.NameIDFormats
 	if slices.Contains(formats, saml.NameIDFormatEmail) {
-		r.addNote(PartFormat, "The metadata asks for email addresses as NameID. Metadata cannot grant that; an operator can, with name_id_formats.")
+		r.addNote(PartFormat, "The metadata asks for email addresses as NameID. Only an operator can allow that, with name_id_formats.")
 	}
 	if len(formats) > 0 && !slices.Contains(formats, saml.NameIDFormatPersistent) && !slices.Contains(formats, saml.NameIDFormatUnspecified) {
-		r.addNote(PartFormat, "The metadata does not list the persistent NameID format (only %s). The provider will be sent persistent NameIDs.", strings.Join(formats, ", "))
+		r.addNote(PartFormat, "The metadata does not list the persistent NameID format (only %s). The provider still gets persistent NameIDs.", strings.Join(formats, ", "))
 	}
 }

@@ -17,16 +17,16 @@ func (r *spReader) readValidUntil(e *xmltree.Element) {
 	if !ok {
 		return
 	}
-	until, err := parseTime(strings.TrimSpace(text))
+	validUntil, err := parseTime(strings.TrimSpace(text))
 	if err != nil {
-		r.addFault(PartValidUntil, "validUntil of %s is %q, which is not a time such as 2027-01-31T12:00:00Z; it was left out.", e.Local, text)
+		r.addFault(PartValidUntil, "validUntil of %s is %q, which is not a time such as 2027-01-31T12:00:00Z. It was left out.", e.Local, text)
 		return
 	}
-	if !until.After(r.now) {
-		r.addFault(PartExpiry, "%s was valid until %s. Get a newer document from the service provider.", e.Local, until.Format(saml.TimeFormat))
+	if !validUntil.After(r.now) {
+		r.addFault(PartExpiry, "%s was valid until %s. Get a newer document from the service provider.", e.Local, validUntil.Format(saml.TimeFormat))
 	}
-	if r.descriptor.ValidUntil.IsZero() || until.Before(r.descriptor.ValidUntil) {
-		r.descriptor.ValidUntil = until
+	if r.descriptor.ValidUntil.IsZero() || validUntil.Before(r.descriptor.ValidUntil) {
+		r.descriptor.ValidUntil = validUntil
 	}
 }
 
@@ -39,57 +39,57 @@ func parseTime(s string) (time.Time, error) {
 	return t.UTC(), err
 }
 
-// readBoolean reads an xsd:boolean. known is false if it is absent or neither true nor false.
+// readBoolean reads an xsd:boolean. isKnown is false if it is absent or neither true nor false.
 // .NET software writes True and False.
-func (r *spReader) readBoolean(e *xmltree.Element, part Part) (value, known bool) {
-	text, said := e.Attr(string(part))
+func (r *spReader) readBoolean(e *xmltree.Element, part Part) (value, isKnown bool) {
+	text, hasValue := e.Attr(string(part))
 	switch strings.ToLower(strings.TrimSpace(text)) {
 	case "true", "1":
 		return true, true
 	case "false", "0":
 		return false, true
 	}
-	if said {
-		r.addFault(part, "%s of %s is %q, which is neither true nor false; it was left out.", part, e.Local, text)
+	if hasValue {
+		r.addFault(part, "%s of %s is %q, which is neither true nor false. It was left out.", part, e.Local, text)
 	}
 	return false, false
 }
 
 // readLocation reads the URL of an endpoint. It returns "" and records a fault if a browser
-// cannot be sent there. refused and permission are the results of Options.CheckURL.
-func (r *spReader) readLocation(e *xmltree.Element, name string, part Part) (location, refused string, permission idp.Option) {
-	text, said := e.Attr(name)
+// cannot be sent there. refusal and permission are the results of Options.CheckURL.
+func (r *spReader) readLocation(e *xmltree.Element, name string, part Part) (location, refusal string, permission idp.Option) {
+	text, hasValue := e.Attr(name)
 	text = strings.TrimSpace(text)
 	u, err := url.Parse(text)
-	what := ""
+	reason := ""
 	switch {
-	case !said:
-		what = fmt.Sprintf("it has no %s", name)
+	case !hasValue:
+		reason = fmt.Sprintf("it has no %s", name)
 	case text == "":
-		what = fmt.Sprintf("its %s is empty", name)
+		reason = fmt.Sprintf("its %s is empty", name)
 	case err != nil:
-		what = fmt.Sprintf("its %s is %q, which is not a URL", name, text)
+		reason = fmt.Sprintf("its %s is %q, which is not a URL", name, text)
 	case u.Scheme == "":
-		what = fmt.Sprintf("its %s is %q, which is relative; it must begin with https:// and the host", name, text)
+		reason = fmt.Sprintf("its %s is %q, which is relative: it must begin with https:// and the host", name, text)
 	case u.Scheme != "https" && u.Scheme != "http":
-		what = fmt.Sprintf("its %s is %q, to which a browser cannot post: the scheme is %s, not https", name, text, u.Scheme)
+		reason = fmt.Sprintf("its %s is %q, to which a browser cannot post: the scheme is %s, not https", name, text, u.Scheme)
 	case u.Host == "":
-		what = fmt.Sprintf("its %s is %q, which names no host", name, text)
+		reason = fmt.Sprintf("its %s is %q, which has no host", name, text)
 	case len(text) > idp.MaxURL:
-		what = fmt.Sprintf("its %s has %d characters; %d are allowed", name, len(text), idp.MaxURL)
+		reason = fmt.Sprintf("its %s has %d characters, and only %d are allowed", name, len(text), idp.MaxURL)
 	}
-	if what != "" {
-		r.addFault(part, "One %s cannot be used: %s.", e.Local, what)
+	if reason != "" {
+		r.addFault(part, "One %s cannot be used: %s.", e.Local, reason)
 		return "", "", idp.Option{}
 	}
 	if r.options.CheckURL != nil {
-		refused, permission = r.options.CheckURL(text)
+		refusal, permission = r.options.CheckURL(text)
 	}
-	return text, refused, permission
+	return text, refusal, permission
 }
 
 // readName chooses the provider's display name: the name for display on pages, then that of
-// its organization, in English before other languages. It ignores ServiceName, which names a
+// its organization, preferably in English. It ignores ServiceName, which names a
 // set of attributes and which libraries fill with a default text.
 func (r *spReader) readName(entity, sp *xmltree.Element) {
 	for _, role := range []*xmltree.Element{sp, entity} {
@@ -101,14 +101,14 @@ func (r *spReader) readName(entity, sp *xmltree.Element) {
 			}
 		}
 	}
-	for _, holder := range []*xmltree.Element{sp, entity} {
-		for _, org := range holder.Children(namespace, "Organization") {
+	for _, element := range []*xmltree.Element{sp, entity} {
+		for _, org := range element.Children(namespace, "Organization") {
 			for _, local := range []string{"OrganizationDisplayName", "OrganizationName"} {
 				if r.descriptor.Name = r.preferEnglish(org.Children(namespace, local)); r.descriptor.Name == "" {
 					continue
 				}
 				if !r.options.HasName {
-					r.noteName("The name is that of the organization, %q.", r.descriptor.Name)
+					r.noteName("The name %q is that of the organization.", r.descriptor.Name)
 				}
 				return
 			}
@@ -129,7 +129,7 @@ func (r *spReader) preferEnglish(elements []*xmltree.Element) string {
 	for _, e := range elements {
 		text := strings.Join(strings.Fields(e.Text()), " ")
 		if idp.HasControl(text) {
-			r.addFault(PartName, "A %s has control characters or marks that turn the direction of writing, and was left out.", e.Local)
+			r.addFault(PartName, "A %s has control characters or marks that change the direction of text, and was left out.", e.Local)
 			continue
 		}
 		if first == "" || text != "" && isEnglish(e) {
@@ -139,11 +139,11 @@ func (r *spReader) preferEnglish(elements []*xmltree.Element) string {
 			break
 		}
 	}
-	if short := idp.Shorten(first, idp.MaxName); short != first {
+	if shortName := idp.Shorten(first, idp.MaxName); shortName != first {
 		if !r.options.HasName {
-			r.noteName("The name %q is longer than %d characters and was cut.", first, idp.MaxName)
+			r.noteName("The name %q is longer than %d characters and was shortened.", first, idp.MaxName)
 		}
-		return short
+		return shortName
 	}
 	return first
 }

@@ -22,19 +22,19 @@ type conn struct {
 }
 
 type sighting struct {
-	pub crypto.PublicKey
-	foundAt  time.Time
+	pub     crypto.PublicKey
+	foundAt time.Time
 }
 
-// withConnection calls do, and calls it again on a new connection if the existing one was lost.
-func (t *Token) withConnection(do func(*conn) error) error {
-	for again := true; ; again = false {
+// withConnection runs call, and runs it again on a new connection if the existing one was lost.
+func (t *Token) withConnection(call func(*conn) error) error {
+	for canRetry := true; ; canRetry = false {
 		c, err := t.openConnection()
 		if err != nil {
 			return err
 		}
-		err = do(c)
-		if err == nil || !again || !t.isConnectionLost(c, err) {
+		err = call(c)
+		if err == nil || !canRetry || !t.isConnectionLost(c, err) {
 			return err
 		}
 		t.dropConnection(c)
@@ -77,14 +77,14 @@ func (t *Token) dropConnection(c *conn) {
 }
 
 // isConnectionLost reports whether an error means that the connection can no longer be used,
-// because it failed or because another request dropped it meanwhile.
+// because it failed or because another request has dropped it.
 func (t *Token) isConnectionLost(c *conn, err error) bool {
 	t.mu.Lock()
-	dropped := t.conn != c
+	isDropped := t.conn != c
 	t.mu.Unlock()
 	var code pkcs11.Error
 	if !errors.As(err, &code) {
-		return dropped
+		return isDropped
 	}
 	switch code {
 	case pkcs11.CKR_SESSION_HANDLE_INVALID, pkcs11.CKR_SESSION_CLOSED, pkcs11.CKR_USER_NOT_LOGGED_IN,
@@ -93,7 +93,7 @@ func (t *Token) isConnectionLost(c *conn, err error) bool {
 		pkcs11.CKR_GENERAL_ERROR, pkcs11.CKR_FUNCTION_FAILED:
 		return true
 	}
-	return dropped
+	return isDropped
 }
 
 // convertPINError converts a token's error about a wrong PIN to ErrPIN.

@@ -36,7 +36,7 @@ type Token struct {
 
 	mu       sync.Mutex // held while a connection is made or closed
 	conn     *conn
-	lastErr   error // of the last connection attempt
+	lastErr  error // of the last connection attempt
 	failedAt time.Time
 }
 
@@ -63,26 +63,26 @@ func (t *Token) Make(y idp.Year, bits int) (pub crypto.PublicKey, err error) {
 }
 
 func (t *Token) generateKey(c *conn, y idp.Year, bits int) (crypto11.Signer, error) {
-	public, err := crypto11.NewAttributeSetWithIDAndLabel(t.config.keyID(y), keyLabel(y))
+	publicAttrs, err := crypto11.NewAttributeSetWithIDAndLabel(t.config.keyID(y), keyLabel(y))
 	if err != nil {
 		return nil, err
 	}
-	private := public.Copy()
+	privateAttrs := publicAttrs.Copy()
 	for _, a := range []struct {
 		set   crypto11.AttributeSet
 		name  crypto11.AttributeType
 		value bool
 	}{
-		{private, crypto11.CkaToken, true}, {private, crypto11.CkaPrivate, true},
-		{private, crypto11.CkaSensitive, true}, {private, crypto11.CkaExtractable, false},
-		{private, crypto11.CkaSign, true}, {private, crypto11.CkaDecrypt, false}, {private, crypto11.CkaUnwrap, false},
-		{public, crypto11.CkaToken, true}, {public, crypto11.CkaVerify, true}, {public, crypto11.CkaEncrypt, false},
+		{privateAttrs, crypto11.CkaToken, true}, {privateAttrs, crypto11.CkaPrivate, true},
+		{privateAttrs, crypto11.CkaSensitive, true}, {privateAttrs, crypto11.CkaExtractable, false},
+		{privateAttrs, crypto11.CkaSign, true}, {privateAttrs, crypto11.CkaDecrypt, false}, {privateAttrs, crypto11.CkaUnwrap, false},
+		{publicAttrs, crypto11.CkaToken, true}, {publicAttrs, crypto11.CkaVerify, true}, {publicAttrs, crypto11.CkaEncrypt, false},
 	} {
 		if err := a.set.Set(a.name, a.value); err != nil {
 			return nil, err
 		}
 	}
-	return c.GenerateRSAKeyPairWithAttributes(public, private, bits)
+	return c.GenerateRSAKeyPairWithAttributes(publicAttrs, privateAttrs, bits)
 }
 
 // checkSealed checks that the token does not export the key. A token may ignore the
@@ -92,11 +92,11 @@ func (c *conn) checkSealed(key crypto11.Signer) error {
 	if err != nil {
 		return fmt.Errorf("ask the token whether it exports the key: %w", err)
 	}
-	is := func(name crypto11.AttributeType) bool {
+	isSet := func(name crypto11.AttributeType) bool {
 		a := attrs[name]
 		return a != nil && len(a.Value) == 1 && a.Value[0] != 0
 	}
-	if !is(crypto11.CkaSensitive) || is(crypto11.CkaExtractable) {
+	if !isSet(crypto11.CkaSensitive) || isSet(crypto11.CkaExtractable) {
 		return errors.New("the token exports the key (not CKA_SENSITIVE, or CKA_EXTRACTABLE): use a token that keeps keys inside")
 	}
 	return nil
@@ -107,12 +107,12 @@ func (t *Token) Sign(y idp.Year, pub crypto.PublicKey, digest []byte, opts crypt
 	err = t.withConnection(func(c *conn) error {
 		key, ok := c.keys.Load(y)
 		if !ok || !certs.EqualPublic(key.(crypto11.Signer).Public(), pub) {
-			found, err := t.findKey(c, y, pub)
+			signer, err := t.findKey(c, y, pub)
 			if err != nil {
 				return err
 			}
-			c.keys.Store(y, found)
-			key = found
+			c.keys.Store(y, signer)
+			key = signer
 		}
 		signature, err = key.(crypto11.Signer).Sign(rand.Reader, digest, opts)
 		return err
@@ -123,7 +123,7 @@ func (t *Token) Sign(y idp.Year, pub crypto.PublicKey, digest []byte, opts crypt
 	return signature, nil
 }
 
-// CheckReady looks the key up in the token, unless it was found less than readyFor ago.
+// CheckReady looks the key up in the token, unless it was found less than readyAge ago.
 func (t *Token) CheckReady(y idp.Year, pub crypto.PublicKey) error {
 	err := t.withConnection(func(c *conn) error {
 		seen, ok := c.sightings.Load(y)
@@ -169,7 +169,7 @@ func (t *Token) findKey(c *conn, y idp.Year, pub crypto.PublicKey) (crypto11.Sig
 		return nil, err
 	}
 	if !certs.EqualPublic(key.Public(), pub) {
-		return nil, errors.New("the token has another key of this name: check which token is configured")
+		return nil, errors.New("the token has another key of this name: check that the right token is configured")
 	}
 	return key, nil
 }
@@ -181,20 +181,20 @@ func (t *Token) lookUp(c *conn, y idp.Year) (crypto11.Signer, error) {
 	case err != nil:
 		return nil, err
 	case len(keys) > 1:
-		return nil, fmt.Errorf("%d keys have its name: remove all but the right one", len(keys))
+		return nil, fmt.Errorf("the token has %d keys of this name: remove all but the right one", len(keys))
 	case len(keys) == 1:
 		return keys[0], nil
 	}
 	// FindKeyPairs misses a private key without its public half. That key must not count as
 	// destroyed.
-	private, err := c.FindPrivateKeys(t.config.keyID(y), keyLabel(y))
+	privateKeys, err := c.FindPrivateKeys(t.config.keyID(y), keyLabel(y))
 	switch {
 	case err != nil:
 		return nil, err
-	case len(private) > 0:
-		return nil, errors.New("the token has its private key without the public key: restore the token from its backup")
+	case len(privateKeys) > 0:
+		return nil, errors.New("the token has the private key without the public key: restore the token from its backup")
 	}
-	return nil, fmt.Errorf("the token does not have it: %w", idp.ErrNotFound)
+	return nil, fmt.Errorf("the token does not contain the key: %w", idp.ErrNotFound)
 }
 
 // keyLabel returns the CKA_LABEL of a year's key.

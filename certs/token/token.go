@@ -30,11 +30,11 @@ type Config struct {
 }
 
 // ErrNotBuilt is returned by Open in a program built without PKCS#11.
-var ErrNotBuilt = errors.New("this binary was built without PKCS#11; build it with -tags pkcs11")
+var ErrNotBuilt = errors.New("this binary was built without PKCS#11: build it with -tags pkcs11")
 
 // ErrPIN is returned once the token has refused the PIN. This process does not try it again,
 // because a token locks itself after a few wrong PINs.
-var ErrPIN = errors.New("the token refuses the PIN")
+var ErrPIN = errors.New("the token refuses the PIN: correct it and start again")
 
 // String keeps the PIN out of every message that prints a Config.
 func (c Config) String() string { return "token " + c.Label }

@@ -123,7 +123,7 @@ func (a *app) trustDataDir(c *Config) error {
 	return nil
 }
 
-// checkInside checks the files in the data folder, and the master key: only the owners and root
+// checkDataFiles checks the files in the data folder, and the master key: only the owners and root
 // may have written them.
 func checkDataFiles(c *Config, owners ...int) error {
 	names := []string{c.MasterKeyFile}

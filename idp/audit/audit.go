@@ -1,5 +1,5 @@
 // Package audit is the audit trail: it chains records, finds, verifies, exports and
-// prunes them, and keeps strangers from filling the disk with records of refusals.
+// prunes them, and keeps unauthenticated senders from filling the disk with records of refusals.
 //
 // The chain itself is pure. A store asks Link for the next record and writes it in the same
 // transaction as the change it records. Place.Next verifies the records of a store or an exported
@@ -14,7 +14,7 @@
 // rebuilt.
 //
 // IP addresses are kept for 90 days and records permanently. An IP address is therefore stored
-// beside its record, which contains only a hash of it (address.go). Stored records are verified
+// beside its record, which contains only a hash of it (sidecar.go). Stored records are verified
 // byte by byte (line.go), because a lenient JSON reader would accept changes.
 //
 //	audit.go     the chain
@@ -42,7 +42,7 @@ import (
 const FirstPrev = "0000000000000000000000000000000000000000000000000000000000000000"
 
 // recordBody is an AuditRecord without its Hash. Hash is the last field, so the JSON of a record is
-// the JSON of its unhashed form and a tail.
+// the JSON of its recordBody and a tail.
 type recordBody struct {
 	Seq uint64    `json:"seq"`
 	At  time.Time `json:"at"`
@@ -57,8 +57,8 @@ type recordBody struct {
 //
 // Strings that are not UTF-8 are repaired: JSON cannot contain them, and a record must have
 // the same hash after it was read back.
-func Link(after Place, ev idp.AuditEvent, at time.Time) (rec idp.AuditRecord, body, address []byte) {
-	rec = idp.AuditRecord{Seq: after.Seq + 1, At: truncateTime(at), AuditEvent: cleanEvent(ev), Prev: after.HashOrFirst()}
+func Link(after Place, event idp.AuditEvent, at time.Time) (rec idp.AuditRecord, body, address []byte) {
+	rec = idp.AuditRecord{Seq: after.Seq + 1, At: truncateTime(at), AuditEvent: cleanEvent(event), Prev: after.HashOrFirst()}
 	if rec.IPAddress != "" {
 		address = newSidecar(rec.IPAddress, rec.At)
 		rec.IPAddressSum = hashSidecar(address)
@@ -110,24 +110,24 @@ func truncateTime(at time.Time) time.Time {
 }
 
 // cleanEvent makes every string of the event valid UTF-8. It does not change the caller's Detail.
-func cleanEvent(ev idp.AuditEvent) idp.AuditEvent {
-	ev.Kind = idp.AuditKind(cleanString(string(ev.Kind)))
-	ev.Outcome = cleanString(ev.Outcome)
-	ev.Actor = cleanString(ev.Actor)
-	ev.User = idp.UserID(cleanString(string(ev.User)))
-	ev.SP = idp.EntityID(cleanString(string(ev.SP)))
-	ev.Year = idp.Year(cleanString(string(ev.Year)))
-	ev.RequestID = cleanString(ev.RequestID)
-	ev.ErrorID = cleanString(ev.ErrorID)
-	ev.IPAddress = cleanString(ev.IPAddress)
-	if ev.Detail != nil {
-		detail := make(map[string]string, len(ev.Detail))
-		for name, value := range ev.Detail {
+func cleanEvent(event idp.AuditEvent) idp.AuditEvent {
+	event.Kind = idp.AuditKind(cleanString(string(event.Kind)))
+	event.Outcome = cleanString(event.Outcome)
+	event.Actor = cleanString(event.Actor)
+	event.User = idp.UserID(cleanString(string(event.User)))
+	event.SP = idp.EntityID(cleanString(string(event.SP)))
+	event.Year = idp.Year(cleanString(string(event.Year)))
+	event.RequestID = cleanString(event.RequestID)
+	event.ErrorID = cleanString(event.ErrorID)
+	event.IPAddress = cleanString(event.IPAddress)
+	if event.Detail != nil {
+		detail := make(map[string]string, len(event.Detail))
+		for name, value := range event.Detail {
 			detail[cleanString(name)] = cleanString(value)
 		}
-		ev.Detail = detail
+		event.Detail = detail
 	}
-	return ev
+	return event
 }
 
 func cleanString(s string) string {

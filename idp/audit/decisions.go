@@ -21,8 +21,8 @@ const (
 	// refusal or failure under the error's code.
 	ByError
 
-	PasswordRight     // of a user who must still prove a second factor
-	PasswordWrong     // of a known user
+	PasswordRight     // the user must still prove a second factor
+	PasswordWrong     // the user is known
 	PasswordUnknown   // the email address has no account
 	PasswordThrottled // no user was looked up, so the user is unknown
 	PasswordBusy      // too many others waited, and no user was looked up
@@ -31,7 +31,7 @@ const (
 	FactorMissing     // the user has no factor of the level asked for
 	NotVerified       // the user has no proofed identity of the level asked for
 	CodeWrong
-	CodeReplayed // right, and used before
+	CodeReplayed // the code is right, but was used before
 	CodeThrottled
 	SignedIn
 	SteppedUp
@@ -46,7 +46,7 @@ const (
 	NoPassive
 	LoggedOut           // the sessions that a LogoutRequest names ended or never existed
 	LogoutUnknown       // the LogoutRequest names no session of this browser
-	RemoteLoggedOut     // the same on the back channel
+	RemoteLoggedOut     // LoggedOut on the back channel
 	RemoteLogoutUnknown // the SP knows no such user
 	PreviewOpened       // a link was opened in a browser
 	PreviewFetched      // a document of an unpublished year was fetched through a link
@@ -114,10 +114,10 @@ type Rule struct {
 }
 
 const (
-	visitFields     = HasRequestID | HasAddress  // a browser came
-	requestFields = HasSP | HasYear            // for a service provider
-	userFields    = HasActor | HasUser | visitFields // a user did it
-	callerFields  = HasActor | HasUser         // the caller of a command did it
+	visitFields   = HasRequestID | HasAddress        // of a browser
+	requestFields = HasSP | HasYear                  // about a service provider
+	userFields    = HasActor | HasUser | visitFields // by a user
+	callerFields  = HasActor | HasUser               // by the caller of a command
 )
 
 var rules = [decisionCount]Rule{
@@ -198,15 +198,15 @@ func (d Decision) Event() idp.AuditEvent {
 // CheckRecord compares a record with the decision's rule. The error lists every difference.
 func (d Decision) CheckRecord(rec *idp.AuditRecord) error {
 	r := d.Rule()
-	var wrong []string
+	var faults []string
 	if r.Writer == WriterNone {
 		return fmt.Errorf("%s leaves no record, but %s %s", d, rec.Kind, rec.Outcome)
 	}
 	if rec.Kind != r.Kind {
-		wrong = append(wrong, fmt.Sprintf("kind %q, want %q", rec.Kind, r.Kind))
+		faults = append(faults, fmt.Sprintf("kind %q, want %q", rec.Kind, r.Kind))
 	}
 	if rec.Outcome != r.Outcome && (r.Outcome != "" || rec.Outcome == "") {
-		wrong = append(wrong, fmt.Sprintf("outcome %q, want %q", rec.Outcome, r.Outcome))
+		faults = append(faults, fmt.Sprintf("outcome %q, want %q", rec.Outcome, r.Outcome))
 	}
 	for _, f := range []struct {
 		field Fields
@@ -218,23 +218,23 @@ func (d Decision) CheckRecord(rec *idp.AuditRecord) error {
 	} {
 		switch {
 		case r.Must&f.field != 0 && f.value == "":
-			wrong = append(wrong, "no "+f.name)
+			faults = append(faults, "missing "+f.name)
 		case (r.Must|r.May)&f.field == 0 && f.value != "":
-			wrong = append(wrong, fmt.Sprintf("%s %q", f.name, f.value))
+			faults = append(faults, fmt.Sprintf("%s %q", f.name, f.value))
 		}
 	}
 	for _, name := range r.Detail {
 		if rec.Detail[name] == "" {
-			wrong = append(wrong, "no detail "+name)
+			faults = append(faults, "missing detail "+name)
 		}
 	}
 	for name := range rec.Detail {
 		if !slices.Contains(r.Detail, name) && !slices.Contains(r.MayDetail, name) {
-			wrong = append(wrong, "detail "+name)
+			faults = append(faults, "detail "+name)
 		}
 	}
-	if len(wrong) > 0 {
-		return fmt.Errorf("record of %s: %s", d, strings.Join(wrong, ", "))
+	if len(faults) > 0 {
+		return fmt.Errorf("record of %s: %s", d, strings.Join(faults, ", "))
 	}
 	return nil
 }

@@ -34,8 +34,8 @@ func (f *Filter) isMatch(r *idp.AuditRecord) bool {
 }
 
 // isOfKind reports whether a record's kind is the kind, or begins with it and a full stop.
-func isOfKind(of idp.AuditKind, kind string) bool {
-	return string(of) == kind || strings.HasPrefix(string(of), kind+".")
+func isOfKind(recordKind idp.AuditKind, kind string) bool {
+	return string(recordKind) == kind || strings.HasPrefix(string(recordKind), kind+".")
 }
 
 // IsKnownKind reports whether a kind of record is this one, or begins with it and a full stop.
@@ -70,13 +70,13 @@ func (s *Service) FindBefore(ctx context.Context, before uint64, f Filter, limit
 	if err != nil {
 		return nil, fmt.Errorf("read the audit trail: %w", err)
 	}
-	out := &RecordPage{Records: []idp.AuditRecord{}, Last: max(page.Head.Seq, page.RecordCount)}
+	result := &RecordPage{Records: []idp.AuditRecord{}, Last: max(page.Head.Seq, page.RecordCount)}
 	first := uint64(0)
 	if page.Checkpoint != nil {
 		first = page.Checkpoint.Seq
 	}
-	if before == 0 || before > out.Last {
-		before = out.Last + 1
+	if before == 0 || before > result.Last {
+		before = result.Last + 1
 	}
 	for n := 0; n < maxExamined && before > first+1; n += pageSize {
 		after := max(before-1, pageSize+first) - pageSize
@@ -90,22 +90,22 @@ func (s *Service) FindBefore(ctx context.Context, before uint64, f Filter, limit
 			}
 			rec := decodeLine(line)
 			if rec.At.Before(f.Since) && !rec.At.IsZero() {
-				return out, nil
+				return result, nil
 			}
 			if !f.isMatch(&rec) {
 				continue
 			}
-			if out.Records = append(out.Records, rec); len(out.Records) >= limit {
-				out.Next = line.Place
-				return out, nil
+			if result.Records = append(result.Records, rec); len(result.Records) >= limit {
+				result.Next = line.Place
+				return result, nil
 			}
 		}
 		before = after + 1
 	}
 	if before > first+1 {
-		out.Next = before
+		result.Next = before
 	}
-	return out, nil
+	return result, nil
 }
 
 // FindAfter finds records that match the filter, oldest first, after the given one. Next is
@@ -115,20 +115,20 @@ func (s *Service) FindAfter(ctx context.Context, after uint64, f Filter, limit i
 	if err != nil {
 		return nil, fmt.Errorf("read the audit trail: %w", err)
 	}
-	out := &RecordPage{Records: []idp.AuditRecord{}, Next: after, Last: page.Head.Seq}
+	result := &RecordPage{Records: []idp.AuditRecord{}, Next: after, Last: page.Head.Seq}
 	for _, line := range page.Lines {
 		if line.Place <= after {
 			continue
 		}
 		if rec := decodeLine(line); f.mayMatch(line) && f.isMatch(&rec) {
-			if len(out.Records) >= limit {
+			if len(result.Records) >= limit {
 				break
 			}
-			out.Records = append(out.Records, rec)
+			result.Records = append(result.Records, rec)
 		}
-		out.Next = line.Place
+		result.Next = line.Place
 	}
-	return out, nil
+	return result, nil
 }
 
 // KindDamaged is the kind of a record that cannot be read.

@@ -11,7 +11,7 @@ import (
 	"vernal/idp"
 )
 
-// A stored record ends with its hashes, at fixed places:
+// A stored record ends with its hashes, at fixed positions:
 //
 //	{"seq":7,"at":…[,"address_sum":"…64…"],"prev":"…64…","hash":"…64…"}
 //
@@ -37,9 +37,9 @@ type Place struct {
 
 // Line contains the hashes of a stored record.
 type Line struct {
-	Seq              uint64
-	Prev, Hash       string
-	AddressSum       string
+	Seq                         uint64
+	Prev, Hash                  string
+	AddressSum                  string
 	isHashValid, isAddressValid bool
 }
 
@@ -48,8 +48,8 @@ func ReadLine(stored idp.AuditLine) (l Line, ok bool) {
 	raw := stored.JSON
 	digits, isRecord := bytes.CutPrefix(raw, []byte(seqMark))
 	comma := bytes.IndexByte(digits, ',')
-	cut := len(raw) - tailLen
-	if !isRecord || comma < 1 || comma > 20 || cut < len(seqMark)+comma {
+	tailStart := len(raw) - tailLen
+	if !isRecord || comma < 1 || comma > 20 || tailStart < len(seqMark)+comma {
 		return l, false
 	}
 	seq, err := strconv.ParseUint(string(digits[:comma]), 10, 64)
@@ -57,10 +57,10 @@ func ReadLine(stored idp.AuditLine) (l Line, ok bool) {
 		return l, false
 	}
 	l.Seq = seq
-	tail := raw[cut:]
-	prev, ok1 := bytes.CutPrefix(tail, []byte(prevMark[1:]))
-	hash, ok2 := bytes.CutPrefix(prev[min(hexLen, len(prev)):], []byte(hashMark))
-	if !ok1 || !ok2 || !bytes.HasSuffix(raw, []byte(endMark)) {
+	tail := raw[tailStart:]
+	prev, hasPrev := bytes.CutPrefix(tail, []byte(prevMark[1:]))
+	hash, hasHash := bytes.CutPrefix(prev[min(hexLen, len(prev)):], []byte(hashMark))
+	if !hasPrev || !hasHash || !bytes.HasSuffix(raw, []byte(endMark)) {
 		return l, false
 	}
 	l.Prev, l.Hash = string(prev[:hexLen]), string(hash[:hexLen])
@@ -74,8 +74,8 @@ func ReadLine(stored idp.AuditLine) (l Line, ok bool) {
 	l.isHashValid = string(text[:]) == l.Hash
 
 	// The hash of the IP address, if any, ends where the tail begins.
-	if at := cut - hexLen - 1; at > len(sumMark) && bytes.Equal(raw[at-len(sumMark):at], []byte(sumMark)) {
-		l.AddressSum = string(raw[at : at+hexLen])
+	if sumStart := tailStart - hexLen - 1; sumStart > len(sumMark) && bytes.Equal(raw[sumStart-len(sumMark):sumStart], []byte(sumMark)) {
+		l.AddressSum = string(raw[sumStart : sumStart+hexLen])
 	}
 	l.isAddressValid = stored.IPAddress == nil || len(stored.IPAddress) >= timeLen+saltLen && hashSidecar(stored.IPAddress) == l.AddressSum
 	return l, true
@@ -84,25 +84,25 @@ func ReadLine(stored idp.AuditLine) (l Line, ok bool) {
 // Next verifies that a stored record follows the place, and returns the place of that
 // record, or a *BrokenError.
 func (p Place) Next(stored idp.AuditLine) (Place, error) {
-	broken := func(format string, args ...any) (Place, error) {
+	newBreak := func(format string, args ...any) (Place, error) {
 		return p, &BrokenError{Seq: p.Seq + 1, Problem: fmt.Sprintf(format, args...)}
 	}
 	l, ok := ReadLine(stored)
 	switch {
 	case stored.Place == 0:
-		return broken("is unknown: the trail contains something where no record can be")
+		return newBreak("is unknown: the trail contains an entry with the number 0")
 	case stored.Place != p.Seq+1:
-		return broken("is missing: record %d is the next", stored.Place)
+		return newBreak("is missing: record %d is the next", stored.Place)
 	case !ok:
-		return broken("was changed: its content is not a record")
+		return newBreak("was changed: its content is not a record")
 	case !l.isHashValid:
-		return broken("was changed: its hash does not fit its content")
+		return newBreak("was changed: its hash does not match its content")
 	case l.Seq != stored.Place:
-		return broken("was moved: record %d is in its place", l.Seq)
+		return newBreak("was moved: record %d is in its place", l.Seq)
 	case l.Prev != p.HashOrFirst():
-		return broken("does not follow the record before it: one of the two was replaced")
+		return newBreak("does not follow the record before it: one of the two was replaced")
 	case !l.isAddressValid:
-		return broken("has another IP address beside it than it was written with")
+		return newBreak("has a different IP address than the one recorded with it")
 	}
 	return Place{Seq: l.Seq, Hash: l.Hash}, nil
 }

@@ -21,13 +21,13 @@ const pruneBatch = 500
 
 // Checkpoint returns the signed checkpoint for the records up to a place. It changes
 // nothing: an export ends with the checkpoint before anything is pruned.
-func (s *Service) Checkpoint(ctx context.Context, at Place) (*idp.AuditCheckpoint, error) {
-	records, err := Records(ctx, s.Store, at.Seq-1, 1)
+func (s *Service) Checkpoint(ctx context.Context, place Place) (*idp.AuditCheckpoint, error) {
+	records, err := Records(ctx, s.Store, place.Seq-1, 1)
 	if err != nil {
-		return nil, fmt.Errorf("read audit record %d: %w", at.Seq, err)
+		return nil, fmt.Errorf("read audit record %d: %w", place.Seq, err)
 	}
-	if len(records) == 0 || records[0].Seq != at.Seq || records[0].Hash != at.Hash {
-		return nil, fmt.Errorf("audit record %d with that hash: %w", at.Seq, idp.ErrNotFound)
+	if len(records) == 0 || records[0].Seq != place.Seq || records[0].Hash != place.Hash {
+		return nil, fmt.Errorf("audit record %d with that hash: %w", place.Seq, idp.ErrNotFound)
 	}
 	now := s.Clock.Now()
 	entry, err := s.Years.Preferred(now)
@@ -38,7 +38,7 @@ func (s *Service) Checkpoint(ctx context.Context, at Place) (*idp.AuditCheckpoin
 		return nil, fmt.Errorf("sign the checkpoint: the preferred year %s has no key", entry.Key.Year)
 	}
 	c := &idp.AuditCheckpoint{
-		Seq: at.Seq, Hash: at.Hash, At: now.UTC(), Issuer: s.Issuer, Year: entry.Key.Year, SHA256: certs.CertSHA256(entry.Key.Cert),
+		Seq: place.Seq, Hash: place.Hash, At: now.UTC(), Issuer: s.Issuer, Year: entry.Key.Year, SHA256: certs.CertSHA256(entry.Key.Cert),
 	}
 	text := CheckpointText(*c)
 	sum := sha256.Sum256(text)
@@ -56,7 +56,7 @@ const macContext = "audit/checkpoint"
 func (s *Service) Check(c idp.AuditCheckpoint) error {
 	text := CheckpointText(c)
 	if mac, err := hex.DecodeString(c.MAC); err != nil || hex.EncodeToString(mac) != c.MAC || !s.Sealer.VerifyMAC(macContext, text, mac) {
-		return errors.New("its MAC does not fit")
+		return errors.New("its MAC does not match")
 	}
 	entry, ok := s.Years.Lookup(c.Year, s.Clock.Now())
 	if !ok || entry.Key.Cert == nil || certs.CertSHA256(entry.Key.Cert) != c.SHA256 {
@@ -65,7 +65,7 @@ func (s *Service) Check(c idp.AuditCheckpoint) error {
 	key, ok := entry.Key.Cert.PublicKey.(*rsa.PublicKey)
 	sum := sha256.Sum256(text)
 	if !ok || rsa.VerifyPKCS1v15(key, crypto.SHA256, sum[:], c.Signature) != nil {
-		return errors.New("its signature does not fit")
+		return errors.New("its signature does not match")
 	}
 	return nil
 }
@@ -92,11 +92,11 @@ func (s *Service) RenewCheckpoint(ctx context.Context) error {
 }
 
 // Prune makes a checkpoint of ours the beginning of the trail, unless it already is, and removes
-// some of the records before it. removed is their number, and more reports whether others remain.
+// some of the records before it. count is their number, and hasMore reports whether others remain.
 // Another call continues, even after a crash.
-func (s *Service) Prune(ctx context.Context, c idp.AuditCheckpoint, actor string) (removed int, more bool, err error) {
+func (s *Service) Prune(ctx context.Context, c idp.AuditCheckpoint, actor string) (count int, hasMore bool, err error) {
 	if err := s.Check(c); err != nil {
-		return 0, false, fmt.Errorf("prune the audit trail: the checkpoint is not ours: %w", err)
+		return 0, false, fmt.Errorf("prune the audit trail: the checkpoint is not of this installation: %w", err)
 	}
 	page, err := s.Store.AuditPage(ctx, 1<<64-1, 0)
 	if err != nil {
@@ -110,33 +110,33 @@ func (s *Service) Prune(ctx context.Context, c idp.AuditCheckpoint, actor string
 		})
 	}
 	if err == nil {
-		removed, err = s.Store.PruneAudit(ctx, c, pruneBatch)
+		count, err = s.Store.PruneAudit(ctx, c, pruneBatch)
 	}
 	if err != nil {
 		return 0, false, fmt.Errorf("prune the audit trail: %w", err)
 	}
-	return removed, removed == pruneBatch, nil
+	return count, count == pruneBatch, nil
 }
 
-// LookupPlace returns what the store has at a place: "present" if that record is there,
+// LookupPlace returns the state of a place in the store: "present" if that record is there,
 // "checkpoint" if the trail begins after it, "differs" if another record is there, and
 // "unknown" if the store cannot know.
-func (s *Service) LookupPlace(ctx context.Context, at Place) (string, error) {
-	page, err := s.Store.AuditPage(ctx, max(at.Seq, 1)-1, 1)
+func (s *Service) LookupPlace(ctx context.Context, place Place) (string, error) {
+	page, err := s.Store.AuditPage(ctx, max(place.Seq, 1)-1, 1)
 	if err != nil {
 		return "", fmt.Errorf("read the audit trail: %w", err)
 	}
-	hash, known := "", "present"
-	if c := page.Checkpoint; c != nil && c.Seq == at.Seq {
-		hash, known = c.Hash, "checkpoint"
-	} else if len(page.Lines) > 0 && page.Lines[0].Place == at.Seq {
+	hash, state := "", "present"
+	if c := page.Checkpoint; c != nil && c.Seq == place.Seq {
+		hash, state = c.Hash, "checkpoint"
+	} else if len(page.Lines) > 0 && page.Lines[0].Place == place.Seq {
 		l, _ := ReadLine(page.Lines[0])
 		hash = l.Hash
 	} else {
 		return "unknown", nil
 	}
-	if hash != at.Hash {
+	if hash != place.Hash {
 		return "differs", nil
 	}
-	return known, nil
+	return state, nil
 }

@@ -31,9 +31,9 @@ type Refusals struct {
 
 	budgets budget.Ledger[group]
 
-	mu      sync.Mutex
+	mu     sync.Mutex
 	counts map[subject]map[string]int // nameCount -> number of events beyond a budget
-	queue []subject                  // the named subjects of counted, oldest first
+	queue  []subject                  // the named subjects of counted, oldest first
 }
 
 // Group is a kind of sender.
@@ -67,21 +67,23 @@ type group struct {
 }
 
 // chooseGroup returns the group whose budget the event spends.
-func chooseGroup(kind Group, ev *idp.AuditEvent) group {
+func chooseGroup(kind Group, event *idp.AuditEvent) group {
 	switch kind {
 	case Provider, PassiveProvider:
-		return group{kind: kind, sp: ev.SP}
+		return group{kind: kind, sp: event.SP}
 	case User:
-		return group{kind: kind, user: ev.User, outcome: string(ev.Kind) + "/" + ev.Outcome}
+		return group{kind: kind, user: event.User, outcome: string(event.Kind) + "/" + event.Outcome}
 	case Preview:
-		return group{kind: kind, sp: ev.SP, outcome: string(ev.Kind) + "/" + ev.Detail["preview"]}
+		return group{kind: kind, sp: event.SP, outcome: string(event.Kind) + "/" + event.Detail["preview"]}
 	}
 	return group{kind: kind}
 }
 
-// IsShared reports whether strangers can spend the group's budget. Other budgets can be forgotten
+// IsShared reports whether unknown senders can spend the group's budget. Other budgets can be forgotten
 // and begin full again, which costs extra records and never loses one.
-func (g group) IsShared() bool { return g.kind == UnknownSenders || g.kind == Visitors || g.kind == PassiveProvider }
+func (g group) IsShared() bool {
+	return g.kind == UnknownSenders || g.kind == Visitors || g.kind == PassiveProvider
+}
 
 // Allowance returns how many records a group may have at once, and how many more each
 // minute. A user's wrong codes always fit: the throttle lets 10 through in 10 minutes.
@@ -115,53 +117,53 @@ type subject struct {
 	sp   idp.EntityID
 }
 
-func findSubject(kind Group, ev *idp.AuditEvent) subject {
+func findSubject(kind Group, event *idp.AuditEvent) subject {
 	switch {
-	case ev.User != "":
-		return subject{user: ev.User}
+	case event.User != "":
+		return subject{user: event.User}
 	case kind == Provider || kind == Preview || kind == PassiveProvider:
-		return subject{sp: ev.SP}
+		return subject{sp: event.SP}
 	}
 	return subject{}
 }
 
 // nameCount returns the name under which an event is counted: the kind of a success, the
 // outcome of anything else.
-func nameCount(ev *idp.AuditEvent) string {
-	if ev.Outcome == "ok" {
-		return string(ev.Kind)
+func nameCount(event *idp.AuditEvent) string {
+	if event.Outcome == "ok" {
+		return string(event.Kind)
 	}
-	return ev.Outcome
+	return event.Outcome
 }
 
 // Record writes the event or counts it. If the write fails, Record logs the failure and counts
 // the event. The request is refused either way.
-func (r *Refusals) Record(ctx context.Context, g Group, ev idp.AuditEvent) {
-	if !r.Take(g, ev) {
+func (r *Refusals) Record(ctx context.Context, g Group, event idp.AuditEvent) {
+	if !r.Take(g, event) {
 		return
 	}
-	if err := r.Store.AppendAudit(context.WithoutCancel(ctx), ev); err != nil {
-		r.Count(g, ev)
-		r.Log.LogAttrs(ctx, slog.LevelError, "refusal is not in the audit trail", slog.String("error", err.Error()), slog.String("error_id", ev.ErrorID))
+	if err := r.Store.AppendAudit(context.WithoutCancel(ctx), event); err != nil {
+		r.Count(g, event)
+		r.Log.LogAttrs(ctx, slog.LevelError, "cannot record a refusal in the audit trail", slog.String("error", err.Error()), slog.String("error_id", event.ErrorID))
 	}
 }
 
 // Take spends one record of the group's budget and reports true. The caller then writes the event,
 // in the same step as the change that it is about. If the budget is spent, Take counts the event
 // and reports false, and the caller must not write it.
-func (r *Refusals) Take(kind Group, ev idp.AuditEvent) bool {
-	if r.budgets.Take(r.Clock.Now(), 1, chooseGroup(kind, &ev)) {
+func (r *Refusals) Take(kind Group, event idp.AuditEvent) bool {
+	if r.budgets.Take(r.Clock.Now(), 1, chooseGroup(kind, &event)) {
 		return true
 	}
-	r.Count(kind, ev)
+	r.Count(kind, event)
 	return false
 }
 
 // Count counts an event that is not written individually.
-func (r *Refusals) Count(kind Group, ev idp.AuditEvent) {
+func (r *Refusals) Count(kind Group, event idp.AuditEvent) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.addCount(findSubject(kind, &ev), nameCount(&ev), 1)
+	r.addCount(findSubject(kind, &event), nameCount(&event), 1)
 }
 
 // addCount adds n events beyond a budget. The caller holds r.mu.
@@ -169,27 +171,27 @@ func (r *Refusals) addCount(s subject, outcome string, n int) {
 	if r.counts == nil {
 		r.counts = make(map[subject]map[string]int)
 	}
-	of := r.counts[s]
-	if of == nil && s != (subject{}) {
+	outcomes := r.counts[s]
+	if outcomes == nil && s != (subject{}) {
 		if len(r.queue) >= maxSubjects {
 			r.addCount(subject{}, outcome, n)
 			return
 		}
 		r.queue = append(r.queue, s)
 	}
-	if of == nil {
-		of = make(map[string]int)
-		r.counts[s] = of
+	if outcomes == nil {
+		outcomes = make(map[string]int)
+		r.counts[s] = outcomes
 	}
-	if _, ok := of[outcome]; !ok && len(of) >= maxOutcomes {
+	if _, ok := outcomes[outcome]; !ok && len(outcomes) >= maxOutcomes {
 		outcome = "other"
 	}
-	of[outcome] += n
+	outcomes[outcome] += n
 }
 
 // Flush writes the counts: one record for each user and service provider, those that have
 // waited longest first, and one for all others. It writes a bounded number of records and
-// leaves the rest for the next Flush. A count that cannot be written is kept.
+// leaves the others for the next Flush. A count that cannot be written is kept.
 func (r *Refusals) Flush(ctx context.Context) error { return r.writeCounts(ctx, flushSubjects) }
 
 // FlushAll writes all counts without a bound, when the server stops.
@@ -200,13 +202,13 @@ func (r *Refusals) writeCounts(ctx context.Context, limit int) error {
 	n := min(limit, len(r.queue))
 	subjects := append([]subject{{}}, r.queue[:n]...)
 	r.queue = append([]subject(nil), r.queue[n:]...)
-	taken := make(map[subject]map[string]int, len(subjects))
+	batch := make(map[subject]map[string]int, len(subjects))
 	var events []idp.AuditEvent
 	for _, s := range subjects {
-		if of := r.counts[s]; of != nil {
-			taken[s] = of
+		if outcomes := r.counts[s]; outcomes != nil {
+			batch[s] = outcomes
 			delete(r.counts, s)
-			events = append(events, newCountEvent(s, of))
+			events = append(events, newCountEvent(s, outcomes))
 		}
 	}
 	r.mu.Unlock()
@@ -218,7 +220,7 @@ func (r *Refusals) writeCounts(ctx context.Context, limit int) error {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		for _, s := range subjects {
-			for outcome, n := range taken[s] {
+			for outcome, n := range batch[s] {
 				r.addCount(s, outcome, n)
 			}
 		}
@@ -227,9 +229,9 @@ func (r *Refusals) writeCounts(ctx context.Context, limit int) error {
 }
 
 // newCountEvent returns the record of the events beyond a budget.
-func newCountEvent(s subject, of map[string]int) idp.AuditEvent {
-	detail := make(map[string]string, len(of))
-	for outcome, n := range of {
+func newCountEvent(s subject, outcomes map[string]int) idp.AuditEvent {
+	detail := make(map[string]string, len(outcomes))
+	for outcome, n := range outcomes {
 		detail[outcome] = strconv.Itoa(n)
 	}
 	return idp.AuditEvent{Kind: idp.AuditRefusals, Outcome: "counted", Actor: "server", User: s.user, SP: s.sp, Detail: detail}

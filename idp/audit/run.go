@@ -21,33 +21,33 @@ func (s *Service) Run(ctx context.Context) {
 	s.logHead(ctx)
 	tick := time.NewTicker(flushEvery)
 	defer tick.Stop()
-	logged := s.Clock.Now()
-	for done := false; !done; {
+	loggedAt := s.Clock.Now()
+	for isDone := false; !isDone; {
 		select {
 		case <-ctx.Done():
-			done = true
+			isDone = true
 			ctx = context.WithoutCancel(ctx)
 		case <-tick.C:
 		}
-		s.flushRefusals(ctx, done)
-		if now := s.Clock.Now(); done || now.Sub(logged) >= headEvery || now.Before(logged) {
+		s.flushRefusals(ctx, isDone)
+		if now := s.Clock.Now(); isDone || now.Sub(loggedAt) >= headEvery || now.Before(loggedAt) {
 			s.logHead(ctx)
-			logged = now
+			loggedAt = now
 		}
 	}
 }
 
 // flushRefusals writes the counts, all of them when the server stops.
-func (s *Service) flushRefusals(ctx context.Context, done bool) {
+func (s *Service) flushRefusals(ctx context.Context, isDone bool) {
 	if s.Refusals == nil {
 		return
 	}
 	flush := s.Refusals.Flush
-	if done {
+	if isDone {
 		flush = s.Refusals.FlushAll
 	}
 	if err := flush(ctx); err != nil {
-		s.Log.LogAttrs(ctx, slog.LevelError, "refusals are not in the audit trail", slog.String("error", err.Error()))
+		s.Log.LogAttrs(ctx, slog.LevelError, "cannot record refusals in the audit trail", slog.String("error", err.Error()))
 	}
 }
 
@@ -72,7 +72,7 @@ func (s *Service) checkEnd(ctx context.Context) {
 		}
 	}
 	if err != nil {
-		s.Log.LogAttrs(ctx, slog.LevelError, "the audit trail was changed by something else; verify it", slog.String("error", err.Error()))
+		s.Log.LogAttrs(ctx, slog.LevelError, "the end of the audit trail was changed: verify the trail", slog.String("error", err.Error()))
 	}
 }
 
@@ -82,16 +82,16 @@ func checkLast(page *idp.AuditPage) error {
 	c := page.Checkpoint
 	switch {
 	case !page.IsHeadAuthentic:
-		return newBrokenError(head.Seq, "is said to be the last, and nothing proves it")
+		return newBrokenError(head.Seq, "is the last, but the head of the trail was changed")
 	case len(page.Lines) == 0 && c != nil && c.Seq == head.Seq && c.Hash == head.Hash:
 		return nil
 	case len(page.Lines) == 0:
 		return newBrokenError(head.Seq, "was cut off")
 	case len(page.Lines) > 1:
-		return newBrokenError(head.Seq+1, "was not written by us")
+		return newBrokenError(head.Seq+1, "was not written by Vernal")
 	}
 	if l, ok := ReadLine(page.Lines[0]); !ok || l.Hash != head.Hash || page.RecordCount != head.Seq {
-		return newBrokenError(head.Seq, "is not the one that was written")
+		return newBrokenError(head.Seq, "differs from the written one")
 	}
 	return nil
 }

@@ -14,7 +14,7 @@ import (
 // Verify continues it, until Done.
 type Progress struct {
 	Started bool `json:"started"`
-	// Seq and Hash are of the last record verified.
+	// Seq and Hash are those of the last verified record.
 	Seq  uint64 `json:"seq"`
 	Hash string `json:"hash"`
 	// Records is the number of records verified so far.
@@ -33,28 +33,28 @@ type Progress struct {
 }
 
 // Verify continues from p until the end of the trail, or until budget is used up.
-// If at is set, a place noted outside the store, the trail must go through it.
+// reference is a place recorded outside the store, or nil. The trail must contain it.
 //
 // An error means that the trail could not be read. A break in the trail is reported in
 // Broken. Records that are added meanwhile are verified too. Each page is read
 // in a transaction of its own.
-func (s *Service) Verify(ctx context.Context, p Progress, at *Place, budget time.Duration) (Progress, error) {
+func (s *Service) Verify(ctx context.Context, p Progress, reference *Place, budget time.Duration) (Progress, error) {
 	if p.Seq == 0 {
 		p.Started = false // no record is verified yet
 	}
-	for begun := time.Now(); !p.Done && (!p.Started || time.Since(begun) < budget); { // real time: it bounds work
+	for startedAt := time.Now(); !p.Done && (!p.Started || time.Since(startedAt) < budget); { // real time, because it bounds work
 		page, err := s.Store.AuditPage(ctx, p.Seq, pageSize)
 		if err != nil {
 			return p, fmt.Errorf("read the audit trail: %w", err)
 		}
 		p.Total = page.Head.Seq
-		err = s.verifyPage(&p, page, at)
+		err = s.verifyPage(&p, page, reference)
 		if err == nil && len(page.Lines) < pageSize {
 			p.Done = true
-			err = compareHead(&p, page, at)
+			err = compareHead(&p, page, reference)
 		}
-		if broken, ok := errors.AsType[*BrokenError](err); ok {
-			p.Done, p.Broken = true, broken
+		if brokenErr, ok := errors.AsType[*BrokenError](err); ok {
+			p.Done, p.Broken = true, brokenErr
 		} else if err != nil {
 			return p, err
 		}
@@ -62,12 +62,12 @@ func (s *Service) Verify(ctx context.Context, p Progress, at *Place, budget time
 	return p, nil
 }
 
-func (s *Service) verifyPage(p *Progress, page *idp.AuditPage, at *Place) error {
+func (s *Service) verifyPage(p *Progress, page *idp.AuditPage, reference *Place) error {
 	if err := s.findBeginning(p, page); err != nil {
 		return err
 	}
 	place := Place{Seq: p.Seq, Hash: p.Hash}
-	addressed := false
+	hasAddress := false
 	for _, line := range page.Lines {
 		next, err := place.Next(line)
 		if err != nil {
@@ -79,25 +79,25 @@ func (s *Service) verifyPage(p *Progress, page *idp.AuditPage, at *Place) error 
 		if c := p.Checkpoint; c != nil && place.Seq <= c.Seq {
 			p.Leftover++
 			if place.Seq == c.Seq && place.Hash != c.Hash {
-				return newBrokenError(place.Seq, "is not the one that was exported")
+				return newBrokenError(place.Seq, "differs from the exported one")
 			}
 		}
-		if at != nil && place.Seq == at.Seq {
+		if reference != nil && place.Seq == reference.Seq {
 			p.Compared = true
-			if place.Hash != at.Hash {
-				return newBrokenError(place.Seq, "is not the recorded one: it, or the trail before it, was replaced")
+			if place.Hash != reference.Hash {
+				return newBrokenError(place.Seq, "differs from the recorded one: this record or an earlier one was replaced")
 			}
 		}
 		// IP addresses are deleted in the order of their records, so none can be missing between
 		// two that are present.
 		if line.IPAddress != nil {
-			addressed = true
-		} else if l, _ := ReadLine(line); addressed && l.AddressSum != "" {
+			hasAddress = true
+		} else if l, _ := ReadLine(line); hasAddress && l.AddressSum != "" {
 			return newBrokenError(place.Seq, "has lost its IP address too early")
 		}
 	}
 	if page.HasStrayIPAddress {
-		return newBrokenError(place.Seq, "or one before it has an IP address near it that belongs to no record")
+		return newBrokenError(place.Seq, "or an earlier record is followed by an IP address that belongs to no record")
 	}
 	return nil
 }
@@ -113,7 +113,7 @@ func (s *Service) findBeginning(p *Progress, page *idp.AuditPage) error {
 		return nil
 	}
 	if err := s.Check(*c); err != nil {
-		return newBrokenError(c.Seq, "is where the trail begins, and its checkpoint was changed: "+err.Error())
+		return newBrokenError(c.Seq, "begins the trail, but its checkpoint was changed: "+err.Error())
 	}
 	p.Checkpoint = c
 	p.Seq, p.Hash = c.Seq, c.Hash
@@ -130,29 +130,31 @@ func (s *Service) findBeginning(p *Progress, page *idp.AuditPage) error {
 }
 
 // compareHead compares the last record with the store's head of the whole trail.
-func compareHead(p *Progress, page *idp.AuditPage, at *Place) error {
+func compareHead(p *Progress, page *idp.AuditPage, reference *Place) error {
 	head := page.Head
 	switch {
 	case !page.IsHeadAuthentic:
-		return newBrokenError(p.Seq, "is the last, and nothing proves it: the head of the trail was changed")
+		return newBrokenError(p.Seq, "is the last, but the head of the trail was changed")
 	case head.Seq > p.Seq:
-		return newBrokenError(p.Seq+1, fmt.Sprintf("was cut off, with all after it: %d records were written", head.Seq))
+		return newBrokenError(p.Seq+1, fmt.Sprintf("was cut off, and all later ones: %d records were written", head.Seq))
 	case head.Seq < p.Seq:
-		return newBrokenError(head.Seq+1, "was not written by us: the trail ended before it")
+		return newBrokenError(head.Seq+1, "was not written by Vernal: the trail ended before it")
 	case head.Hash != cmp.Or(p.Hash, FirstPrev):
-		return newBrokenError(p.Seq, "is not the one that was written: the trail was replaced")
+		return newBrokenError(p.Seq, "differs from the written one: the trail was replaced")
 	case page.RecordCount != p.Seq:
 		return newBrokenError(p.Seq, fmt.Sprintf("is the last, but the store has counted %d", page.RecordCount))
-	case at != nil && at.Seq > p.Seq:
-		return newBrokenError(p.Seq+1, fmt.Sprintf("was cut off, or an older store was put back: record %d is known from outside", at.Seq))
+	case reference != nil && reference.Seq > p.Seq:
+		return newBrokenError(p.Seq+1, fmt.Sprintf("was cut off, or an older store was restored: record %d is known", reference.Seq))
 	}
-	if c := p.Checkpoint; at != nil && c != nil && at.Seq == c.Seq {
+	if c := p.Checkpoint; reference != nil && c != nil && reference.Seq == c.Seq {
 		p.Compared = true
-		if at.Hash != c.Hash {
-			return newBrokenError(c.Seq, "is not the one that was noted")
+		if reference.Hash != c.Hash {
+			return newBrokenError(c.Seq, "differs from the recorded one")
 		}
 	}
 	return nil
 }
 
-func newBrokenError(seq uint64, what string) error { return &BrokenError{Seq: seq, Problem: what} }
+func newBrokenError(seq uint64, problem string) error {
+	return &BrokenError{Seq: seq, Problem: problem}
+}

@@ -54,7 +54,7 @@ func TestVerifyTrail(t *testing.T) {
 				return err
 			}
 			return records(tx).Put(key(9), body)
-		}, 9, "was not written by us"},
+		}, 9, "was not written by Vernal"},
 		{"made again", func(tx *bbolt.Tx) error {
 			seq, hash := uint64(0), ""
 			for range 8 {
@@ -67,10 +67,10 @@ func TestVerifyTrail(t *testing.T) {
 			}
 			return nil
 		}, 8, "was replaced"},
-		{"head taken away", func(tx *bbolt.Tx) error { return tx.Bucket([]byte("audit-head")).Delete([]byte("head")) }, 8, "nothing proves it"},
+		{"head taken away", func(tx *bbolt.Tx) error { return tx.Bucket([]byte("audit-head")).Delete([]byte("head")) }, 8, "the head of the trail was changed"},
 		{"address taken away", func(tx *bbolt.Tx) error { return tx.Bucket([]byte("audit-addresses")).Delete(key(5)) }, 5, "lost its IP address"},
-		{"hidden before record 1", func(tx *bbolt.Tx) error { return records(tx).Put([]byte{0}, []byte("x")) }, 1, "no record can"},
-		{"hidden after the last", func(tx *bbolt.Tx) error { return records(tx).Put([]byte("odd"), []byte("x")) }, 9, "no record can"},
+		{"hidden before record 1", func(tx *bbolt.Tx) error { return records(tx).Put([]byte{0}, []byte("x")) }, 1, "with the number 0"},
+		{"hidden after the last", func(tx *bbolt.Tx) error { return records(tx).Put([]byte("odd"), []byte("x")) }, 9, "with the number 0"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

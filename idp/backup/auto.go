@@ -115,15 +115,15 @@ func (s *Service) makeFile(ctx context.Context, id string, r *Record) error {
 	if err := s.removePartial(id); err != nil {
 		return err
 	}
-	var done *Summary
+	var summary *Summary
 	err := durable.WriteNewFrom(r.File, func(w io.Writer) (err error) {
-		done, err = s.WriteArchive(ctx, w, Options{})
+		summary, err = s.WriteArchive(ctx, w, Options{})
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	r.Bytes, r.SHA256, r.MasterKeys = done.Bytes, done.SHA256, done.MasterKeys
+	r.Bytes, r.SHA256, r.MasterKeys = summary.Bytes, summary.SHA256, summary.MasterKeys
 	return nil
 }
 
@@ -137,8 +137,8 @@ func fileName(id string, at time.Time) string {
 }
 
 // compileName returns the pattern of the names of automatic backups of an installation.
-func compileName(id, before, after string) *regexp.Regexp {
-	return regexp.MustCompile(`^` + before + `vernal-\d{8}T\d{6}Z-` + regexp.QuoteMeta(id[:8]) + `\.tar\.gz` + after)
+func compileName(id, prefix, suffix string) *regexp.Regexp {
+	return regexp.MustCompile(`^` + prefix + `vernal-\d{8}T\d{6}Z-` + regexp.QuoteMeta(id[:8]) + `\.tar\.gz` + suffix)
 }
 
 // removePartial removes the unfinished file of a process of this installation that was killed.
@@ -202,9 +202,9 @@ func (s *Service) Attention(ctx context.Context, now time.Time) ([]rotation.Atte
 	if last := findLastFailure(list); last != nil {
 		all = append(all, rotation.Attention{Code: rotation.BackupFailed, Args: rotation.Args{At: last.At, Value: last.Error}}.Suggest())
 	}
-	good := (&attempts{List: list}).findLastSuccess()
-	if good != nil && now.Sub(good.At) > maxAge*s.Policy.Every {
-		all = append(all, rotation.Attention{Code: rotation.BackupOld, Args: rotation.Args{At: good.At}}.Suggest())
+	newest := (&attempts{List: list}).findLastSuccess()
+	if newest != nil && now.Sub(newest.At) > maxAge*s.Policy.Every {
+		all = append(all, rotation.Attention{Code: rotation.BackupOld, Args: rotation.Args{At: newest.At}}.Suggest())
 	}
 	return all, nil
 }

@@ -7,13 +7,13 @@ type Code string
 
 // The reasons to refuse a backup.
 const (
-	CodeDamaged       Code = "backup_damaged"        // cut, changed, or no backup
+	CodeDamaged       Code = "backup_damaged"        // truncated, changed, or not a backup
 	CodeForeign       Code = "backup_foreign"        // another installation made it, or it was changed
 	CodeNewerFormat   Code = "backup_newer_format"   // a newer version of Vernal made it
 	CodeOtherSchema   Code = "backup_other_schema"   // its store is of another version of Vernal
 	CodeUnknownMember Code = "backup_unknown_member" // it has a file that no backup has
 	CodeMissingMember Code = "backup_missing_member" // it lacks a file that every backup has
-	CodeTooLarge      Code = "backup_too_large"      // a file in it exceeds its limit
+	CodeTooLarge      Code = "backup_too_large"      // one of its files exceeds its limit
 )
 
 // Sentinels for errors.Is.

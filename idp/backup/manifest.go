@@ -35,7 +35,7 @@ type Manifest struct {
 	// Version is the version of Vernal that made it, Schema that of its store.
 	Version string `json:"version"`
 	Schema  int    `json:"schema"`
-	// Installation is the ID of the installation; see InstallationID.
+	// Installation is the ID of the installation; see EnsureInstallationID.
 	Installation string    `json:"installation"`
 	CreatedAt    time.Time `json:"created_at"`
 	BaseURL      string    `json:"base_url"`
@@ -85,9 +85,9 @@ const macContext = "backup/manifest"
 
 // marshalSigned returns the bytes that the MAC covers: every value, however the JSON was written.
 func (m *Manifest) marshalSigned() []byte {
-	unsigned := *m
-	unsigned.MAC = ""
-	data, err := json.Marshal(&unsigned)
+	body := *m
+	body.MAC = ""
+	data, err := json.Marshal(&body)
 	if err != nil {
 		panic(err) // strings, numbers and a time in UTC
 	}
@@ -140,7 +140,7 @@ func decodeStrict(data []byte, v any) error {
 		return err
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("something follows the JSON value")
+		return errors.New("data follows the JSON value")
 	}
 	return nil
 }

@@ -100,7 +100,7 @@ type UnlockSecret struct {
 	Identities string
 }
 
-// Errors of Unlock.
+// Errors of DecryptMaster.
 var (
 	ErrIdentity = errors.New("not an age private key (AGE-SECRET-KEY-1…): name the file that age-keygen wrote")
 	ErrLocked   = errors.New("the master key in the backup does not open: check the passphrase or the identity file")

@@ -44,15 +44,15 @@ type Reader struct {
 	Manifest     *Manifest
 	ManifestJSON []byte
 
-	sum      hash.Hash // of the file
-	file     *bufio.Reader
-	zipped   *hashingReader
+	sum          hash.Hash // of the file
+	file         *bufio.Reader
+	zipped       *hashingReader
 	decompressor *gzip.Reader
-	tar      *tar.Reader
-	limits   Limits
-	next     int
-	member   *memberReader // nil before the first
-	err      error         // the final error of Next
+	tar          *tar.Reader
+	limits       Limits
+	next         int
+	member       *memberReader // nil before the first
+	err          error         // the final error of Next
 }
 
 // Open reads the beginning of a backup and its manifest. Errors about its content are of type
@@ -87,7 +87,7 @@ func (b *Reader) open() error {
 	if b.Manifest, err = ParseManifest(b.ManifestJSON); err != nil {
 		return err
 	}
-	for _, m := range b.Manifest.Members { // before the caller makes room for them
+	for _, m := range b.Manifest.Members { // before the caller allocates space for them
 		if m.Size > b.limits.findLimit(m.Name) {
 			return refuse(CodeTooLarge, m.Name)
 		}
@@ -155,11 +155,11 @@ func (b *Reader) readEnd() error {
 		}
 		return convertError(err, "")
 	}
-	rest := make([]byte, 1<<12)
+	buffer := make([]byte, 1<<12)
 	for n := 0; n < 1<<16; {
-		k, err := b.decompressor.Read(rest)
-		n += k
-		if len(bytes.Trim(rest[:k], "\x00")) > 0 {
+		count, err := b.decompressor.Read(buffer)
+		n += count
+		if len(bytes.Trim(buffer[:count], "\x00")) > 0 {
 			return refuse(CodeDamaged, "")
 		}
 		if errors.Is(err, io.EOF) {
@@ -197,11 +197,11 @@ func (b *Reader) SHA256() string { return hex.EncodeToString(b.sum.Sum(nil)) }
 // makeTrailer returns the end of a backup: an empty gzip stream whose comment is the digest of
 // the compressed data before it. Tools skip it. It reveals every changed bit, even one that
 // gzip ignores.
-func makeTrailer(digest []byte) []byte {
-	end := []byte{0x1f, 0x8b, 8, 1 << 4, 0, 0, 0, 0, 0, 255} // RFC 1952: a comment, and no time
-	end = append(hex.AppendEncode(end, digest), 0)
-	end = append(end, 3, 0)                    // RFC 1951: one empty block
-	return append(end, 0, 0, 0, 0, 0, 0, 0, 0) // checksum and length of nothing
+func makeTrailer(finishDigest []byte) []byte {
+	trailer := []byte{0x1f, 0x8b, 8, 1 << 4, 0, 0, 0, 0, 0, 255} // RFC 1952: a comment, and no time
+	trailer = append(hex.AppendEncode(trailer, finishDigest), 0)
+	trailer = append(trailer, 3, 0)                // RFC 1951: one empty block
+	return append(trailer, 0, 0, 0, 0, 0, 0, 0, 0) // checksum and length of nothing
 }
 
 // hashingReader hashes exactly the bytes that the decompressor takes.
@@ -218,7 +218,7 @@ func (h *hashingReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// ReadByte keeps the decompressor from reading ahead.
+// ReadByte prevents the decompressor from reading ahead.
 func (h *hashingReader) ReadByte() (byte, error) {
 	c, err := h.r.ReadByte()
 	if err == nil {
@@ -270,7 +270,7 @@ type sourceError struct{ error }
 
 func (e *sourceError) Unwrap() error { return e.error }
 
-// sourceReader marks the errors of the file, so that they are not taken for damage.
+// sourceReader marks the errors of the file, so that they do not count as damage.
 type sourceReader struct{ r io.Reader }
 
 func (s *sourceReader) Read(p []byte) (int, error) {
@@ -283,9 +283,9 @@ func (s *sourceReader) Read(p []byte) (int, error) {
 
 // convertError returns the refusal for an error of a decoder, and other errors unchanged.
 func convertError(err error, name string) error {
-	var refused *Refusal
-	var source *sourceError
-	if errors.As(err, &refused) || errors.As(err, &source) {
+	var refusal *Refusal
+	var sourceErr *sourceError
+	if errors.As(err, &refusal) || errors.As(err, &sourceErr) {
 		return err
 	}
 	return refuse(CodeDamaged, name)

@@ -96,11 +96,11 @@ func openIdentities(s idp.DocumentStore) idp.Records[identity] {
 
 // ReadInstallationID returns the ID of the installation, or idp.ErrNotFound.
 func ReadInstallationID(ctx context.Context, s idp.DocumentStore) (string, error) {
-	known, err := openIdentities(s).Get(ctx, installationKey)
+	record, err := openIdentities(s).Get(ctx, installationKey)
 	if err != nil {
 		return "", fmt.Errorf("read the installation ID: %w", err)
 	}
-	return known.ID, nil
+	return record.ID, nil
 }
 
 // EnsureInstallationID returns the random ID of the installation: 128 bits in hexadecimal digits. It
@@ -110,9 +110,9 @@ func EnsureInstallationID(ctx context.Context, s idp.DocumentStore) (string, err
 	if !errors.Is(err, idp.ErrNotFound) {
 		return id, err
 	}
-	random := make([]byte, 16)
-	rand.Read(random)
-	id = hex.EncodeToString(random)
+	raw := make([]byte, 16)
+	rand.Read(raw)
+	id = hex.EncodeToString(raw)
 	err = openIdentities(s).Update(ctx, []string{installationKey}, func(r *idp.Record[identity]) error {
 		if r.Value == nil {
 			r.Value = &identity{ID: id}

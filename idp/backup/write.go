@@ -64,11 +64,11 @@ func (s *Service) WriteArchive(ctx context.Context, w io.Writer, o Options) (*Su
 		return nil, fmt.Errorf("describe the backup: %w", err)
 	}
 	sum := sha256.New()
-	counted := &countingWriter{ctx: ctx, w: io.MultiWriter(w, sum)}
-	if err := c.write(counted, m); err != nil {
+	counter := &countingWriter{ctx: ctx, w: io.MultiWriter(w, sum)}
+	if err := c.write(counter, m); err != nil {
 		return nil, fmt.Errorf("write the backup: %w", err)
 	}
-	return &Summary{Manifest: m, Bytes: counted.n, SHA256: hex.EncodeToString(sum.Sum(nil))}, nil
+	return &Summary{Manifest: m, Bytes: counter.n, SHA256: hex.EncodeToString(sum.Sum(nil))}, nil
 }
 
 // collect takes the snapshot while no step of the rotation is under way and no key file is
@@ -181,20 +181,20 @@ func (c *content) write(w io.Writer, m *Manifest) error {
 	if err != nil {
 		return err
 	}
-	out := bufio.NewWriterSize(w, 1<<16)
+	output := bufio.NewWriterSize(w, 1<<16)
 	sum := sha256.New()
 	// Sealed records do not shrink, and the rest shrinks at any level.
-	zipped, err := gzip.NewWriterLevel(io.MultiWriter(out, sum), gzip.BestSpeed)
+	compressor, err := gzip.NewWriterLevel(io.MultiWriter(output, sum), gzip.BestSpeed)
 	if err != nil {
 		return err
 	}
-	archive := tar.NewWriter(zipped)
-	add := func(name string, size int64, from func(io.Writer) error) error {
+	archive := tar.NewWriter(compressor)
+	add := func(name string, size int64, writeContent func(io.Writer) error) error {
 		h := &tar.Header{Typeflag: tar.TypeReg, Name: name, Size: size, Mode: 0o600, ModTime: m.CreatedAt}
 		if err := archive.WriteHeader(h); err != nil {
 			return err
 		}
-		return from(archive)
+		return writeContent(archive)
 	}
 	data := func(data []byte) func(io.Writer) error {
 		return func(w io.Writer) error {
@@ -221,15 +221,15 @@ func (c *content) write(w io.Writer, m *Manifest) error {
 			return err
 		}
 	}
-	for _, closer := range []func() error{archive.Close, zipped.Close} {
-		if err := closer(); err != nil {
+	for _, closeWriter := range []func() error{archive.Close, compressor.Close} {
+		if err := closeWriter(); err != nil {
 			return err
 		}
 	}
-	if _, err := out.Write(makeTrailer(sum.Sum(nil))); err != nil {
+	if _, err := output.Write(makeTrailer(sum.Sum(nil))); err != nil {
 		return err
 	}
-	return out.Flush()
+	return output.Flush()
 }
 
 // countingWriter counts bytes, and ends with its context.

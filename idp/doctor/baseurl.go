@@ -64,38 +64,38 @@ func (s *Service) checkBaseURL(ctx context.Context, _ Options) ([]Finding, error
 		URL: metadataURL, Trust: outbound.Operator, MaxBytes: maxMetadata, AllowHTTP: true,
 		Header: http.Header{web.ProbeHeader: {token}},
 	})
-	seen := take()
-	found := func(code Code, args Args) []Finding {
+	sighting := take()
+	newFindings := func(code Code, args Args) []Finding {
 		args.URL = metadataURL
 		return []Finding{{Code: code, Level: Problem, Args: args}}
 	}
 	switch {
 	case outbound.HasCode(err, outbound.CodeCertificate):
-		return nil, fmt.Errorf("the TLS certificate of %s is not accepted: see the findings about it", s.IdP.BaseURL) // of checkTLS
+		return nil, fmt.Errorf("the TLS certificate of %s is not valid: see the findings about it", s.IdP.BaseURL) // of checkTLS
 	case err != nil:
-		return found(BaseURLUnreachable, Args{Value: formatError(err)}), nil
+		return newFindings(BaseURLUnreachable, Args{Value: formatError(err)}), nil
 	case resp.Status != http.StatusOK:
-		return found(BaseURLStatus, Args{Count: resp.Status}), nil
+		return newFindings(BaseURLStatus, Args{Count: resp.Status}), nil
 	}
 	sum := sha256.Sum256(preferred.Key.Cert.Raw)
 	if !slices.ContainsFunc(findCertificates(resp.Body), func(der []byte) bool { return sha256.Sum256(der) == sum }) {
-		return found(BaseURLOtherInstallation, Args{Year: preferred.Year(), Value: hex.EncodeToString(sum[:])}), nil
+		return newFindings(BaseURLOtherInstallation, Args{Year: preferred.Year(), Value: hex.EncodeToString(sum[:])}), nil
 	}
-	if seen == nil {
+	if sighting == nil {
 		// A cache or another server of the same installation answered.
-		return nil, fmt.Errorf("the answer of %s is right, but the request did not arrive here with its %s header: have the proxy pass on all headers, and no cache answer", metadataURL, web.ProbeHeader)
+		return nil, fmt.Errorf("the answer of %s is right, but the request did not arrive here with its %s header: configure the proxy to pass on all headers, and not to answer from a cache", metadataURL, web.ProbeHeader)
 	}
-	return append(s.judgeSighting(seen), s.judgeAnswer(resp.Header)...), nil
+	return append(s.judgeSighting(sighting), s.judgeAnswer(resp.Header)...), nil
 }
 
 var certificateElement = regexp.MustCompile(`X509Certificate[^>]*>([^<]+)<`)
 
 // findCertificates returns the certificates in a metadata document.
-func findCertificates(doc []byte) (all [][]byte) {
+func findCertificates(doc []byte) (list [][]byte) {
 	for _, m := range certificateElement.FindAllSubmatch(doc, -1) {
 		if der, err := base64.StdEncoding.DecodeString(string(bytes.Join(bytes.Fields(m[1]), nil))); err == nil {
-			all = append(all, der)
+			list = append(list, der)
 		}
 	}
-	return all
+	return list
 }

@@ -45,44 +45,44 @@ func (s *Service) checkClock(ctx context.Context, _ Options) (findings []Finding
 // checkTimeURL compares our clock with one time URL. The answer was written at some moment
 // between request and answer, so only an offset beyond that counts.
 func (s *Service) checkTimeURL(ctx context.Context, timeURL string) []Finding {
-	begin := s.Clock.Now()
-	theirs, precision, err := s.fetchTime(ctx, timeURL)
-	end := s.Clock.Now()
+	beginAt := s.Clock.Now()
+	serverTime, precision, err := s.fetchTime(ctx, timeURL)
+	endAt := s.Clock.Now()
 	if err != nil {
 		return []Finding{{Code: TimeURLUnreachable, Level: Information, Args: Args{URL: timeURL, Value: formatError(err)}}}
 	}
-	off := time.Duration(0)
+	offset := time.Duration(0)
 	switch {
-	case theirs.Add(precision).Before(begin):
-		off = begin.Sub(theirs.Add(precision))
-	case theirs.After(end):
-		off = theirs.Sub(end)
+	case serverTime.Add(precision).Before(beginAt):
+		offset = beginAt.Sub(serverTime.Add(precision))
+	case serverTime.After(endAt):
+		offset = serverTime.Sub(endAt)
 	}
-	if off < clockBound {
+	if offset < clockBound {
 		return nil
 	}
-	return []Finding{{Code: ClockOff, Level: Problem, Args: Args{URL: timeURL, Count: int(off / time.Second)}}}
+	return []Finding{{Code: ClockOff, Level: Problem, Args: Args{URL: timeURL, Count: int(offset / time.Second)}}}
 }
 
 // fetchTime returns the time that a URL names. The real time is at most precision later.
-func (s *Service) fetchTime(ctx context.Context, timeURL string) (theirs time.Time, precision time.Duration, err error) {
+func (s *Service) fetchTime(ctx context.Context, timeURL string) (serverTime time.Time, precision time.Duration, err error) {
 	u, err := url.Parse(timeURL)
 	if err != nil {
 		return time.Time{}, 0, err
 	}
 	if u.Scheme == "ntp" {
-		theirs, err = s.queryNTP(ctx, formatNTPAddress(u))
-		return theirs, 0, err
+		serverTime, err = s.queryNTP(ctx, formatNTPAddress(u))
+		return serverTime, 0, err
 	}
 	resp, err := s.Outbound.Do(ctx, &outbound.Request{Method: http.MethodHead, URL: timeURL, Trust: outbound.Operator, AllowHTTP: true})
 	if err != nil {
 		return time.Time{}, 0, err
 	}
-	theirs, err = http.ParseTime(resp.Header.Get("Date"))
+	serverTime, err = http.ParseTime(resp.Header.Get("Date"))
 	if err != nil {
 		return time.Time{}, 0, errors.New("the answer has no Date header")
 	}
-	return theirs, time.Second, nil // Date has whole seconds
+	return serverTime, time.Second, nil // Date has whole seconds
 }
 
 // ntpEpoch is the second 0 of NTP's era 0, 1 January 1900.
@@ -96,8 +96,8 @@ func formatNTPAddress(u *url.URL) string {
 }
 
 // queryNTP asks a time server once, as a client of SNTP (RFC 4330).
-func (s *Service) queryNTP(ctx context.Context, address string) (time.Time, error) {
-	conn, err := s.Outbound.Dial(ctx, "udp", address, outbound.Operator)
+func (s *Service) queryNTP(ctx context.Context, hostPort string) (time.Time, error) {
+	conn, err := s.Outbound.Dial(ctx, "udp", hostPort, outbound.Operator)
 	if err != nil {
 		return time.Time{}, err
 	}

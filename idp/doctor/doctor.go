@@ -133,7 +133,7 @@ func New(i *installation.Installation, settings Settings, store idp.StoreExamine
 
 // Serve records that the checks run in the server, with the TLS certificate that the server
 // loaded; nil behind a proxy. Call it before the server listens.
-func (s *Service) Serve(loaded *tls.Config) { s.isServing, s.serverTLS = true, loaded }
+func (s *Service) Serve(config *tls.Config) { s.isServing, s.serverTLS = true, config }
 
 // listChecks returns the checks in the order of reports.
 func listChecks() []Check {
@@ -191,7 +191,7 @@ func (s *Service) Examine(ctx context.Context, o Options) (*Report, error) {
 	}
 	select {
 	case r.Next = <-next:
-	default: // checkRotation says why
+	default: // checkRotation reports the cause
 	}
 	s.keepResults(r.At, results)
 	return r, nil
@@ -216,14 +216,14 @@ func (s *Service) runCheck(ctx context.Context, c Check, o Options) result {
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.limits.checkTime)
 	defer cancel()
-	ended := make(chan result, 1)
+	resultCh := make(chan result, 1)
 	go func() {
 		r := s.callCheck(ctx, c, o)
 		s.endRun(c.Name) // before the caller has the result, who may start the next run at once
-		ended <- r
+		resultCh <- r
 	}()
 	select {
-	case r := <-ended:
+	case r := <-resultCh:
 		return r
 	case <-ctx.Done():
 		return result{outcome: Outcome{Check: c.Name, State: StateFailed, Cause: CauseTimedOut}}

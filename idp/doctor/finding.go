@@ -20,7 +20,7 @@ type Level string
 const (
 	// Problem: something does not work, or will stop working, unless an operator acts.
 	Problem Level = "problem"
-	// Information: good to know. It never changes the exit code.
+	// Information: no action is needed. It never changes the exit code.
 	Information Level = "information"
 )
 
@@ -86,26 +86,26 @@ func (f *Finding) Render(p *templates.Phrases) {
 
 // mapValues returns the arguments by their JSON names.
 func (a Args) mapValues(p *templates.Phrases) map[string]any {
-	v := map[string]any{
+	values := map[string]any{
 		"year": string(a.Year), "url": a.URL, "host": a.Host, "peer": a.Peer, "path": a.Path, "mode": a.Mode, "want": a.Want, "uid": a.UID,
 		"date": a.Date, "days": templates.Days(a.Days), "count": a.Count, "megabytes": a.Megabytes, "entity_ids": a.SPs,
 		"master_key": a.Key, "reason": p.Reason(a.Reason), "value": a.Value, "quoted_path": shellquote.Quote(a.Path),
 	}
 	if a.Attention != nil {
-		v["attention"] = p.Attention(*a.Attention)
+		values["attention"] = p.Attention(*a.Attention)
 	}
-	return v
+	return values
 }
 
 // Fields returns the JSON names of the arguments that are set, sorted.
 func (a Args) Fields() []string {
 	data, err := json.Marshal(a)
-	var set map[string]json.RawMessage
-	if err != nil || json.Unmarshal(data, &set) != nil {
+	var fields map[string]json.RawMessage
+	if err != nil || json.Unmarshal(data, &fields) != nil {
 		return nil
 	}
-	names := make([]string, 0, len(set))
-	for name := range set {
+	names := make([]string, 0, len(fields))
+	for name := range fields {
 		names = append(names, name)
 	}
 	slices.Sort(names)

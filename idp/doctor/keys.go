@@ -24,7 +24,7 @@ func listKeyChecks() []Check {
 // checkKeyFiles reads the keys folder again. A running server uses the keys in its
 // memory, so damage to the files since its start would show only at the next one.
 func (s *Service) checkKeyFiles(ctx context.Context, _ Options) (findings []Finding, err error) {
-	st, err := s.Rotation.Status(ctx, nil)
+	status, err := s.Rotation.Status(ctx, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -37,7 +37,7 @@ func (s *Service) checkKeyFiles(ctx context.Context, _ Options) (findings []Find
 	if damaged != nil {
 		years = damaged.Years
 	}
-	faults := keyring.FindFaults(st.History(), keys, years)
+	faults := keyring.FindFaults(status.History(), keys, years)
 	for _, e := range s.Years.All(s.Clock.Now()) {
 		// A fault that the server knows of is in the rotation's attention.
 		if fault := faults[e.Year()]; fault != "" && e.Fault == "" {
@@ -66,25 +66,25 @@ func (s *Service) checkSigning(ctx context.Context, _ Options) (findings []Findi
 }
 
 func (s *Service) trySigning(e keyring.Entry) error {
-	if kept, ok := e.Key.Signer.(*certs.VaultKey); ok {
-		return kept.CheckReady()
+	if vaultKey, ok := e.Key.Signer.(*certs.VaultKey); ok {
+		return vaultKey.CheckReady()
 	}
 	end := s.Years.BeginSigning()
 	defer end()
 	current, ok := s.Years.Lookup(e.Year(), s.Clock.Now())
 	if !ok || current.Key.Signer == nil {
-		return nil // it was closed just now
+		return nil // the year was closed in the meantime
 	}
 	sum := sha256.Sum256([]byte("check of the signing key of " + e.Year()))
 	signature, err := current.Key.Signer.Sign(rand.Reader, sum[:], crypto.SHA256)
 	if err != nil {
 		return err
 	}
-	public, ok := current.Key.Cert.PublicKey.(*rsa.PublicKey)
+	publicKey, ok := current.Key.Cert.PublicKey.(*rsa.PublicKey)
 	if !ok {
 		return errors.New("the key is not RSA")
 	}
-	return rsa.VerifyPKCS1v15(public, crypto.SHA256, sum[:], signature)
+	return rsa.VerifyPKCS1v15(publicKey, crypto.SHA256, sum[:], signature)
 }
 
 func listRotationChecks() []Check {
@@ -98,13 +98,13 @@ func (s *Service) checkRotation(ctx context.Context, _ Options) (findings []Find
 	if err != nil {
 		return nil, err
 	}
-	st, err := s.Rotation.Status(ctx, board.CountUnmoved())
+	status, err := s.Rotation.Status(ctx, board.CountUnmoved())
 	if err != nil {
 		return nil, err
 	}
-	for _, a := range st.Attention {
+	for _, a := range status.Attention {
 		f := Finding{Code: RotationAttention, Level: Problem, Args: Args{Year: a.Year, Attention: &a}, Suggestions: a.Suggestions}
-		if a.Code == rotation.NoSigningKey || a.Code == rotation.KeyUnusable && a.Year == st.Preferred {
+		if a.Code == rotation.NoSigningKey || a.Code == rotation.KeyUnusable && a.Year == status.Preferred {
 			f.Code = PreferredYearUnusable
 		}
 		findings = append(findings, f)

@@ -62,30 +62,30 @@ type guardedFile struct {
 
 // listGuardedFiles returns the files that checkFiles checks.
 func (s *Service) listGuardedFiles() []guardedFile {
-	c := &s.Settings
+	settings := &s.Settings
 	files := []guardedFile{
-		{path: c.DataDir, forbiddenBits: 0o077, suggestedMode: "700"},
-		{path: c.StoreFile, forbiddenBits: 0o077, suggestedMode: "600"},
-		{path: c.KeysDir, forbiddenBits: 0o077, suggestedMode: "700"},
+		{path: settings.DataDir, forbiddenBits: 0o077, suggestedMode: "700"},
+		{path: settings.StoreFile, forbiddenBits: 0o077, suggestedMode: "600"},
+		{path: settings.KeysDir, forbiddenBits: 0o077, suggestedMode: "700"},
 	}
 	// The server checks it at startup too, but a disk can be mounted there later. It can belong
 	// to the user that ships backups.
-	files = append(files, guardedFile{path: c.BackupDir, forbiddenBits: 0o007, suggestedMode: "o-rwx", canBelongToAnyone: true})
-	entries, err := os.ReadDir(c.KeysDir)
+	files = append(files, guardedFile{path: settings.BackupDir, forbiddenBits: 0o007, suggestedMode: "o-rwx", canBelongToAnyone: true})
+	entries, err := os.ReadDir(settings.KeysDir)
 	if err == nil { // checkKeyFiles reports a missing folder
 		for _, e := range entries {
-			f := guardedFile{path: filepath.Join(c.KeysDir, e.Name()), forbiddenBits: 0o077, suggestedMode: "600"}
+			f := guardedFile{path: filepath.Join(settings.KeysDir, e.Name()), forbiddenBits: 0o077, suggestedMode: "600"}
 			if filepath.Ext(f.path) == ".crt" { // public
 				f.forbiddenBits, f.suggestedMode = 0o022, "644"
 			}
 			files = append(files, f)
 		}
 	}
-	for _, path := range append([]string{c.MasterKeyFile}, c.SecretFiles...) {
+	for _, path := range append([]string{settings.MasterKeyFile}, settings.SecretFiles...) {
 		files = append(files, guardedFile{path: path, forbiddenBits: 0o077, suggestedMode: "600", canBelongToRoot: true})
 	}
 	// Debian lets the group ssl-cert read TLS keys.
-	return append(files, guardedFile{path: c.TLSKey, forbiddenBits: 0o027, suggestedMode: "640", canBelongToRoot: true})
+	return append(files, guardedFile{path: settings.TLSKey, forbiddenBits: 0o027, suggestedMode: "640", canBelongToRoot: true})
 }
 
 // checkFiles checks the modes and owners of files, which can change after the start of a server.
@@ -94,7 +94,7 @@ func (s *Service) checkFiles(context.Context, Options) (findings []Finding, err 
 	if err != nil {
 		return nil, err
 	}
-	owner, known := readUID(folder)
+	owner, hasOwner := readUID(folder)
 	for _, f := range s.listGuardedFiles() {
 		info, err := os.Stat(f.path)
 		if err != nil {
@@ -105,7 +105,7 @@ func (s *Service) checkFiles(context.Context, Options) (findings []Finding, err 
 			findings = append(findings, Finding{Code: FileOpen, Level: Problem,
 				Args: Args{Path: f.path, Mode: fmt.Sprintf("%04o", mode), Want: f.suggestedMode}})
 		}
-		if uid, ok := readUID(info); ok && known && uid != owner && !f.canBelongToAnyone && !(f.canBelongToRoot && uid == 0) {
+		if uid, ok := readUID(info); ok && hasOwner && uid != owner && !f.canBelongToAnyone && !(f.canBelongToRoot && uid == 0) {
 			findings = append(findings, Finding{Code: FileOwner, Level: Problem,
 				Args: Args{Path: f.path, UID: strconv.Itoa(uid), Want: strconv.Itoa(owner)}})
 		}

@@ -24,7 +24,7 @@ func listMasterChecks() []Check {
 // checkMasterKey looks at the master key as it is configured now, which need not be the one
 // that the server was started with.
 func (s *Service) checkMasterKey(ctx context.Context, _ Options) (findings []Finding, err error) {
-	st, err := s.Rekey.State(ctx)
+	state, err := s.Rekey.State(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -35,18 +35,18 @@ func (s *Service) checkMasterKey(ctx context.Context, _ Options) (findings []Fin
 	case errors.Is(err, seal.ErrPermissions): // checkFiles reports it
 	case err != nil:
 		findings = append(findings, Finding{Code: MasterKeyUnreadable, Level: Problem, Args: Args{Path: path, Value: formatError(err)}})
-	case !slices.Contains([]string{st.Configured, st.FromID, st.ToID}, master.ID()):
+	case !slices.Contains([]string{state.Configured, state.FromID, state.ToID}, master.ID()):
 		findings = append(findings, Finding{
-			Code: MasterKeyOther, Level: Problem, Args: Args{Path: path, Key: st.Configured, Value: master.ID()},
+			Code: MasterKeyOther, Level: Problem, Args: Args{Path: path, Key: state.Configured, Value: master.ID()},
 			Suggestions: []idp.Suggestion{rekey.WithOption(idp.OptionBegin, "").WithOption(idp.OptionNewKey, "")},
 		})
 	}
-	if !st.Working && (st.Phase != "" || st.IsRenewing) {
+	if !state.Working && (state.Phase != "" || state.IsRenewing) {
 		suggestions := []idp.Suggestion{rekey}
-		if st.Phase != "" {
+		if state.Phase != "" {
 			suggestions = append(suggestions, rekey.WithOption(idp.OptionFinish, ""))
 		}
-		findings = append(findings, Finding{Code: RekeyUnfinished, Level: Problem, Args: Args{Value: st.Failed}, Suggestions: suggestions})
+		findings = append(findings, Finding{Code: RekeyUnfinished, Level: Problem, Args: Args{Value: state.Failed}, Suggestions: suggestions})
 	}
 	if info, statErr := os.Stat(path); statErr == nil && s.Clock.Now().Sub(info.ModTime()) > masterKeyAge {
 		findings = append(findings, Finding{

@@ -34,8 +34,8 @@ func (s *Service) checkNotices(ctx context.Context, _ Options) ([]Finding, error
 	if s.MailErr != nil {
 		return []Finding{{Code: MailUnusable, Level: Problem, Args: Args{Value: formatError(s.MailErr)}}}, nil
 	}
-	empty, err := s.isEmpty(ctx)
-	if err != nil || empty || s.hasNotices() {
+	isEmpty, err := s.isEmpty(ctx)
+	if err != nil || isEmpty || s.hasNotices() {
 		return nil, err
 	}
 	return []Finding{{Code: NoticesOff, Level: Information}}, nil
@@ -65,9 +65,9 @@ func (s *Service) checkTest(ctx context.Context, o Options) (findings []Finding,
 	if !o.SendTest {
 		return nil, nil
 	}
-	mails, hook := s.Notices.SendTest(ctx)
+	mailErrs, hookErr := s.Notices.SendTest(ctx)
 	failures, lastErr := 0, error(nil)
-	for _, err := range mails {
+	for _, err := range mailErrs {
 		if err != nil {
 			failures, lastErr = failures+1, err
 		}
@@ -75,8 +75,8 @@ func (s *Service) checkTest(ctx context.Context, o Options) (findings []Finding,
 	if failures > 0 {
 		findings = append(findings, Finding{Code: TestMailFailed, Level: Problem, Args: Args{Count: failures, Value: formatError(lastErr)}})
 	}
-	if hook != nil {
-		findings = append(findings, Finding{Code: TestWebhookFailed, Level: Problem, Args: Args{Value: formatError(hook)}})
+	if hookErr != nil {
+		findings = append(findings, Finding{Code: TestWebhookFailed, Level: Problem, Args: Args{Value: formatError(hookErr)}})
 	}
 	return findings, nil
 }

@@ -40,13 +40,13 @@ func (s *Service) checkCertificates(ctx context.Context, _ Options) (findings []
 		if !p.Active {
 			continue
 		}
-		end := findCertEnd(p, now)
+		endAt := findCertEnd(p, now)
 		switch {
-		case end.IsZero():
-		case !now.Before(end):
-			add(SPCertificateEnded, p.EntityID, end)
-		case end.Sub(now) <= certificateWarning:
-			add(SPCertificateEnding, p.EntityID, end)
+		case endAt.IsZero():
+		case !now.Before(endAt):
+			add(SPCertificateEnded, p.EntityID, endAt)
+		case endAt.Sub(now) <= certificateWarning:
+			add(SPCertificateEnding, p.EntityID, endAt)
 		}
 		if hasWeakKey(p.RequestCerts) || hasWeakKey(p.EncryptionX509) {
 			add(SPCertificateWeak, p.EntityID, time.Time{})
@@ -70,19 +70,19 @@ func (s *Service) checkCertificates(ctx context.Context, _ Options) (findings []
 
 // findCertEnd returns the time when a service provider runs out of valid certificates, for
 // requests or for encryption. It returns the earlier one, or zero without certificates.
-func findCertEnd(p *sp.Provider, now time.Time) (end time.Time) {
+func findCertEnd(p *sp.Provider, now time.Time) (endAt time.Time) {
 	for _, c := range p.RequestCerts { // a newer one counts, because requests may come with either
-		if c.NotAfter.After(end) {
-			end = c.NotAfter
+		if c.NotAfter.After(endAt) {
+			endAt = c.NotAfter
 		}
 	}
 	if p.Encryption == idp.EncryptionNone {
-		return end
+		return endAt
 	}
-	if c := partnercert.Choose(p.EncryptionX509, now); c != nil && (end.IsZero() || c.NotAfter.Before(end)) {
-		end = c.NotAfter
+	if c := partnercert.Choose(p.EncryptionX509, now); c != nil && (endAt.IsZero() || c.NotAfter.Before(endAt)) {
+		endAt = c.NotAfter
 	}
-	return end
+	return endAt
 }
 
 // hasWeakKey reports whether one of the certificates has a key that an attacker could break, or

@@ -16,11 +16,11 @@ func (s *Service) judgeSighting(seen *web.Sighting) (findings []Finding) {
 	}
 	peer := seen.Peer.String()
 	// If base_url is https and TLS does not end at this server, it ends at a proxy.
-	proxied := s.isHTTPS() && s.serverTLS == nil || seen.HasForwardedFor
+	hasProxy := s.isHTTPS() && s.serverTLS == nil || seen.HasForwardedFor
 	switch {
-	case proxied && !seen.IsTrusted:
+	case hasProxy && !seen.IsTrusted:
 		add(ProxyNotTrusted, Problem, Args{Peer: peer})
-	case proxied && !seen.HasForwardedFor:
+	case hasProxy && !seen.HasForwardedFor:
 		add(ForwardedForMissing, Problem, Args{Peer: peer})
 	}
 	if s.isHTTPS() && seen.ForwardedProto == "http" {
@@ -37,36 +37,36 @@ func extractHost(hostPort string) string { return (&url.URL{Host: hostPort}).Hos
 // judgeAnswer looks for changes by a proxy in the answer: the attributes of the cookie that
 // came with it, and the headers that protect pages.
 func (s *Service) judgeAnswer(h http.Header) (findings []Finding) {
-	var missing []string
+	var lostAttributes []string
 	cookie := findCookie(h)
 	switch {
 	case cookie == nil:
-		missing = []string{"Set-Cookie"}
+		lostAttributes = []string{"Set-Cookie"}
 	default:
-		for name, kept := range map[string]bool{
+		for name, isKept := range map[string]bool{
 			"Secure": cookie.Secure || !s.isHTTPS(), "HttpOnly": cookie.HttpOnly,
 			"SameSite=Lax": cookie.SameSite == http.SameSiteLaxMode, "Path=/": cookie.Path == "/", "no Domain": cookie.Domain == "",
 		} {
-			if !kept {
-				missing = append(missing, name)
+			if !isKept {
+				lostAttributes = append(lostAttributes, name)
 			}
 		}
 	}
-	if len(missing) > 0 {
-		findings = append(findings, Finding{Code: CookieChanged, Level: Problem, Args: Args{Value: joinSorted(missing)}})
+	if len(lostAttributes) > 0 {
+		findings = append(findings, Finding{Code: CookieChanged, Level: Problem, Args: Args{Value: joinSorted(lostAttributes)}})
 	}
-	wanted := []string{"Content-Security-Policy", "X-Content-Type-Options", "X-Frame-Options"}
+	headers := []string{"Content-Security-Policy", "X-Content-Type-Options", "X-Frame-Options"}
 	if s.isHTTPS() {
-		wanted = append(wanted, "Strict-Transport-Security")
+		headers = append(headers, "Strict-Transport-Security")
 	}
-	var lost []string
-	for _, name := range wanted {
+	var lostHeaders []string
+	for _, name := range headers {
 		if h.Get(name) == "" {
-			lost = append(lost, name)
+			lostHeaders = append(lostHeaders, name)
 		}
 	}
-	if len(lost) > 0 {
-		findings = append(findings, Finding{Code: SecurityHeadersLost, Level: Problem, Args: Args{Value: joinSorted(lost)}})
+	if len(lostHeaders) > 0 {
+		findings = append(findings, Finding{Code: SecurityHeadersLost, Level: Problem, Args: Args{Value: joinSorted(lostHeaders)}})
 	}
 	return findings
 }

@@ -10,7 +10,7 @@ import (
 // State is the state of a check after a run.
 type State string
 
-// The states of a check. Skipped means that the check is not configured, or needs a
+// The states of a check. StateSkipped means that the check is not configured, or needs a
 // running server.
 const (
 	StateDone    State = "done"
@@ -18,13 +18,13 @@ const (
 	StateFailed  State = "failed"
 )
 
-// The causes of Skipped and Failed.
+// The causes of StateSkipped and StateFailed.
 const (
 	CauseNeedsServer   = "needs_server"
 	CauseNotConfigured = "not_configured"
 	CauseTimedOut      = "timed_out"
 	CauseStillRunning  = "still_running"
-	CauseError        = "error"
+	CauseError         = "error"
 )
 
 // Outcome says whether a check was done.
@@ -33,7 +33,7 @@ type Outcome struct {
 	State State  `json:"state"`
 	// Cause is the reason that the check is not done.
 	Cause string `json:"cause,omitzero"`
-	// Error is the cause in words, for Broken.
+	// Error is the cause in words, for CauseError.
 	Error string `json:"error,omitzero"`
 }
 

@@ -54,10 +54,10 @@ func (s *Service) Run(ctx context.Context) {
 		case <-time.After(wait):
 		}
 		now := s.Clock.Now()
-		local := s.Settings.Every == 0 || now.Sub(askedAt).Abs() < s.Settings.Every
-		if !local {
+		isLocal := s.Settings.Every == 0 || now.Sub(askedAt).Abs() < s.Settings.Every
+		if !isLocal {
 			askedAt = now
 		}
-		_, _ = s.Examine(ctx, Options{Local: local}) // without a test it cannot fail
+		_, _ = s.Examine(ctx, Options{Local: isLocal}) // it fails only with SendTest
 	}
 }

@@ -43,10 +43,10 @@ func (s *Service) checkStore(ctx context.Context, _ Options) (findings []Finding
 		findings = append(findings, Finding{Code: StoreLarge, Level: Information,
 			Args: Args{Path: s.Settings.StoreFile, Megabytes: int(info.Size() >> 20)}})
 	}
-	tampered, err := s.examineStore(ctx)
-	if len(tampered) > 0 {
+	tamperedBuckets, err := s.examineStore(ctx)
+	if len(tamperedBuckets) > 0 {
 		findings = append(findings, Finding{Code: StoreTampered, Level: Problem,
-			Args: Args{Count: len(tampered), Value: joinSorted(tampered)}})
+			Args: Args{Count: len(tamperedBuckets), Value: joinSorted(tamperedBuckets)}})
 	}
 	if errors.Is(err, idp.ErrDamaged) {
 		findings = append(findings, Finding{Code: StoreDamaged, Level: Problem,
@@ -59,21 +59,21 @@ func (s *Service) checkStore(ctx context.Context, _ Options) (findings []Finding
 // pass is one pass through the store, over several runs.
 type pass struct {
 	next idp.StorePlace
-	// tamperedBuckets has the buckets of the records that are not authentic, lastTampered those of
+	// tamperedBuckets has the buckets of the records that are not authentic, lastTamperedBuckets those of
 	// the pass before, which must not be forgotten while other records are examined.
 	tamperedBuckets, lastTamperedBuckets []string
 }
 
 // examineStore continues the pass, and returns the buckets of the known tampered records.
-func (s *Service) examineStore(ctx context.Context) (tampered []string, err error) {
+func (s *Service) examineStore(ctx context.Context) (tamperedBuckets []string, err error) {
 	s.mu.Lock()
 	p := s.pass
 	s.mu.Unlock()
 	for n := 0; n < s.limits.records && err == nil; {
-		var seen idp.StoreExamination
-		seen, err = s.Store.Examine(ctx, p.next, storeBatch)
-		p.tamperedBuckets = append(slices.Clip(p.tamperedBuckets), seen.Tampered...)
-		n, p.next = n+seen.Records, seen.Next
+		var examination idp.StoreExamination
+		examination, err = s.Store.Examine(ctx, p.next, storeBatch)
+		p.tamperedBuckets = append(slices.Clip(p.tamperedBuckets), examination.Tampered...)
+		n, p.next = n+examination.Records, examination.Next
 		if err == nil && p.next.IsZero() {
 			p.lastTamperedBuckets, p.tamperedBuckets = p.tamperedBuckets, nil
 			break

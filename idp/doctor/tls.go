@@ -104,13 +104,13 @@ func (s *Service) judgeChain(chain []*x509.Certificate, host string, args Args) 
 		findings = append(findings, f)
 	}
 	now, leaf := s.Clock.Now(), chain[0]
-	ending := min(tlsWarning, leaf.NotAfter.Sub(leaf.NotBefore)/3)
+	warningTime := min(tlsWarning, leaf.NotAfter.Sub(leaf.NotBefore)/3)
 	verifiedAt := now
 	switch left := leaf.NotAfter.Sub(now); {
 	case left <= 0:
-		verifiedAt = leaf.NotAfter // finds its other faults
+		verifiedAt = leaf.NotAfter // to find its other faults
 		add(TLSExpired, func(a *Args) { a.Date = leaf.NotAfter.UTC() })
-	case left < ending:
+	case left < warningTime:
 		add(TLSEnding, func(a *Args) { a.Date, a.Days = leaf.NotAfter.UTC(), countDays(now, leaf.NotAfter) })
 	}
 	if leaf.VerifyHostname(host) != nil {
@@ -125,7 +125,7 @@ func (s *Service) judgeChain(chain []*x509.Certificate, host string, args Args) 
 		return findings
 	}
 	last := chain[len(chain)-1]
-	if _, unknown := errors.AsType[x509.UnknownAuthorityError](err); unknown && !bytes.Equal(last.RawIssuer, last.RawSubject) {
+	if _, isUnknown := errors.AsType[x509.UnknownAuthorityError](err); isUnknown && !bytes.Equal(last.RawIssuer, last.RawSubject) {
 		add(TLSIncomplete, nil)
 	} else {
 		add(TLSUntrusted, func(a *Args) { a.Value = formatError(err) })

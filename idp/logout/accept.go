@@ -30,17 +30,17 @@ type acceptedRequest struct {
 // asks the gate whether its sender may use the year, and looks up the user that it names. An
 // error may name the sender once a.provider is set.
 func (h *Handler) acceptRequest(r *http.Request, a *acceptedRequest, visit *yearaccess.Visit, msg *saml.Message, kind inbound.Kind, now time.Time) error {
-	e, year, url := web.EventOf(r), web.Year(r), h.IdP.LogoutURL
+	e, year, makeURL := web.EventOf(r), web.Year(r), h.IdP.LogoutURL
 	if kind == inbound.RemoteLogoutRequest {
-		url = h.IdP.RemoteLogoutURL
+		makeURL = h.IdP.RemoteLogoutURL
 	}
-	q, err := inbound.Accept(r.Context(), h.Registry, msg, kind, inbound.Expectation{Now: now, RestoredAt: h.Store.RestoredAt(), Destinations: []string{url(year), url("")}})
+	q, err := inbound.Accept(r.Context(), h.Registry, msg, kind, inbound.Expectation{Now: now, RestoredAt: h.Store.RestoredAt(), Destinations: []string{makeURL(year), makeURL("")}})
 	if q.Provider != nil {
 		noteSender(e, q.Provider, year, q.Cert != nil)
 	}
-	entry, preview, denied := visit.Admit(q.Provider, q.Cert != nil, err)
-	if denied != nil {
-		return denied
+	entry, preview, denyErr := visit.Admit(q.Provider, q.Cert != nil, err)
+	if denyErr != nil {
+		return denyErr
 	}
 	a.provider, a.preview = q.Provider, preview
 	if kind == inbound.LogoutRequest {
@@ -60,9 +60,9 @@ func (h *Handler) acceptRequest(r *http.Request, a *acceptedRequest, visit *year
 
 // noteSender records the sender of a message in the log, and in the audit trail if the message
 // is refused.
-func noteSender(e *web.Event, p *sp.Provider, year idp.Year, verified bool) {
+func noteSender(e *web.Event, p *sp.Provider, year idp.Year, isVerified bool) {
 	e.Note(slog.String("sp", string(p.EntityID)))
-	e.SP, e.Year, e.IsVerified = p.EntityID, year, verified
+	e.SP, e.Year, e.IsVerified = p.EntityID, year, isVerified
 }
 
 // readRequest fills a.request from an accepted message. It decrypts the name, if that is

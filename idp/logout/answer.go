@@ -38,7 +38,7 @@ func (h *Handler) answerRequest(w http.ResponseWriter, r *http.Request, a *accep
 	if err != nil {
 		return err
 	}
-	ended, err := h.recordLogout(r, a, frontKind, func(first *idp.LogoutRequest, sessions []*idp.Session) idp.LogoutDecision {
+	endedSessions, err := h.recordLogout(r, a, frontKind, func(first *idp.LogoutRequest, sessions []*idp.Session) idp.LogoutDecision {
 		return logoutscope.Judge(first, sessions, s)
 	})
 	if err != nil {
@@ -46,17 +46,17 @@ func (h *Handler) answerRequest(w http.ResponseWriter, r *http.Request, a *accep
 	}
 	// Only the browser whose own session ended loses its cookie and learns which SPs took part
 	// in it. Another browser may be an attacker's.
-	var still []idp.EntityID
-	if own := logoutscope.FindCurrent(ended, s); own != nil {
+	var otherSPs []idp.EntityID
+	if ownSession := logoutscope.FindCurrent(endedSessions, s); ownSession != nil {
 		h.Sessions.DropCookies(w)
-		still = logoutscope.ListOthers(own, a.request.SP)
+		otherSPs = logoutscope.ListOthers(ownSession, a.request.SP)
 	}
-	return h.postResponse(w, r, a, still)
+	return h.postResponse(w, r, a, otherSPs)
 }
 
 // recordLogout makes the one write. Afterwards a.request is the request as it was first
 // received, with the status to answer.
-func (h *Handler) recordLogout(r *http.Request, a *acceptedRequest, kind idp.AuditKind, decide func(*idp.LogoutRequest, []*idp.Session) idp.LogoutDecision) (ended []*idp.Session, err error) {
+func (h *Handler) recordLogout(r *http.Request, a *acceptedRequest, kind idp.AuditKind, decide func(*idp.LogoutRequest, []*idp.Session) idp.LogoutDecision) (endedSessions []*idp.Session, err error) {
 	e := web.EventOf(r)
 	year := a.request.Year
 	if a.provider.SignLogoutResponse {
@@ -64,11 +64,11 @@ func (h *Handler) recordLogout(r *http.Request, a *acceptedRequest, kind idp.Aud
 			return nil, err
 		}
 	}
-	var out *idp.LogoutOutcome
+	var outcome *idp.LogoutOutcome
 	for tries := 3; tries > 0; tries-- {
-		out, err = h.Store.RecordLogout(r.Context(), &idp.Logout{
+		outcome, err = h.Store.RecordLogout(r.Context(), &idp.Logout{
 			Request: a.request, At: h.Clock.Now(), Check: h.Signing.Check(year, a.provider), Decide: decide,
-			Event: func(answered *idp.LogoutRequest) idp.AuditEvent { return newAuditEvent(answered, kind, a.preview, e) },
+			Event: func(request *idp.LogoutRequest) idp.AuditEvent { return newAuditEvent(request, kind, a.preview, e) },
 		})
 		if !errors.Is(err, idp.ErrProviderChanged) {
 			break
@@ -83,11 +83,11 @@ func (h *Handler) recordLogout(r *http.Request, a *acceptedRequest, kind idp.Aud
 	case err != nil:
 		return nil, fmt.Errorf("record %s: %w", kind, err)
 	}
-	a.request = out.Request
+	a.request = outcome.Request
 	a.request.Year = year // the key of its URL signs, wherever the message arrived first
 	e.Note(slog.String("outcome", string(kind)+" "+chooseDecision(a.request, kind).Rule().Outcome), slog.String("user", string(findUser(a.request, kind))),
-		slog.Int("sessions_ended", len(out.EndedSessions)))
-	return out.EndedSessions, nil
+		slog.Int("sessions_ended", len(outcome.EndedSessions)))
+	return outcome.EndedSessions, nil
 }
 
 // renewProvider replaces the registration by the current one for a request that was accepted
@@ -115,15 +115,15 @@ func newAuditEvent(req *idp.LogoutRequest, kind idp.AuditKind, preview string, e
 	return event
 }
 
-// chooseDecision returns the name of the answer in the table of decisions.
+// chooseDecision returns the decision for the answer in the table of decisions.
 func chooseDecision(req *idp.LogoutRequest, kind idp.AuditKind) audit.Decision {
-	success := req.Status == saml.StatusSuccess
+	isSuccess := req.Status == saml.StatusSuccess
 	switch {
-	case kind == frontKind && success:
+	case kind == frontKind && isSuccess:
 		return audit.LoggedOut
 	case kind == frontKind:
 		return audit.LogoutUnknown
-	case success:
+	case isSuccess:
 		return audit.RemoteLoggedOut
 	}
 	return audit.RemoteLogoutUnknown
@@ -169,8 +169,8 @@ func (h *Handler) writeResponse(r *http.Request, a *acceptedRequest, build func(
 }
 
 // postResponse writes the page that sends the LogoutResponse to the SP's registered logout URL
-// through the browser. still lists the SPs where the user may still be signed in.
-func (h *Handler) postResponse(w http.ResponseWriter, r *http.Request, a *acceptedRequest, still []idp.EntityID) error {
+// through the browser. otherSPs lists the SPs where the user may still be signed in.
+func (h *Handler) postResponse(w http.ResponseWriter, r *http.Request, a *acceptedRequest, otherSPs []idp.EntityID) error {
 	response := h.newResponse(a.request, a.provider.LogoutURL)
 	doc, err := h.writeResponse(r, a, func(s *xmldsig.Signer) ([]byte, error) { return response.Write(nil, s) })
 	if err != nil {
@@ -185,7 +185,7 @@ func (h *Handler) postResponse(w http.ResponseWriter, r *http.Request, a *accept
 	// post only to the SP.
 	page.Languages = templates.Languages{}
 	page.Nonce = web.AllowPost(w, a.provider.FormAction(a.provider.LogoutURL))
-	for _, id := range still {
+	for _, id := range otherSPs {
 		page.OpenServices = append(page.OpenServices, h.Registry.LookupName(r.Context(), id))
 	}
 	return h.Pages.Render(w, http.StatusOK, page)

@@ -89,11 +89,11 @@ type Handler struct {
 }
 
 // Mount adds the handler's URLs to the router.
-func (h *Handler) Mount(rt *web.Router) {
+func (h *Handler) Mount(router *web.Router) {
 	receive := nameSender(h.receiveRequest)
-	rt.Handle("/api/saml/logout{year}", web.Methods{http.MethodGet: receive, http.MethodPost: receive})
-	rt.Handle("/api/saml/remotelogout{year}", web.Methods{http.MethodPost: h.receiveRemote})
-	rt.Handle(ContinuePath, web.Methods{http.MethodGet: nameSender(h.resumeLogout)})
+	router.Handle("/api/saml/logout{year}", web.Methods{http.MethodGet: receive, http.MethodPost: receive})
+	router.Handle("/api/saml/remotelogout{year}", web.Methods{http.MethodPost: h.receiveRemote})
+	router.Handle(ContinuePath, web.Methods{http.MethodGet: nameSender(h.resumeLogout)})
 }
 
 // nameSender makes the page of an error name the service provider and link back to it, once

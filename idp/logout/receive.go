@@ -20,7 +20,7 @@ func (h *Handler) receiveRequest(w http.ResponseWriter, r *http.Request, a *acce
 	}
 	msg, err := web.ReadMessage(r)
 	err = visit.Refuse(err)
-	if refused, ok := errors.AsType[*idp.Refusal](err); ok && refused.Code == idp.RefusedRequestMissing {
+	if refusal, ok := errors.AsType[*idp.Refusal](err); ok && refusal.Code == idp.RefusedRequestMissing {
 		return h.askUser(w, r)
 	}
 	if err != nil {
@@ -41,9 +41,9 @@ func (h *Handler) receiveRequest(w http.ResponseWriter, r *http.Request, a *acce
 // offerSignOut makes the page of an ended year offer to sign out here, because the year can no
 // longer do so for a service provider.
 func (h *Handler) offerSignOut(err error) error {
-	var gone *web.GoneYear
-	if errors.As(err, &gone) {
-		gone.SignOut = h.SignOutPath
+	var goneYear *web.GoneYear
+	if errors.As(err, &goneYear) {
+		goneYear.SignOut = h.SignOutPath
 	}
 	return err
 }

@@ -19,24 +19,24 @@ import (
 // receiveRemote serves POST /api/saml/remotelogout{year}, which the SP's server calls without
 // a browser or cookie. The decision depends only on the signature and on the users that were
 // disclosed to the SP.
-func (h *Handler) receiveRemote(w http.ResponseWriter, r *http.Request) error {
-	ch := &channel{handler: h, w: w, r: r, soap: isSOAP(r)}
-	visit, err := h.Access.BeginServer(r)
+func (handler *Handler) receiveRemote(w http.ResponseWriter, r *http.Request) error {
+	exchange := &channel{handler: handler, w: w, r: r, soap: isSOAP(r)}
+	visit, err := handler.Access.BeginServer(r)
 	if err != nil {
 		return err // 404, 410 or 503, as text because the client is not a browser
 	}
-	msg, err := ch.readMessage()
+	msg, err := exchange.readMessage()
 	if err != nil {
-		return ch.refuseMessage(visit.Refuse(err))
+		return exchange.refuseMessage(visit.Refuse(err))
 	}
 	var a acceptedRequest
-	if err := h.acceptRequest(r, &a, &visit, msg, inbound.RemoteLogoutRequest, h.Clock.Now()); err != nil {
-		return ch.refuseMessage(err)
+	if err := handler.acceptRequest(r, &a, &visit, msg, inbound.RemoteLogoutRequest, handler.Clock.Now()); err != nil {
+		return exchange.refuseMessage(err)
 	}
-	if _, err := h.recordLogout(r, &a, remoteKind, logoutscope.JudgeRemote); err != nil {
-		return ch.refuseMessage(err)
+	if _, err := handler.recordLogout(r, &a, remoteKind, logoutscope.JudgeRemote); err != nil {
+		return exchange.refuseMessage(err)
 	}
-	return ch.answerRequest(&a)
+	return exchange.answerRequest(&a)
 }
 
 // isSOAP reports whether the body is an envelope and not a form. SOAP 1.1, to which SAML
@@ -48,16 +48,16 @@ func isSOAP(r *http.Request) bool {
 
 // channel is the HTTP exchange with the SP's server.
 type channel struct {
-	handler    *Handler
-	w    http.ResponseWriter
-	r    *http.Request
-	soap bool
+	handler *Handler
+	w       http.ResponseWriter
+	r       *http.Request
+	soap    bool
 }
 
 // readMessage reads the message. An incomplete body is refused like a broken message, in the
 // format that the sender reads.
 func (c *channel) readMessage() (*saml.Message, error) {
-	in, err := web.Inbound(c.r)
+	message, err := web.Inbound(c.r)
 	var tooLong *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLong):
@@ -70,9 +70,9 @@ func (c *channel) readMessage() (*saml.Message, error) {
 		return nil, idp.Refuse(idp.RefusedParameterInvalid, "body", seen).WithCause(err)
 	}
 	if c.soap {
-		return saml.ReadSOAP(in.Body)
+		return saml.ReadSOAP(message.Body)
 	}
-	return saml.Read(in)
+	return saml.Read(message)
 }
 
 // answerRequest writes the LogoutResponse: 200, or 400 for a user that the SP does not know.
@@ -102,8 +102,8 @@ func (c *channel) sendDocument(status int, doc []byte) error {
 // refuseMessage answers a refused message: 400 with plain text and the error ID or, with SOAP,
 // 200 with a LogoutResponse that reports the refusal.
 func (c *channel) refuseMessage(err error) error {
-	var refused *idp.Refusal
-	if !errors.As(err, &refused) {
+	var refusal *idp.Refusal
+	if !errors.As(err, &refusal) {
 		return err
 	}
 	if !c.soap {
@@ -114,7 +114,7 @@ func (c *channel) refuseMessage(err error) error {
 		ID: newID(), IssueInstant: c.handler.Clock.Now(), Issuer: string(c.handler.IdP.EntityID()),
 		Status: saml.Status{
 			Code: saml.StatusRequester, Detail: saml.StatusRequestDenied,
-			Message: fmt.Sprintf("%s (%s), error %s", refused.Code, refused.Field, id),
+			Message: fmt.Sprintf("%s (%s), error %s", refusal.Code, refusal.Field, id),
 		},
 	}
 	doc, err := response.WriteSOAP(nil, nil)

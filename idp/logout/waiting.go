@@ -26,7 +26,7 @@ import (
 //     spend that: a public link can make an SP sign an AuthnRequest, but only a session at
 //     the SP makes it sign a LogoutRequest.
 //
-// The figures are bytes, as returned by requestWeight. They refill within requestLifetime, so that
+// The figures are bytes, as returned by measureRequest. They refill within requestLifetime, so that
 // at most twice as much is stored of one SP. That is enough for some 10,000 users of one network
 // who sign out at the same moment. No budget covers all SPs, because one SP must not keep another's
 // users from signing out.
@@ -55,7 +55,7 @@ func (k budgetKey) Allowance() budget.Allowance {
 func (k budgetKey) IsShared() bool { return k.sp != "" }
 
 // measureRequest returns the maximum size of the stored request in bytes: its strings, of which
-// JSON escapes the RelayState six-fold, and 1,024 for the rest.
+// JSON escapes the RelayState six-fold, and 1,024 for the other fields.
 func measureRequest(req *idp.LogoutRequest) float64 {
 	n := 1024 + len(req.SP) + len(req.MessageID) + 6*len(req.RelayState)
 	for _, index := range req.SessionIndexes {

@@ -16,7 +16,7 @@ import (
 // Store reads the records that identify the user of a message.
 type Store interface {
 	UserByNameID(ctx context.Context, scope idp.NameIDScope, name idp.NameID) (idp.UserID, error)
-	UserByEmail(ctx context.Context, address string) (*idp.User, error)
+	UserByEmail(ctx context.Context, email string) (*idp.User, error)
 	NameID(ctx context.Context, scope idp.NameIDScope, user idp.UserID) (idp.NameID, error)
 }
 

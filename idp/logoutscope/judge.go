@@ -9,9 +9,9 @@ import (
 
 var (
 	statusSuccess = saml.Status{Code: saml.StatusSuccess}
-	// statusPartial is a success, too: the sessions here ended, and other SPs that took part in them
+	// statusPartial is also a success: the sessions here ended, and other SPs that took part in them
 	// are not asked to end theirs (saml-core §3.2.2.2).
-	statusPartial   = saml.Status{Code: saml.StatusSuccess, Detail: saml.StatusPartialLogout}
+	statusPartial = saml.Status{Code: saml.StatusSuccess, Detail: saml.StatusPartialLogout}
 	statusUnknown = saml.Status{Code: saml.StatusRequester, Detail: saml.StatusUnknownPrincipal}
 )
 
@@ -36,23 +36,23 @@ func Judge(first *idp.LogoutRequest, sessions []*idp.Session, s *idp.Session) id
 		return newDecision(statusUnknown, nil)
 	}
 	sessions = filterSessions(sessions, first.User)
-	own := FindCurrent(sessions, s)
-	every := first.AppliesToEverySession()
-	var end []*idp.Session
+	ownSession := FindCurrent(sessions, s)
+	namesEvery := first.AppliesToEverySession()
+	var endedSessions []*idp.Session
 	for _, x := range sessions {
-		if isBegunBefore(x, first) && (isDisclosed(x, first, every) || every && x == own) {
-			end = append(end, x)
+		if isBegunBefore(x, first) && (isDisclosed(x, first, namesEvery) || namesEvery && x == ownSession) {
+			endedSessions = append(endedSessions, x)
 		}
 	}
 	switch {
-	case slices.ContainsFunc(end, func(x *idp.Session) bool { return len(ListOthers(x, first.SP)) > 0 }):
-		return newDecision(statusPartial, end)
-	case len(end) > 0:
-		return newDecision(statusSuccess, end)
+	case slices.ContainsFunc(endedSessions, func(x *idp.Session) bool { return len(ListOthers(x, first.SP)) > 0 }):
+		return newDecision(statusPartial, endedSessions)
+	case len(endedSessions) > 0:
+		return newDecision(statusSuccess, endedSessions)
 	case first.Status == saml.StatusSuccess:
 		return idp.LogoutDecision{Status: first.Status, StatusDetail: first.StatusDetail}
-	case own != nil && !every && !isDisclosed(own, first, every):
-		return newDecision(statusUnknown, nil) // another session than this one is meant
+	case ownSession != nil && !namesEvery && !isDisclosed(ownSession, first, namesEvery):
+		return newDecision(statusUnknown, nil) // the message names another session than this one
 	}
 	// No user is signed in here, or the user signed in again since: the session that the
 	// message named has ended.
@@ -63,34 +63,34 @@ func Judge(first *idp.LogoutRequest, sessions []*idp.Session, s *idp.Session) id
 // SessionIndex names the user, and the NameID is then ignored. An SP that knows the user gets
 // Success even if no session is left.
 func JudgeRemote(first *idp.LogoutRequest, sessions []*idp.Session) idp.LogoutDecision {
-	user, every := first.User, first.AppliesToEverySession()
+	user, namesEvery := first.User, first.AppliesToEverySession()
 	if first.IndexUser != "" {
-		user, every = first.IndexUser, true
+		user, namesEvery = first.IndexUser, true
 	}
 	if user == "" {
 		return newDecision(statusUnknown, nil)
 	}
 	return newDecision(statusSuccess, slices.DeleteFunc(filterSessions(sessions, user), func(x *idp.Session) bool {
-		return !isBegunBefore(x, first) || !isDisclosed(x, first, every)
+		return !isBegunBefore(x, first) || !isDisclosed(x, first, namesEvery)
 	}))
 }
 
-func newDecision(status saml.Status, end []*idp.Session) idp.LogoutDecision {
+func newDecision(status saml.Status, endedSessions []*idp.Session) idp.LogoutDecision {
 	d := idp.LogoutDecision{Status: status.Code, StatusDetail: status.Detail}
-	for _, x := range end {
+	for _, x := range endedSessions {
 		d.SessionIDs = append(d.SessionIDs, x.ID)
 	}
 	return d
 }
 
 // filterSessions returns the sessions of one user.
-func filterSessions(sessions []*idp.Session, user idp.UserID) (theirs []*idp.Session) {
+func filterSessions(sessions []*idp.Session, user idp.UserID) (list []*idp.Session) {
 	for _, x := range sessions {
 		if x.User == user {
-			theirs = append(theirs, x)
+			list = append(list, x)
 		}
 	}
-	return theirs
+	return list
 }
 
 // FindCurrent returns the present version of the browser's session s, or nil if it has ended. A
@@ -117,19 +117,19 @@ func isBegunBefore(x *idp.Session, first *idp.LogoutRequest) bool {
 
 // isDisclosed reports whether the message's SP takes part in the session, under one of the
 // message's indexes unless it names every session.
-func isDisclosed(x *idp.Session, first *idp.LogoutRequest, every bool) bool {
-	if every {
+func isDisclosed(x *idp.Session, first *idp.LogoutRequest, namesEvery bool) bool {
+	if namesEvery {
 		return x.IsDisclosedTo(first.SP, nil)
 	}
 	return x.IsDisclosedTo(first.SP, first.SessionIndexes)
 }
 
 // ListOthers returns the other SPs that take part in the session.
-func ListOthers(s *idp.Session, provider idp.EntityID) (all []idp.EntityID) {
+func ListOthers(s *idp.Session, provider idp.EntityID) (others []idp.EntityID) {
 	for _, p := range s.Participants {
-		if p.SP != provider && !slices.Contains(all, p.SP) {
-			all = append(all, p.SP)
+		if p.SP != provider && !slices.Contains(others, p.SP) {
+			others = append(others, p.SP)
 		}
 	}
-	return all
+	return others
 }

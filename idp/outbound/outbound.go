@@ -85,9 +85,9 @@ const (
 	CodeAddress     Code = "address"       // an IP address that the URL may not reach
 	CodeRedirects   Code = "redirects"     // more redirects than allowed
 	CodeTooLong     Code = "too_long"      // a body longer than allowed
-	CodeTimeout     Code = "timeout"       // the time is over
+	CodeTimeout     Code = "timeout"       // the time limit is exceeded
 	CodeCertificate Code = "certificate"   // the server's certificate is not valid
-	CodeConnection  Code = "no_connection" // the server cannot be reached, or its answer is no HTTP
+	CodeConnection  Code = "no_connection" // the server cannot be reached, or its answer is not HTTP
 )
 
 // Error is a failed call. Its text contains neither the URL, which may hold a secret, nor the
@@ -116,7 +116,7 @@ func (e *Error) Error() string {
 	case CodeTooLong:
 		return fmt.Sprintf("the answer of %s is longer than %d bytes", e.Host, e.Limit)
 	case CodeTimeout:
-		return fmt.Sprintf("%s does not answer in time", e.Host)
+		return fmt.Sprintf("%s does not answer in time: check that it runs and that a firewall does not block it", e.Host)
 	}
 	return fmt.Sprintf("%s: %v", e.Host, e.Err)
 }
@@ -193,11 +193,11 @@ func findRedirect(r *Request, resp *Response) (*url.URL, error) {
 
 // isSameServer reports whether a redirect stays at the server that its URL named. A change
 // from http to https at the default ports does.
-func isSameServer(from, to *url.URL) bool {
-	if !strings.EqualFold(from.Hostname(), to.Hostname()) {
+func isSameServer(source, target *url.URL) bool {
+	if !strings.EqualFold(source.Hostname(), target.Hostname()) {
 		return false
 	}
-	return findPort(from) == findPort(to) || findPort(from) == "80" && findPort(to) == "443" && to.Scheme == "https"
+	return findPort(source) == findPort(target) || findPort(source) == "80" && findPort(target) == "443" && target.Scheme == "https"
 }
 
 func findPort(u *url.URL) string {
@@ -272,14 +272,14 @@ func (c *Client) newTransport(r *Request, u *url.URL) *http.Transport {
 
 // Dial connects to HOST:PORT, under the same rules as calls. It is for protocols other than
 // HTTP.
-func (c *Client) Dial(ctx context.Context, network, address string, trust Trust) (net.Conn, error) {
-	host, _, err := net.SplitHostPort(address)
+func (c *Client) Dial(ctx context.Context, network, hostPort string, trust Trust) (net.Conn, error) {
+	host, _, err := net.SplitHostPort(hostPort)
 	if err != nil {
-		return nil, &Error{Code: CodeURL, Host: address}
+		return nil, &Error{Code: CodeURL, Host: hostPort}
 	}
-	conn, err := c.newDialer(trust, host).DialContext(ctx, network, address)
+	conn, err := c.newDialer(trust, host).DialContext(ctx, network, hostPort)
 	if err != nil {
-		return nil, classifyError(ctx, trust, &url.URL{Host: address}, err)
+		return nil, classifyError(ctx, trust, &url.URL{Host: hostPort}, err)
 	}
 	return conn, nil
 }
@@ -289,13 +289,13 @@ func (c *Client) newDialer(trust Trust, host string) *net.Dialer {
 	return &net.Dialer{
 		Timeout:  DefaultTimeout,
 		Resolver: c.resolver,
-		ControlContext: func(_ context.Context, _, address string, _ syscall.RawConn) error {
-			to, err := netip.ParseAddrPort(address)
+		ControlContext: func(_ context.Context, _, hostPort string, _ syscall.RawConn) error {
+			target, err := netip.ParseAddrPort(hostPort)
 			if err != nil {
 				return &refusedError{}
 			}
-			if !c.Allow.permits(trust, host, to.Addr()) {
-				return &refusedError{to.Addr()}
+			if !c.Allow.permits(trust, host, target.Addr()) {
+				return &refusedError{target.Addr()}
 			}
 			return nil
 		},
@@ -307,31 +307,31 @@ type refusedError struct{ addr netip.Addr }
 
 func (e *refusedError) Error() string { return "the IP address is not allowed" }
 
-// classifyError classifies the failure of a call. The one who wrote a partner's URL may read the
+// classifyError classifies the failure of a call. The author of a partner's URL may read the
 // error, so it does not name our IP address, nor those that an allowed host has.
 func classifyError(ctx context.Context, trust Trust, u *url.URL, err error) *Error {
 	e := &Error{Code: CodeConnection, Host: u.Host, Err: err}
-	if refused, ok := errors.AsType[*refusedError](err); ok {
-		e.Code, e.Addr, e.Err = CodeAddress, refused.addr, nil
+	if refusal, ok := errors.AsType[*refusedError](err); ok {
+		e.Code, e.Addr, e.Err = CodeAddress, refusal.addr, nil
 		return e
 	}
 	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 		e.Code = CodeCertificate
 	}
 	if dns, ok := errors.AsType[*net.DNSError](err); ok {
-		unnamed := *dns
-		unnamed.Server = "" // our resolver is internal
+		dnsCopy := *dns
+		dnsCopy.Server = "" // our resolver is internal
 		if !dns.IsNotFound {
-			unnamed.Err = "the name server gives no answer" // its own words can name the resolver
+			dnsCopy.Err = "the name server does not answer" // the original text can name the resolver
 		}
-		e.Err = &unnamed
+		e.Err = &dnsCopy
 	} else if op, ok := errors.AsType[*net.OpError](err); ok && trust != Operator {
-		unnamed := *op
-		unnamed.Source, unnamed.Addr = nil, nil
-		e.Err = &unnamed
+		opCopy := *op
+		opCopy.Source, opCopy.Addr = nil, nil
+		e.Err = &opCopy
 	}
-	var timeout net.Error
-	if ctx.Err() != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) || errors.As(err, &timeout) && timeout.Timeout() {
+	var timeoutErr net.Error
+	if ctx.Err() != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) || errors.As(err, &timeoutErr) && timeoutErr.Timeout() {
 		e.Code = CodeTimeout
 	}
 	return e

@@ -8,9 +8,9 @@ import (
 // Choose returns the certificate to use at a time, from a partner's certificates for one purpose,
 // or nil for an empty list. In this order:
 //
-//  1. The certificate in its dates that began last. A partner that publishes a new certificate
+//  1. The valid certificate that began last. A partner that publishes a new certificate
 //     has its key.
-//  2. If none is in its dates, the expired certificate that ended last. The partner had its key
+//  2. If none is valid, the expired certificate that ended last. The partner had its key
 //     until then, and has not replaced it.
 //  3. If all begin in the future, the certificate that begins first.
 //

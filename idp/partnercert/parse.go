@@ -30,12 +30,12 @@ func Parse(der []byte) (*x509.Certificate, error) {
 	if c, err := x509.ParseCertificate(der); err == nil {
 		return c, nil
 	}
-	in := cryptobyte.String(der)
+	input := cryptobyte.String(der)
 	var element cryptobyte.String
-	if !in.ReadASN1Element(&element, cryptoasn1.SEQUENCE) {
+	if !input.ReadASN1Element(&element, cryptoasn1.SEQUENCE) {
 		return nil, newError(BadDER, notCertificate)
 	}
-	if len(in) > 0 { // trailing bytes
+	if len(input) > 0 { // trailing bytes
 		if c, err := x509.ParseCertificate(element); err == nil {
 			return c, nil
 		}
@@ -52,7 +52,7 @@ func Parse(der []byte) (*x509.Certificate, error) {
 		c.SerialNumber.Sub(c.SerialNumber, new(big.Int).Lsh(big.NewInt(1), uint(8*len(parts.serial))))
 	}
 	if c.NotBefore, c.NotAfter, ok = parseValidity(parts.validity); !ok {
-		return nil, newError(BadDates, "the dates of the certificate cannot be read; ask the partner for another certificate")
+		return nil, newError(BadDates, "the dates of the certificate cannot be read: ask the partner for another certificate")
 	}
 	var err error
 	if c.PublicKeyAlgorithm, c.PublicKey, err = parsePublicKey(parts.key); err != nil {
@@ -68,9 +68,9 @@ type parts struct{ tbs, serial, issuer, validity, subject, key cryptobyte.String
 
 // splitCertificate parses the elements of a certificate, up to its key.
 func splitCertificate(der []byte) (p parts, ok bool) {
-	in := cryptobyte.String(der)
+	input := cryptobyte.String(der)
 	var outer, body cryptobyte.String
-	if !in.ReadASN1(&outer, cryptoasn1.SEQUENCE) || !outer.ReadASN1Element(&p.tbs, cryptoasn1.SEQUENCE) {
+	if !input.ReadASN1(&outer, cryptoasn1.SEQUENCE) || !outer.ReadASN1Element(&p.tbs, cryptoasn1.SEQUENCE) {
 		return p, false
 	}
 	tbs := p.tbs
@@ -85,19 +85,19 @@ func splitCertificate(der []byte) (p parts, ok bool) {
 }
 
 // parseValidity reads a Validity. OpenSSL accepts both forms for any year.
-func parseValidity(validity []byte) (from, until time.Time, ok bool) {
-	in := cryptobyte.String(validity)
-	for _, t := range []*time.Time{&from, &until} {
+func parseValidity(validity []byte) (beginAt, endAt time.Time, ok bool) {
+	input := cryptobyte.String(validity)
+	for _, t := range []*time.Time{&beginAt, &endAt} {
 		var value cryptobyte.String
 		var tag cryptoasn1.Tag
-		if !in.ReadAnyASN1(&value, &tag) {
-			return from, until, false
+		if !input.ReadAnyASN1(&value, &tag) {
+			return beginAt, endAt, false
 		}
 		if *t, ok = parseTime(string(value), tag); !ok {
-			return from, until, false
+			return beginAt, endAt, false
 		}
 	}
-	return from, until, true
+	return beginAt, endAt, true
 }
 
 func parseTime(s string, tag cryptoasn1.Tag) (time.Time, bool) {
@@ -123,18 +123,18 @@ func parseTime(s string, tag cryptoasn1.Tag) (time.Time, bool) {
 	return time.Time{}, false
 }
 
-// CheckKey returns why the key of a certificate can neither verify requests nor be encrypted
-// to, or "" if it can. The text follows the name of the certificate.
+// CheckKey returns the reason why the key of a certificate can neither verify requests nor encrypt
+// assertions, or "" if it can. The text follows the name of the certificate.
 func CheckKey(c *x509.Certificate) string {
 	key, ok := c.PublicKey.(*rsa.PublicKey)
 	switch {
 	case c.PublicKeyAlgorithm == x509.UnknownPublicKeyAlgorithm:
-		return "its key is of a kind that is not known here, such as RSASSA-PSS or a rare elliptic curve; only plain RSA is supported"
+		return "its key is of an unknown kind, such as RSASSA-PSS or a rare elliptic curve: only plain RSA is supported"
 	case !ok:
-		return fmt.Sprintf("its key is %s; only RSA is supported", c.PublicKeyAlgorithm)
+		return fmt.Sprintf("its key is %s: only RSA is supported", c.PublicKeyAlgorithm)
 	}
 	if bits := key.N.BitLen(); bits < idp.MinKeyBits || bits > idp.MaxKeyBits {
-		return fmt.Sprintf("its RSA key has %d bits; %d to %d are accepted", bits, idp.MinKeyBits, idp.MaxKeyBits)
+		return fmt.Sprintf("its RSA key has %d bits: only %d to %d are accepted", bits, idp.MinKeyBits, idp.MaxKeyBits)
 	}
 	if key.E < 3 || key.E%2 == 0 {
 		return fmt.Sprintf("its RSA key has the public exponent %d, with which anyone can forge a signature", key.E)
@@ -146,11 +146,11 @@ var oidRSA = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 1}
 
 // parsePublicKey reads a SubjectPublicKeyInfo. A key of an unknown kind is nil.
 func parsePublicKey(spki []byte) (x509.PublicKeyAlgorithm, any, error) {
-	in := cryptobyte.String(spki)
+	input := cryptobyte.String(spki)
 	var outer, algorithm cryptobyte.String
 	var oid asn1.ObjectIdentifier
 	var bits asn1.BitString
-	if !in.ReadASN1(&outer, cryptoasn1.SEQUENCE) || !outer.ReadASN1(&algorithm, cryptoasn1.SEQUENCE) ||
+	if !input.ReadASN1(&outer, cryptoasn1.SEQUENCE) || !outer.ReadASN1(&algorithm, cryptoasn1.SEQUENCE) ||
 		!algorithm.ReadASN1ObjectIdentifier(&oid) || !outer.ReadASN1BitString(&bits) {
 		return 0, nil, newError(BadKey, badKeyText)
 	}
@@ -174,7 +174,7 @@ func parsePublicKey(spki []byte) (x509.PublicKeyAlgorithm, any, error) {
 	return x509.RSA, &rsa.PublicKey{N: n, E: int(e.Int64())}, nil
 }
 
-const badKeyText = "the public key in the certificate cannot be read; ask the partner for another certificate"
+const badKeyText = "the public key in the certificate cannot be read: ask the partner for another certificate"
 
 // fillName reads a name for display. An unreadable one stays empty.
 func fillName(name *pkix.Name, der []byte) {
@@ -186,16 +186,16 @@ func fillName(name *pkix.Name, der []byte) {
 
 // identifyDER returns an error that names DER other than a certificate, or nil if it may be one.
 func identifyDER(der []byte) *Error {
-	in := cryptobyte.String(der)
+	input := cryptobyte.String(der)
 	var body cryptobyte.String
-	if !in.ReadASN1(&body, cryptoasn1.SEQUENCE) {
+	if !input.ReadASN1(&body, cryptoasn1.SEQUENCE) {
 		return nil
 	}
 	if isPrivateKey(der) {
-		return newError(IsPrivateKey, "it is a private key, and only the certificate belongs here; treat that key as leaked if it has left its machine")
+		return newError(IsPrivateKey, "it is a private key: give the certificate alone, and treat the key as leaked if it has left its machine")
 	}
-	_, pkix := x509.ParsePKIXPublicKey(der)
-	if _, pkcs1 := x509.ParsePKCS1PublicKey(der); pkix == nil || pkcs1 == nil {
+	_, pkixErr := x509.ParsePKIXPublicKey(der)
+	if _, pkcs1Err := x509.ParsePKCS1PublicKey(der); pkixErr == nil || pkcs1Err == nil {
 		return newError(IsPublicKey, publicHelp)
 	}
 	var oid asn1.ObjectIdentifier
@@ -234,8 +234,8 @@ func isPrivateKey(der []byte) bool {
 	if len(der) > maxPrivateKey {
 		return false
 	}
-	_, pkcs8 := x509.ParsePKCS8PrivateKey(der)
-	_, pkcs1 := x509.ParsePKCS1PrivateKey(der)
-	_, ec := x509.ParseECPrivateKey(der)
-	return pkcs8 == nil || pkcs1 == nil || ec == nil
+	_, pkcs8Err := x509.ParsePKCS8PrivateKey(der)
+	_, pkcs1Err := x509.ParsePKCS1PrivateKey(der)
+	_, ecErr := x509.ParseECPrivateKey(der)
+	return pkcs8Err == nil || pkcs1Err == nil || ecErr == nil
 }

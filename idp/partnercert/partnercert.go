@@ -2,8 +2,8 @@
 // metadata and messages.
 //
 // [Extract] finds the DER in a file: PEM, even damaged by copying, bare base64, DER or UTF-16.
-// [Parse] reads one certificate of a partner. Only its public key and dates are used, so the rest
-// of it may be broken. [Read] does both. Our own certificates only pass through Extract and must
+// [Parse] reads one certificate of a partner. Only its public key and dates are used, so other
+// parts of it may be broken. [Read] does both. Our own certificates only pass through Extract and must
 // parse completely.
 //
 // An *Error names the kind of file and how to fix it. It never quotes the file, nor the error
@@ -30,7 +30,7 @@ import (
 const (
 	// MaxFile is the longest file with certificates, in bytes.
 	MaxFile = 256 << 10
-	// MaxCertificates is how many certificates one file may hold.
+	// MaxCertificates is how many certificates one file may contain.
 	MaxCertificates = 20
 	// maxLayers bounds the nesting of base64 within base64.
 	maxLayers = 3
@@ -46,13 +46,13 @@ const (
 	TooMany      Code = "too_many"
 	CutShort     Code = "cut_short"      // PEM without an end
 	NotBase64    Code = "not_base64"     // within PEM
-	NotFound     Code = "not_found"      // any text
+	NotFound     Code = "not_found"      // text without a certificate
 	BadEncoding  Code = "encoding"       // of characters
 	BadDER       Code = "der"            // it begins like a certificate, but is damaged
 	BadKey       Code = "key"            // of a certificate
 	BadDates     Code = "dates"          // of a certificate
-	NotStrict    Code = "not_strict"     // of ours: it is readable, but breaks a rule
-	IsPrivateKey Code = "private_key"    // even beside other contents
+	NotStrict    Code = "not_strict"     // our own certificate breaks a rule
+	IsPrivateKey Code = "private_key"    // also with other contents
 	IsPublicKey  Code = "public_key"     // without a certificate
 	IsRequest    Code = "request"        // PKCS#10
 	IsPKCS7      Code = "pkcs7"          // .p7b
@@ -88,8 +88,8 @@ type File struct {
 func Read(data []byte) ([]*x509.Certificate, error) {
 	file, err := Extract(data)
 	if file.HasPrivateKey {
-		return nil, newError(IsPrivateKey, "it holds a private key, and only the certificate belongs here; "+
-			"treat that key as leaked if it has left its machine")
+		return nil, newError(IsPrivateKey, "it contains a private key: give a file with the certificate alone, "+
+			"and treat the key as leaked if it has left its machine")
 	}
 	if err != nil {
 		return nil, err
@@ -99,8 +99,8 @@ func Read(data []byte) ([]*x509.Certificate, error) {
 		if out[i], err = Parse(der); err == nil {
 			continue
 		}
-		if what := identifyDER(der); what != nil {
-			return nil, what
+		if problem := identifyDER(der); problem != nil {
+			return nil, problem
 		}
 		return nil, err
 	}
@@ -108,11 +108,11 @@ func Read(data []byte) ([]*x509.Certificate, error) {
 }
 
 // Extract returns the certificates in a file, at least one unless it fails. The error is an
-// *Error. File.PrivateKey is valid even with an error.
+// *Error. File.HasPrivateKey is valid even with an error.
 func Extract(data []byte) (File, error) {
 	r := reader{}
 	if len(data) > MaxFile {
-		return r.file, newError(TooLong, "it is longer than %d bytes, so it is not a certificate", MaxFile)
+		return r.file, newError(TooLong, "it is longer than %d bytes, so it is not a certificate: give the certificate alone", MaxFile)
 	}
 	if err := r.read(data, 0); err != nil {
 		return r.file, err
@@ -135,14 +135,14 @@ func (r *reader) explainEmpty() error {
 	case r.otherContent != nil:
 		return r.otherContent
 	case r.file.HasPrivateKey:
-		return newError(IsPrivateKey, "it holds a private key and no certificate")
+		return newError(IsPrivateKey, "it contains a private key and no certificate: give a file with the certificate")
 	}
-	return newError(NotFound, "no certificate is in it; give a PEM file (-----BEGIN CERTIFICATE-----), DER, or base64 of DER")
+	return newError(NotFound, "it contains no certificate: give a PEM file (-----BEGIN CERTIFICATE-----), DER, or base64 of DER")
 }
 
 func (r *reader) add(der []byte) error {
 	if len(r.file.Certificates) == MaxCertificates {
-		return newError(TooMany, "it holds more than %d certificates; give those of the partner alone", MaxCertificates)
+		return newError(TooMany, "it contains more than %d certificates: give a file with the certificates of the partner alone", MaxCertificates)
 	}
 	r.file.Certificates = append(r.file.Certificates, der)
 	return nil
@@ -157,21 +157,21 @@ func (r *reader) read(data []byte, layer int) error {
 	text, err := filetext.Decode(data)
 	switch kind {
 	case filetext.Empty:
-		return newError(IsEmpty, "it is empty")
+		return newError(IsEmpty, "it is empty: give the file with the certificate")
 	case filetext.PEM:
 		return r.readPEM(string(text), layer)
 	case filetext.XML:
 		return identifyXML(text)
 	case filetext.HTML, filetext.Gzip, filetext.Zip, filetext.PDF:
-		return newError(IsOther, "it is %s, not a certificate", kind.Article())
+		return newError(IsOther, "it is %s, not a certificate: give the certificate", kind.Article())
 	case filetext.Keystore:
-		return newError(IsOther, "it is a Java keystore; export the certificate with keytool -exportcert -rfc -keystore FILE -alias NAME -file cert.pem")
+		return newError(IsOther, "it is a Java keystore: export the certificate with keytool -exportcert -rfc -keystore FILE -alias NAME -file cert.pem")
 	}
 	if err != nil {
 		if kind == filetext.Binary && bytes.IndexByte(data, 0) < 0 {
 			return newError(BadEncoding, "%v", err)
 		}
-		return newError(IsOther, "it is binary data, not a certificate")
+		return newError(IsOther, "it is binary data, not a certificate: give the certificate")
 	}
 	return r.readText(string(text), kind, layer)
 }
@@ -179,11 +179,11 @@ func (r *reader) read(data []byte, layer int) error {
 func identifyXML(text []byte) error {
 	switch {
 	case bytes.Contains(text, []byte("SPSSODescriptor")):
-		return newError(IsMetadata, "it is SAML metadata, not a certificate; read it as such")
+		return newError(IsMetadata, "it is SAML metadata, not a certificate: register it as metadata")
 	case bytes.Contains(text, []byte("IDPSSODescriptor")):
-		return newError(IsIdP, "it is the metadata of an identity provider, not a certificate; the certificate of the service provider belongs here")
+		return newError(IsIdP, "it is the metadata of an identity provider, not a certificate: give the certificate of the service provider")
 	}
-	return newError(IsOther, "it is an XML document, not a certificate")
+	return newError(IsOther, "it is an XML document, not a certificate: give the certificate")
 }
 
 // readText reads a text without PEM lines: base64 or hex digits.
@@ -203,19 +203,19 @@ func (r *reader) readText(text string, kind filetext.Kind, layer int) error {
 		case filetext.DER, filetext.PEM:
 			return r.read(der, layer+1)
 		case filetext.Text: // base64 of base64
-			if inner := compact(string(der)); strings.HasPrefix(inner, "MI") {
+			if content := compact(string(der)); strings.HasPrefix(content, "MI") {
 				return r.read(der, layer+1)
 			}
 		}
 	}
 	if kind == filetext.JSON {
-		return newError(IsOther, "it is JSON, not a certificate")
+		return newError(IsOther, "it is JSON, not a certificate: give the certificate")
 	}
-	if strings.HasPrefix(text, "MI") { // as base64 of DER begins
+	if strings.HasPrefix(text, "MI") { // the beginning of DER in base64
 		if err != nil {
-			return newError(NotBase64, "it begins as base64 of a certificate, and holds a character that is not base64; copy the certificate again")
+			return newError(NotBase64, "it begins like a certificate in base64, but contains a character that is not base64: copy the certificate again")
 		}
-		return newError(CutShort, "it begins as base64 of a certificate, and is cut short; copy the certificate again")
+		return newError(CutShort, "it begins like a certificate in base64, but is truncated: copy the certificate again")
 	}
 	return nil
 }
@@ -235,26 +235,26 @@ func (r *reader) readPEM(text string, layer int) error {
 	// Find it in any position, even if its lines are damaged.
 	r.file.HasPrivateKey = r.file.HasPrivateKey || strings.Contains(text, "PRIVATE KEY")
 	for {
-		at := beginLine.FindStringSubmatchIndex(text)
-		if at == nil {
+		match := beginLine.FindStringSubmatchIndex(text)
+		if match == nil {
 			return nil
 		}
-		label, body := text[at[2]:at[3]], text[at[1]:]
-		stop := endLine.FindStringIndex(body)
-		next := beginLine.FindStringIndex(body)
+		label, body := text[match[2]:match[3]], text[match[1]:]
+		endMatch := endLine.FindStringIndex(body)
+		nextMatch := beginLine.FindStringIndex(body)
 		switch {
 		case strings.HasSuffix(label, "PRIVATE KEY"):
-		case stop == nil, next != nil && next[0] < stop[0]:
-			return newError(CutShort, "its PEM text is cut short: no -----END %s----- follows its beginning; copy it again, with that line", label)
+		case endMatch == nil, nextMatch != nil && nextMatch[0] < endMatch[0]:
+			return newError(CutShort, "its PEM text is truncated, because the line -----END %s----- is missing: copy it again with that line", label)
 		default:
-			if err := r.readBlock(label, body[:stop[0]], layer); err != nil {
+			if err := r.readBlock(label, body[:endMatch[0]], layer); err != nil {
 				return err
 			}
 		}
-		if stop == nil {
+		if endMatch == nil {
 			return nil
 		}
-		text = body[stop[1]:]
+		text = body[endMatch[1]:]
 	}
 }
 
@@ -264,9 +264,9 @@ func (r *reader) readBlock(label, body string, layer int) error {
 		der, err := decodeBase64(compact(body))
 		switch {
 		case err != nil:
-			return newError(NotBase64, "between its lines -----BEGIN %s----- and -----END %s----- is a character that is not base64; copy the certificate again", label, label)
+			return newError(NotBase64, "between its lines -----BEGIN %s----- and -----END %s----- is a character that is not base64: copy the certificate again", label, label)
 		case len(der) == 0:
-			return newError(IsEmpty, "no data between its lines -----BEGIN %s----- and -----END %s-----", label, label)
+			return newError(IsEmpty, "it has no data between its lines -----BEGIN %s----- and -----END %s-----: copy the certificate again", label, label)
 		case filetext.DetectKind(der) == filetext.PEM && layer < maxLayers:
 			return r.read(der, layer+1)
 		}
@@ -276,7 +276,7 @@ func (r *reader) readBlock(label, body string, layer int) error {
 	case "PKCS7", "CMS":
 		r.otherContent = cmp.Or(r.otherContent, newError(IsPKCS7, pkcs7Help))
 	case "X509 CRL":
-		r.otherContent = cmp.Or(r.otherContent, newError(IsCRL, "it is a revocation list; the certificate belongs here"))
+		r.otherContent = cmp.Or(r.otherContent, newError(IsCRL, "it is a revocation list: give the certificate"))
 	case "PUBLIC KEY", "RSA PUBLIC KEY":
 		r.otherContent = cmp.Or(r.otherContent, newError(IsPublicKey, publicHelp))
 	}
@@ -284,27 +284,27 @@ func (r *reader) readBlock(label, body string, layer int) error {
 }
 
 const (
-	requestHelp = "it holds a certification request: what is wanted is the certificate that the authority made of it"
+	requestHelp = "it contains a certification request: give the certificate that the authority issued for it"
 	pkcs7Help   = "it is PKCS#7 (.p7b): run openssl pkcs7 -in FILE -print_certs -out cert.pem first, with -inform DER if it is not PEM"
 	pkcs12Help  = "it is PKCS#12 (.pfx, .p12): run openssl pkcs12 -in FILE -nokeys -out cert.pem first"
-	publicHelp  = "it is a bare public key; a certificate with the key in it is wanted"
+	publicHelp  = "it is a public key without a certificate: give the certificate"
 )
 
 // readCertificate reads the first element of der and ignores the rest: OpenSSL writes another element
 // after a trusted certificate, and careless software appends a byte or two.
 func (r *reader) readCertificate(der []byte) error {
-	in := cryptobyte.String(der)
+	input := cryptobyte.String(der)
 	var first cryptobyte.String
-	if !in.ReadASN1Element(&first, cryptoasn1.SEQUENCE) {
+	if !input.ReadASN1Element(&first, cryptoasn1.SEQUENCE) {
 		if readLength(der) > len(der) {
-			return newError(CutShort, "the certificate is cut short: %d bytes of %d are there; copy it again", len(der), readLength(der))
+			return newError(CutShort, "the certificate is truncated to %d of %d bytes: copy it again", len(der), readLength(der))
 		}
 		return newError(BadDER, notCertificate)
 	}
 	return r.add(first)
 }
 
-const notCertificate = "it is not a certificate, or a damaged one (no X.509 structure); ask the partner for the file again"
+const notCertificate = "it is not a certificate, or a damaged one (no X.509 structure): ask the partner for the file again"
 
 // readLength returns the encoded length of the element at the beginning of der.
 func readLength(der []byte) int {
@@ -320,20 +320,20 @@ func readLength(der []byte) int {
 
 // readDER reads concatenated certificates, as some software writes a chain.
 func (r *reader) readDER(data []byte) error {
-	if what := identifyDER(data); what != nil {
-		if what.Code == IsPrivateKey {
+	if problem := identifyDER(data); problem != nil {
+		if problem.Code == IsPrivateKey {
 			r.file.HasPrivateKey = true
 		}
-		r.otherContent = what
+		r.otherContent = problem
 		return nil
 	}
 	if err := r.readCertificate(data); err != nil {
 		return err
 	}
-	in := cryptobyte.String(data)
+	input := cryptobyte.String(data)
 	var element cryptobyte.String
-	in.SkipASN1(cryptoasn1.SEQUENCE)
-	for in.ReadASN1Element(&element, cryptoasn1.SEQUENCE) {
+	input.SkipASN1(cryptoasn1.SEQUENCE)
+	for input.ReadASN1Element(&element, cryptoasn1.SEQUENCE) {
 		if _, ok := splitCertificate(element); !ok {
 			break
 		}

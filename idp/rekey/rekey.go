@@ -2,7 +2,7 @@
 // below it (see package seal).
 //
 // A change of the master key has three phases. Each begins with one write that records which
-// master keys are in force. The rest of a phase only wraps keys again, and can be
+// master keys are in force. The other writes of a phase only wrap keys again, and can be
 // interrupted at any write and repeated.
 //
 //	Begin:  from and to are in force for new keys
@@ -40,23 +40,23 @@ const batchSize = 200
 // Errors of the commands.
 var (
 	// ErrSameKey is returned when the new master key is the one in force.
-	ErrSameKey = errors.New("the new master key is the one in force")
+	ErrSameKey = errors.New("the new master key is already in force: give another one")
 	// ErrOldKey is returned by Finish while the new master key is not configured.
-	ErrOldKey = errors.New("the new master key is not configured")
+	ErrOldKey = errors.New("the new master key is not configured: configure it first")
 	// ErrNewKey is returned by Cancel once the new master key is configured.
-	ErrNewKey = errors.New("the new master key is configured")
+	ErrNewKey = errors.New("the new master key is configured: configure the previous one first")
 )
 
 // Store is the part of the store that a change of keys needs.
 type Store interface {
 	KeyState(ctx context.Context) (seal.KeyState, error)
-	BeginMaster(ctx context.Context, to *seal.Master, renewAll bool, events ...idp.AuditEvent) error
+	BeginMaster(ctx context.Context, newMaster *seal.Master, renewAll bool, events ...idp.AuditEvent) error
 	CompleteMaster(ctx context.Context, events ...idp.AuditEvent) error
-	FinishMaster(ctx context.Context, keep *seal.Master, renewAll bool, events ...idp.AuditEvent) error
+	FinishMaster(ctx context.Context, keepID *seal.Master, renewAll bool, events ...idp.AuditEvent) error
 	EndMaster(ctx context.Context, events ...idp.AuditEvent) error
 	RewrapUserKeys(ctx context.Context, after idp.UserID, limit int) (last idp.UserID, err error)
 	BeginRenewal(ctx context.Context, events ...idp.AuditEvent) error
-	Renew(ctx context.Context, from seal.RenewPlace, limit int) (next seal.RenewPlace, err error)
+	Renew(ctx context.Context, place seal.RenewPlace, limit int) (next seal.RenewPlace, err error)
 	EndRenewal(ctx context.Context, events ...idp.AuditEvent) error
 }
 
@@ -83,10 +83,10 @@ type Service struct {
 
 	changeMu sync.Mutex // held by the commands, one at a time
 
-	mu      sync.Mutex
-	workDone chan struct{} // closed when the work under way has ended; nil if none is
-	stop    func()        // interrupts it
-	workErr  error         // why the last work stopped
+	mu       sync.Mutex
+	workDone chan struct{} // closed when the current work has ended; nil without any
+	stop     func()        // interrupts the work
+	workErr  error         // the reason why the last work stopped
 }
 
 // State reports which keys are in force and which change is under way.
@@ -106,25 +106,25 @@ func (s *Service) State(ctx context.Context) (State, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	st := State{KeyState: keys, Working: s.workDone != nil}
+	state := State{KeyState: keys, Working: s.workDone != nil}
 	if s.workErr != nil {
-		st.Failed = s.workErr.Error()
+		state.Failed = s.workErr.Error()
 	}
-	return st, nil
+	return state, nil
 }
 
 // Begin starts to replace the master key in force by another one. With renewAll, all other keys are
 // renewed when the change is finished. Called again with the same key, it continues. Errors:
 // ErrSameKey, seal.ErrChangeUnderWay.
-func (s *Service) Begin(ctx context.Context, to *seal.Master, renewAll bool, actor string) error {
-	return s.change(ctx, func(st State) error {
+func (s *Service) Begin(ctx context.Context, newMaster *seal.Master, renewAll bool, actor string) error {
+	return s.change(ctx, func(state State) error {
 		switch {
-		case st.Configured == to.ID() && st.Phase == "":
+		case state.Configured == newMaster.ID() && state.Phase == "":
 			return ErrSameKey
-		case (st.Phase == seal.PhaseBegin || st.Phase == seal.PhaseBoth) && st.ToID == to.ID() && (st.RenewAll || !renewAll):
+		case (state.Phase == seal.PhaseBegin || state.Phase == seal.PhaseBoth) && state.ToID == newMaster.ID() && (state.RenewAll || !renewAll):
 			return nil
 		}
-		err := s.Store.BeginMaster(ctx, to, renewAll, newEvent(idp.AuditMasterKeyBegin, actor, "to", to.ID()))
+		err := s.Store.BeginMaster(ctx, newMaster, renewAll, newEvent(idp.AuditMasterKeyBegin, actor, "to", newMaster.ID()))
 		if err != nil {
 			return fmt.Errorf("change the master key: %w", err)
 		}
@@ -137,9 +137,9 @@ func (s *Service) Begin(ctx context.Context, to *seal.Master, renewAll bool, act
 func (s *Service) change(ctx context.Context, begin func(State) error) error {
 	s.changeMu.Lock()
 	defer s.changeMu.Unlock()
-	st, err := s.State(ctx)
+	state, err := s.State(ctx)
 	if err == nil {
-		err = begin(st)
+		err = begin(state)
 	}
 	if err == nil {
 		s.start()
@@ -151,45 +151,45 @@ func (s *Service) change(ctx context.Context, begin func(State) error) error {
 // which needs no restart if it is in a file. Errors: ErrOldKey, seal.ErrNoChange,
 // seal.ErrChangeUnderWay while Begin has not ended.
 func (s *Service) Finish(ctx context.Context, renewAll bool, actor string) error {
-	return s.change(ctx, func(st State) error {
+	return s.change(ctx, func(state State) error {
 		switch {
-		case st.Phase == seal.PhaseBegin:
+		case state.Phase == seal.PhaseBegin:
 			return seal.ErrChangeUnderWay
-		case st.Phase == seal.PhaseFinish && st.KeepID == st.ToID && (st.RenewAll || !renewAll):
+		case state.Phase == seal.PhaseFinish && state.KeepID == state.ToID && (state.RenewAll || !renewAll):
 			return nil
-		case st.Phase == seal.PhaseFinish && st.KeepID == st.ToID:
-		case st.Phase != seal.PhaseBoth:
+		case state.Phase == seal.PhaseFinish && state.KeepID == state.ToID:
+		case state.Phase != seal.PhaseBoth:
 			return seal.ErrNoChange
 		}
-		return s.finishChange(ctx, st.ToID, ErrOldKey, renewAll, idp.AuditMasterKeyFinish, actor)
+		return s.finishChange(ctx, state.ToID, ErrOldKey, renewAll, idp.AuditMasterKeyFinish, actor)
 	})
 }
 
 // Cancel returns to the previous master key, or continues to do so. That key must still be
 // configured. Errors: ErrNewKey, seal.ErrNoChange.
 func (s *Service) Cancel(ctx context.Context, actor string) error {
-	return s.change(ctx, func(st State) error {
+	return s.change(ctx, func(state State) error {
 		switch {
-		case st.Phase == seal.PhaseFinish && st.KeepID == st.FromID:
+		case state.Phase == seal.PhaseFinish && state.KeepID == state.FromID:
 			return nil
-		case st.Phase != seal.PhaseBegin && st.Phase != seal.PhaseBoth:
+		case state.Phase != seal.PhaseBegin && state.Phase != seal.PhaseBoth:
 			return seal.ErrNoChange
 		}
-		return s.finishChange(ctx, st.FromID, ErrNewKey, false, idp.AuditMasterKeyCancel, actor)
+		return s.finishChange(ctx, state.FromID, ErrNewKey, false, idp.AuditMasterKeyCancel, actor)
 	})
 }
 
-// finishChange keeps the configured master key. It returns other if that is not the key to keep.
-func (s *Service) finishChange(ctx context.Context, keep string, other error, renewAll bool, kind idp.AuditKind, actor string) error {
-	configured, err := s.Master()
+// finishChange keeps the configured master key. It returns otherErr if that is not the key to keep.
+func (s *Service) finishChange(ctx context.Context, keepID string, otherErr error, renewAll bool, kind idp.AuditKind, actor string) error {
+	master, err := s.Master()
 	switch {
 	case err != nil:
 		return err
-	case configured.ID() != keep:
-		return other
+	case master.ID() != keepID:
+		return otherErr
 	}
 	s.wait() // a Begin under way would wrap the same keys by both
-	if err := s.Store.FinishMaster(ctx, configured, renewAll, newEvent(kind, actor, "keep", keep)); err != nil {
+	if err := s.Store.FinishMaster(ctx, master, renewAll, newEvent(kind, actor, "keep", keepID)); err != nil {
 		return fmt.Errorf("change the master key: %w", err)
 	}
 	return nil
@@ -198,8 +198,8 @@ func (s *Service) finishChange(ctx context.Context, keep string, other error, re
 // RenewAll renews all keys below the master key, or continues to do so. Errors:
 // seal.ErrChangeUnderWay while the master key is changed.
 func (s *Service) RenewAll(ctx context.Context, actor string) error {
-	return s.change(ctx, func(st State) error {
-		if st.IsRenewing {
+	return s.change(ctx, func(state State) error {
+		if state.IsRenewing {
 			return nil
 		}
 		if err := s.Store.BeginRenewal(ctx, newEvent(idp.AuditKeysRenew, actor, "", "")); err != nil {
@@ -216,9 +216,9 @@ func (s *Service) Resume() { s.start() }
 const serverActor = "server"
 
 func newEvent(kind idp.AuditKind, actor, name, value string) idp.AuditEvent {
-	ev := idp.AuditEvent{Kind: kind, Outcome: "ok", Actor: actor}
+	event := idp.AuditEvent{Kind: kind, Outcome: "ok", Actor: actor}
 	if name != "" {
-		ev.Detail = map[string]string{name: value}
+		event.Detail = map[string]string{name: value}
 	}
-	return ev
+	return event
 }

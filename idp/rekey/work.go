@@ -38,13 +38,13 @@ func (s *Service) start() {
 func (s *Service) Wait(ctx context.Context) error {
 	for {
 		s.mu.Lock()
-		working := s.workDone
+		workDone := s.workDone
 		s.mu.Unlock()
-		if working == nil {
+		if workDone == nil {
 			return ctx.Err()
 		}
 		select {
-		case <-working:
+		case <-workDone:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -66,18 +66,18 @@ func (s *Service) wait() { _ = s.Wait(context.Background()) }
 // work does the work that remains according to the stored state. Every step may be repeated.
 func (s *Service) work(ctx context.Context) error {
 	for {
-		st, err := s.Store.KeyState(ctx)
+		state, err := s.Store.KeyState(ctx)
 		if err != nil {
 			return err
 		}
 		switch {
-		case st.Phase == seal.PhaseBegin:
+		case state.Phase == seal.PhaseBegin:
 			if err = s.wrapAll(ctx); err == nil {
-				err = s.Store.CompleteMaster(ctx, newEvent(idp.AuditMasterKeyBoth, serverActor, "to", st.ToID))
+				err = s.Store.CompleteMaster(ctx, newEvent(idp.AuditMasterKeyBoth, serverActor, "to", state.ToID))
 			}
-		case st.Phase == seal.PhaseFinish:
-			err = s.endMaster(ctx, st)
-		case st.IsRenewing:
+		case state.Phase == seal.PhaseFinish:
+			err = s.endMaster(ctx, state)
+		case state.IsRenewing:
 			err = s.renewRecords(ctx)
 		default:
 			return nil
@@ -88,15 +88,15 @@ func (s *Service) work(ctx context.Context) error {
 	}
 }
 
-func (s *Service) endMaster(ctx context.Context, st seal.KeyState) error {
+func (s *Service) endMaster(ctx context.Context, state seal.KeyState) error {
 	if err := s.wrapAll(ctx); err != nil {
 		return err
 	}
-	ev := newEvent(idp.AuditMasterKeyEnd, serverActor, "keep", st.KeepID)
-	if st.RenewAll {
-		ev.Detail["then"] = "keys.renew"
+	event := newEvent(idp.AuditMasterKeyEnd, serverActor, "keep", state.KeepID)
+	if state.RenewAll {
+		event.Detail["then"] = "keys.renew"
 	}
-	return s.Store.EndMaster(ctx, ev)
+	return s.Store.EndMaster(ctx, event)
 }
 
 // wrapAll wraps the keys of users and years by the master keys in force.
@@ -133,7 +133,7 @@ func (s *Service) renewRecords(ctx context.Context) error {
 	return s.Store.EndRenewal(ctx, newEvent(idp.AuditKeysRenewed, serverActor, "", ""))
 }
 
-// skipDamaged passes over the files of years that cannot be opened: they cannot sign
+// skipDamaged skips the files of years that cannot be opened: they cannot sign
 // either, and a change of keys must not wait for them.
 func (s *Service) skipDamaged(err error) error {
 	if _, ok := errors.AsType[*certs.DamagedError](err); !ok {

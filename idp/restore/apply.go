@@ -22,7 +22,7 @@ const (
 	PasswordAfterBackup = "restore: the password was changed after the backup; set a new one, then unlock"
 )
 
-// SinceReport reports the changes after a backup, as an exported trail showed them, and their fate.
+// SinceReport lists the changes after a backup that an exported trail contains, and the result for each.
 type SinceReport struct {
 	// End is the last record of the exported trail, and Records the number of those after the
 	// backup. Signed says that a checkpoint of this installation proves the end.
@@ -65,42 +65,42 @@ type Step struct {
 // apply repeats the steps, locks and removals after the backup. It skips those that are done
 // already.
 func (s *Service) apply(ctx context.Context, p *plan, actor string) (*SinceReport, error) {
-	out := &SinceReport{End: p.end, Records: p.recordCount, Signed: p.isSigned, Lost: p.lostCounts}
+	report := &SinceReport{End: p.end, Records: p.recordCount, Signed: p.isSigned, Lost: p.lostCounts}
 	h, err := s.Rotation.Replay(ctx, p.steps, actor)
 	if err != nil {
 		return nil, err
 	}
-	out.addSteps(h, p.steps)
-	if len(out.LostYears) > 0 {
-		if out.Replacement, err = s.Rotation.ReplaceLost(ctx, out.LostYears, actor); err != nil {
+	report.addSteps(h, p.steps)
+	if len(report.LostYears) > 0 {
+		if report.Replacement, err = s.Rotation.ReplaceLost(ctx, report.LostYears, actor); err != nil {
 			return nil, err
 		}
 	}
 	for _, id := range sortKeys(p.users) {
-		if err := s.applyUser(ctx, id, p.users[id], out, actor); err != nil {
+		if err := s.applyUser(ctx, id, p.users[id], report, actor); err != nil {
 			return nil, fmt.Errorf("user %s: %w", id, err)
 		}
 	}
 	for _, id := range sortKeys(p.sps) {
-		if err := s.applySP(ctx, id, p.sps[id], out, actor); err != nil {
+		if err := s.applySP(ctx, id, p.sps[id], report, actor); err != nil {
 			return nil, fmt.Errorf("service provider %s: %w", id, err)
 		}
 	}
-	return out, s.countNewNameIDs(ctx, p, out)
+	return report, s.countNewNameIDs(ctx, p, report)
 }
 
 // addSteps reports the steps that the history shows, so that the report is the same after a
 // crash.
-func (since *SinceReport) addSteps(h rotation.History, past []rotation.PastStep) {
-	for _, s := range past {
+func (report *SinceReport) addSteps(h rotation.History, steps []rotation.PastStep) {
+	for _, s := range steps {
 		if !h.Reflects(s) {
-			since.Lost[idp.RotationAuditKind(string(s.Kind))]++
+			report.Lost[idp.RotationAuditKind(string(s.Kind))]++
 			continue
 		}
-		since.Steps = append(since.Steps, Step{s.Kind, s.Year})
+		report.Steps = append(report.Steps, Step{s.Kind, s.Year})
 		r, _ := h.Record(s.Year)
-		if r.CreatedAt.Equal(s.At) && !r.IsOver() && !slices.Contains(since.LostYears, s.Year) {
-			since.LostYears = append(since.LostYears, s.Year)
+		if r.CreatedAt.Equal(s.At) && !r.IsOver() && !slices.Contains(report.LostYears, s.Year) {
+			report.LostYears = append(report.LostYears, s.Year)
 		}
 	}
 }
@@ -115,7 +115,7 @@ func sortKeys[K idp.UserID | idp.EntityID, V any](m map[K]V) []K {
 }
 
 // applyUser repeats the deletion, locks and removals of a user who is in the backup.
-func (s *Service) applyUser(ctx context.Context, id idp.UserID, end *userChanges, out *SinceReport, actor string) error {
+func (s *Service) applyUser(ctx context.Context, id idp.UserID, changes *userChanges, report *SinceReport, actor string) error {
 	u, err := s.Store.User(ctx, id)
 	if errors.Is(err, idp.ErrNotFound) {
 		return nil
@@ -124,36 +124,36 @@ func (s *Service) applyUser(ctx context.Context, id idp.UserID, end *userChanges
 		return err
 	}
 	email := u.PrimaryEmail()
-	if end.isDeleted {
-		out.Deleted = append(out.Deleted, id)
+	if changes.isDeleted {
+		report.Deleted = append(report.Deleted, id)
 		return s.Accounts.Delete(ctx, email, actor)
 	}
-	if end.hasLostFactors && len(u.TOTPs) > 0 {
+	if changes.hasLostFactors && len(u.TOTPs) > 0 {
 		if _, err := s.Accounts.ResetMFA(ctx, email, actor); err != nil {
 			return err
 		}
 	}
-	if end.hasLostFactors {
-		out.FactorsRemoved = append(out.FactorsRemoved, id)
+	if changes.hasLostFactors {
+		report.FactorsRemoved = append(report.FactorsRemoved, id)
 	}
-	end.hasLostProof = end.hasLostProof || end.hasLostFacialMatch && u.Proofing != nil && u.Proofing.Level == idp.IALFacialMatch
-	if end.hasLostProof && u.Proofing != nil {
+	changes.hasLostProof = changes.hasLostProof || changes.hasLostFacialMatch && u.Proofing != nil && u.Proofing.Level == idp.IALFacialMatch
+	if changes.hasLostProof && u.Proofing != nil {
 		if _, err := s.Accounts.Verify(ctx, email, nil, false, actor); err != nil {
 			return err
 		}
 	}
-	if end.hasLostProof {
-		out.ProofRemoved = append(out.ProofRemoved, id)
+	if changes.hasLostProof {
+		report.ProofRemoved = append(report.ProofRemoved, id)
 	}
 	reason := ""
 	switch {
-	case end.hasNewPassword:
-		out.PasswordChanged, reason = append(out.PasswordChanged, id), PasswordAfterBackup
-	case end.isLocked:
-		out.Locked, reason = append(out.Locked, id), LockedAfterBackup
+	case changes.hasNewPassword:
+		report.PasswordChanged, reason = append(report.PasswordChanged, id), PasswordAfterBackup
+	case changes.isLocked:
+		report.Locked, reason = append(report.Locked, id), LockedAfterBackup
 	}
 	// An operator who ended a lock from before the backup ends it again, so it names the password.
-	if reason == "" || u.IsLocked() && (!end.hasNewPassword || u.LockReason == reason) {
+	if reason == "" || u.IsLocked() && (!changes.hasNewPassword || u.LockReason == reason) {
 		return nil
 	}
 	_, err = s.Accounts.Lock(ctx, email, reason, actor)
@@ -161,7 +161,7 @@ func (s *Service) applyUser(ctx context.Context, id idp.UserID, end *userChanges
 }
 
 // applySP repeats the removals of a service provider that is in the backup.
-func (s *Service) applySP(ctx context.Context, id idp.EntityID, end *spChanges, out *SinceReport, actor string) error {
+func (s *Service) applySP(ctx context.Context, id idp.EntityID, changes *spChanges, report *SinceReport, actor string) error {
 	p, err := s.Registry.Get(ctx, id)
 	if errors.Is(err, idp.ErrNotFound) {
 		return nil
@@ -169,27 +169,27 @@ func (s *Service) applySP(ctx context.Context, id idp.EntityID, end *spChanges, 
 	if err != nil {
 		return err
 	}
-	if end.isRemoved {
-		out.SPsRemoved = append(out.SPsRemoved, id)
+	if changes.isRemoved {
+		report.SPsRemoved = append(report.SPsRemoved, id)
 		return s.Registry.Remove(ctx, id, actor)
 	}
-	rest, inactive := dropEndedCerts(p.Certs, end.certs), end.isInactive
-	if len(rest) == 0 && len(p.Certs) > 0 {
+	certsLeft, isInactive := dropEndedCerts(p.Certs, changes.certs), changes.isInactive
+	if len(certsLeft) == 0 && len(p.Certs) > 0 {
 		// A registration needs certificates. No one can use these while it is inactive.
-		rest, inactive = p.Certs, true
+		certsLeft, isInactive = p.Certs, true
 	}
-	hasEnded := len(rest) < len(p.Certs)
-	if inactive {
-		out.SPsInactive = append(out.SPsInactive, id)
+	hasEnded := len(certsLeft) < len(p.Certs)
+	if isInactive {
+		report.SPsInactive = append(report.SPsInactive, id)
 	}
 	if hasEnded {
-		out.SPCertsRemoved = append(out.SPCertsRemoved, id)
+		report.SPCertsRemoved = append(report.SPCertsRemoved, id)
 	}
-	if !hasEnded && (!inactive || !p.Active) {
+	if !hasEnded && (!isInactive || !p.Active) {
 		return nil
 	}
 	_, err = s.Registry.Edit(ctx, id, func(p *idp.ServiceProvider) error {
-		p.Certs, p.Active = rest, p.Active && !inactive
+		p.Certs, p.Active = certsLeft, p.Active && !isInactive
 		return nil
 	}, sp.Options{AllowInsecureURL: true}, actor)
 	return err
@@ -197,21 +197,21 @@ func (s *Service) applySP(ctx context.Context, id idp.EntityID, end *spChanges, 
 
 // dropEndedCerts returns the certificates whose fingerprints are among the known ones. If known
 // is nil, it returns all.
-func dropEndedCerts(pems, known []string) (rest []string) {
-	if known == nil {
+func dropEndedCerts(pems, fingerprints []string) (certsLeft []string) {
+	if fingerprints == nil {
 		return pems
 	}
 	for _, text := range pems {
-		parsed, err := partnercert.Read([]byte(text))
-		if err == nil && slices.ContainsFunc(parsed, func(c *x509.Certificate) bool { return slices.Contains(known, certs.CertSHA256(c)) }) {
-			rest = append(rest, text)
+		certificates, err := partnercert.Read([]byte(text))
+		if err == nil && slices.ContainsFunc(certificates, func(c *x509.Certificate) bool { return slices.Contains(fingerprints, certs.CertSHA256(c)) }) {
+			certsLeft = append(certsLeft, text)
 		}
 	}
-	return rest
+	return certsLeft
 }
 
 // countNewNameIDs counts the NameIDs that are lost.
-func (s *Service) countNewNameIDs(ctx context.Context, p *plan, out *SinceReport) error {
+func (s *Service) countNewNameIDs(ctx context.Context, p *plan, report *SinceReport) error {
 	for v := range p.visits {
 		provider, err := s.Registry.Get(ctx, v.sp)
 		if err == nil {
@@ -219,10 +219,10 @@ func (s *Service) countNewNameIDs(ctx context.Context, p *plan, out *SinceReport
 		}
 		if err == nil {
 			if _, err = s.Store.NameID(ctx, provider.NameIDScope, v.user); errors.Is(err, idp.ErrNotFound) {
-				if out.NewNameIDs == nil {
-					out.NewNameIDs = map[idp.EntityID]int{}
+				if report.NewNameIDs == nil {
+					report.NewNameIDs = map[idp.EntityID]int{}
 				}
-				out.NewNameIDs[v.sp]++
+				report.NewNameIDs[v.sp]++
 			}
 		}
 		if err != nil && !errors.Is(err, idp.ErrNotFound) {
@@ -233,16 +233,16 @@ func (s *Service) countNewNameIDs(ctx context.Context, p *plan, out *SinceReport
 }
 
 // newEvent returns the audit event about the repeated changes.
-func (since *SinceReport) newEvent(actor string) idp.AuditEvent {
-	detail := map[string]string{"seq": strconv.FormatUint(since.End.Seq, 10), "hash": since.End.HashOrFirst()}
+func (report *SinceReport) newEvent(actor string) idp.AuditEvent {
+	detail := map[string]string{"seq": strconv.FormatUint(report.End.Seq, 10), "hash": report.End.HashOrFirst()}
 	lost := 0
-	for _, n := range since.Lost {
+	for _, n := range report.Lost {
 		lost += n
 	}
 	for name, n := range map[string]int{
-		"steps": len(since.Steps), "deleted": len(since.Deleted), "locked": len(since.Locked), "password_changed": len(since.PasswordChanged),
-		"factors_removed": len(since.FactorsRemoved), "proof_removed": len(since.ProofRemoved), "sps_removed": len(since.SPsRemoved),
-		"sps_inactive": len(since.SPsInactive), "sp_certs_removed": len(since.SPCertsRemoved), "lost": lost,
+		"steps": len(report.Steps), "deleted": len(report.Deleted), "locked": len(report.Locked), "password_changed": len(report.PasswordChanged),
+		"factors_removed": len(report.FactorsRemoved), "proof_removed": len(report.ProofRemoved), "sps_removed": len(report.SPsRemoved),
+		"sps_inactive": len(report.SPsInactive), "sp_certs_removed": len(report.SPCertsRemoved), "lost": lost,
 	} {
 		if n > 0 {
 			detail[name] = strconv.Itoa(n)

@@ -8,7 +8,7 @@ import (
 	"vernal/idp/rotator"
 )
 
-// fate says what becomes of the documents of a kind. The fates of all other records are in the
+// fate is the treatment of the documents of a kind. The fates of all other records are in the
 // store.
 type fate int
 
@@ -28,7 +28,7 @@ var fates = map[string]fate{
 	"throttle": fateKept,
 	// The cost of password hashes, which are kept.
 	"account": fateKept,
-	// What service providers used. The time without use begins again, see rotation.History.Restore.
+	// The use of years by service providers. The time without use begins again, see rotation.History.Restore.
 	"usage": fateKept,
 	// A notice that is sent twice is harmless, and one that is lost is not.
 	"notice": fateKept, "notice_mark": fateKept,
@@ -36,7 +36,7 @@ var fates = map[string]fate{
 	"sp_logo":               fateKept,
 	backup.RecordKind:       fateKept,
 	backup.InstallationKind: fateKept,
-	// When a test notice was sent last. It expires in a minute.
+	// The time of the last test notice. It expires in a minute.
 	"doctor": fateKept,
 	// The report of an earlier restore, which this one replaces.
 	documentKind: fateKept,

@@ -45,7 +45,7 @@ var texts = map[Code]string{
 	CodeSinceDamaged:  "the exported audit trail is damaged at line %d (%v): use the file as it was exported",
 	CodeSinceGap:      "the exported audit trail begins after record %d, where the backup ends: export it from record %[1]d on",
 	CodeSinceShort:    "the exported audit trail ends with record %d, before record %d, where the backup ends: use a later export, or none",
-	CodeSinceOther:    "the exported audit trail has another record %d than the backup: use the export of the same installation, made after the backup",
+	CodeSinceOther:    "the exported audit trail has a different record %d than the backup: use the export of the same installation, made after the backup",
 }
 
 func refuse(code Code, args ...any) *Error {

@@ -58,15 +58,15 @@ func WriteMarker(dir string, m Marker) error {
 // ReadMarker reads the marker in a data folder. It returns nil if no restore is pending.
 func ReadMarker(dir string) (*Marker, error) {
 	name := filepath.Join(dir, MarkerName)
-	in, err := os.Open(name)
+	file, err := os.Open(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	defer in.Close()
-	text, err := io.ReadAll(io.LimitReader(in, maxMarker+1))
+	defer file.Close()
+	text, err := io.ReadAll(io.LimitReader(file, maxMarker+1))
 	if err != nil {
 		return nil, err
 	}

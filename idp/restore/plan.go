@@ -10,7 +10,7 @@ import (
 	"vernal/idp/rotator"
 )
 
-// effect says what a record after the backup means for the restored installation.
+// effect is the meaning of a record after the backup for the restored installation.
 type effect int
 
 const (
@@ -20,15 +20,15 @@ const (
 	effectCovered
 	// effectHarmless: it changed nothing that a backup has.
 	effectHarmless
-	// lostCounts: an operator or the user must do it again.
+	// effectLost: an operator or the user must do it again.
 	effectLost
 )
 
-// effects has every kind of record. A kind that is not in it is lost.
+// effects has every kind of record. A kind that is missing here is lost.
 var effects = map[idp.AuditKind]effect{
 	idp.AuditUserDelete: effectRepeated, idp.AuditUserLock: effectRepeated, idp.AuditUserResetMFA: effectRepeated,
 	idp.AuditSPRemove: effectRepeated,
-	// Only what ended is repeated of these; see plan.add.
+	// Of these records, only the changes that ended something are repeated, see plan.add.
 	idp.AuditUserSetPassword: effectRepeated, idp.AuditUserUnlock: effectRepeated, idp.AuditUserVerify: effectRepeated, idp.AuditSPEdit: effectRepeated,
 	idp.AuditRotationAdopt: effectRepeated, idp.AuditRotationCreate: effectRepeated, idp.AuditRotationCSR: effectRepeated, idp.AuditRotationImport: effectRepeated,
 	idp.AuditRotationDestroy: effectRepeated, idp.AuditRotationPrefer: effectRepeated, idp.AuditRotationPublish: effectRepeated,
@@ -39,7 +39,7 @@ var effects = map[idp.AuditKind]effect{
 	idp.AuditUserForgetDevice: effectCovered,
 	idp.AuditLinkCreate:       effectCovered, idp.AuditLinkRemove: effectCovered, idp.AuditLinkRevoke: effectCovered,
 	idp.AuditRotationResume: effectCovered, idp.AuditRotationConfirmClock: effectCovered,
-	// The NameIDs that were new are counted apart.
+	// The NameIDs that were new are counted separately.
 	idp.AuditSignIn: effectCovered,
 
 	idp.AuditAuditPrune: effectHarmless, idp.AuditBackup: effectHarmless, idp.AuditFailure: effectHarmless, idp.AuditRefusal: effectHarmless, idp.AuditRefusals: effectHarmless,
@@ -55,22 +55,22 @@ var effects = map[idp.AuditKind]effect{
 
 // plan collects the changes after a backup that an exported trail shows.
 type plan struct {
-	end     audit.Place
-	isSigned  bool
+	end         audit.Place
+	isSigned    bool
 	recordCount int
-	steps   []rotation.PastStep
-	users   map[idp.UserID]*userChanges
-	sps     map[idp.EntityID]*spChanges
-	visits  map[visit]bool
-	lostCounts    map[idp.AuditKind]int
+	steps       []rotation.PastStep
+	users       map[idp.UserID]*userChanges
+	sps         map[idp.EntityID]*spChanges
+	visits      map[visit]bool
+	lostCounts  map[idp.AuditKind]int
 }
 
-// userChanges says which changes of a user must be repeated, the most urgent first.
+// userChanges lists which changes of a user must be repeated, the most urgent first.
 type userChanges struct {
 	isDeleted, isLocked, hasNewPassword, hasLostFactors, hasLostProof, hasLostFacialMatch bool
 }
 
-// spChanges says which changes of a service provider must be repeated.
+// spChanges lists which changes of a service provider must be repeated.
 type spChanges struct {
 	isRemoved, isInactive bool
 	// certs are the fingerprints of the request certificates after the last change; nil if
@@ -157,32 +157,32 @@ func (p *plan) add(rec *idp.AuditRecord) {
 
 // addEdit adds a change of a registration. Only its removals are repeated.
 func (p *plan) addEdit(rec *idp.AuditRecord) {
-	end := p.ensureSP(rec.SP)
+	changes := p.ensureSP(rec.SP)
 	if active, ok := rec.Detail["active"]; ok {
-		end.isInactive = active == "false"
+		changes.isInactive = active == "false"
 	}
-	other := len(rec.Detail)
+	otherFields := len(rec.Detail)
 	if certs, ok := rec.Detail["certs"]; ok {
-		end.certs = readFingerprints(certs)
+		changes.certs = readFingerprints(certs)
 	}
-	if _, ok := rec.Detail["active"]; ok && end.isInactive {
-		other--
+	if _, ok := rec.Detail["active"]; ok && changes.isInactive {
+		otherFields--
 	}
-	if other > 0 {
+	if otherFields > 0 {
 		p.lostCounts[rec.Kind]++
 	}
 }
 
 // readFingerprints reads the fingerprints in an audit record. It returns nil if one is cut off.
 func readFingerprints(text string) []string {
-	prints := strings.Fields(text)
-	for _, print := range prints {
-		if len(print) != 64 || strings.Trim(print, "0123456789abcdef") != "" {
+	fingerprints := strings.Fields(text)
+	for _, fingerprint := range fingerprints {
+		if len(fingerprint) != 64 || strings.Trim(fingerprint, "0123456789abcdef") != "" {
 			return nil
 		}
 	}
-	if prints == nil {
+	if fingerprints == nil {
 		return []string{}
 	}
-	return prints
+	return fingerprints
 }

@@ -8,11 +8,11 @@
 //	the marker's MAC, the store, and the exported trail are verified: refused, or
 //	  1. one write: sessions, requests and links end, used codes and devices are forgotten,
 //	     automatic steps are held, and the restore is recorded
-//	  2. later ends from the exported trail are repeated, each by the service that made it
+//	  2. the later changes in the exported trail that ended something are repeated
 //	  3. one write: the report; then the marker is removed
 //
-// A crash before the end leaves the marker, and the next open continues. Step 2 skips what is
-// done.
+// A crash before the end leaves the marker, and the next open continues. Step 2 skips finished
+// changes.
 //
 // The store keeps the time of the restore. Messages and requests from before it are refused,
 // because the record of accepted messages ends with the backup.
@@ -69,7 +69,7 @@ type Report struct {
 	Actor      string `json:"actor"`
 	// Ended counts the sessions, requests and documents that ended.
 	Ended idp.EndedRecords `json:"ended"`
-	// Since reports the changes in the exported trail; nil without one.
+	// SinceReport reports the changes in the exported trail; nil without one.
 	Since *SinceReport `json:"since,omitempty"`
 }
 
@@ -93,14 +93,14 @@ func (s *Service) openStates() idp.Records[state] {
 
 // Last returns the report of the last finished restore, or idp.ErrNotFound.
 func (s *Service) Last(ctx context.Context) (*Report, error) {
-	st, err := s.openStates().Get(ctx, documentKey)
+	progress, err := s.openStates().Get(ctx, documentKey)
 	if err != nil {
 		return nil, err
 	}
-	if !st.Done {
+	if !progress.Done {
 		return nil, fmt.Errorf("the restore is not finished: %w", idp.ErrNotFound)
 	}
-	return &st.Report, nil
+	return &progress.Report, nil
 }
 
 // Finish finishes a pending restore. Call it before Rotation.Start and before anything else
@@ -121,37 +121,37 @@ func (s *Service) Finish(ctx context.Context) (*Report, error) {
 	if err != nil {
 		return nil, fmt.Errorf("finish the restore: %w", err)
 	}
-	st, err := s.findState(ctx, m, manifest)
+	progress, err := s.findState(ctx, m, manifest)
 	if err != nil {
 		return nil, fmt.Errorf("finish the restore: %w", err)
 	}
-	if !st.Done {
-		if err := s.finish(ctx, m, manifest, st); err != nil {
+	if !progress.Done {
+		if err := s.finish(ctx, m, manifest, progress); err != nil {
 			return nil, fmt.Errorf("finish the restore: %w", err)
 		}
 	}
 	if err := removeMarker(s.Dir); err != nil {
 		return nil, fmt.Errorf("finish the restore: %w", err)
 	}
-	s.Log.LogAttrs(ctx, slog.LevelWarn, "restored from a backup; automatic steps are held until an operator resumes them",
-		slog.Time("backup_at", st.Report.BackupAt), slog.Uint64("backup_seq", st.Report.Head.Seq), slog.String("actor", st.Report.Actor))
-	return &st.Report, nil
+	s.Log.LogAttrs(ctx, slog.LevelWarn, "restored from a backup. Automatic steps are paused until an operator resumes them",
+		slog.Time("backup_at", progress.Report.BackupAt), slog.Uint64("backup_seq", progress.Report.Head.Seq), slog.String("actor", progress.Report.Actor))
+	return &progress.Report, nil
 }
 
 // findState returns the progress of the restore. It refuses a store that is not the backup's.
 func (s *Service) findState(ctx context.Context, m *Marker, manifest *backup.Manifest) (*state, error) {
 	sum := sha256.Sum256(m.Manifest)
-	st := &state{Manifest: hex.EncodeToString(sum[:]), Report: Report{
+	progress := &state{Manifest: hex.EncodeToString(sum[:]), Report: Report{
 		BackupAt: manifest.CreatedAt, Head: manifest.Head, FileSHA256: m.FileSHA256, Actor: m.Actor,
 	}}
 	stored, err := s.openStates().Get(ctx, documentKey)
 	switch {
-	case err == nil && stored.Manifest == st.Manifest:
+	case err == nil && stored.Manifest == progress.Manifest:
 		return stored, nil
 	case err != nil && !errors.Is(err, idp.ErrNotFound):
 		return nil, err
 	}
-	return st, s.checkStore(ctx, manifest)
+	return progress, s.checkStore(ctx, manifest)
 }
 
 // checkStore compares the store with the manifest.
@@ -160,11 +160,11 @@ func (s *Service) checkStore(ctx context.Context, manifest *backup.Manifest) err
 	if err != nil {
 		return err
 	}
-	var known struct {
+	var identity struct {
 		ID string `json:"id"`
 	}
 	if len(docs) == 1 {
-		if err := json.Unmarshal(docs[0].Data, &known); err != nil {
+		if err := json.Unmarshal(docs[0].Data, &identity); err != nil {
 			return err
 		}
 	}
@@ -173,15 +173,15 @@ func (s *Service) checkStore(ctx context.Context, manifest *backup.Manifest) err
 		return err
 	}
 	end := audit.Place{Seq: page.Head.Seq, Hash: page.Head.Hash}
-	if known.ID != manifest.Installation || !page.IsHeadAuthentic || end.Seq != manifest.Head.Seq ||
+	if identity.ID != manifest.Installation || !page.IsHeadAuthentic || end.Seq != manifest.Head.Seq ||
 		end.HashOrFirst() != manifest.Head.HashOrFirst() || len(page.Lines) > 0 {
 		return refuse(CodeOtherStore, MarkerName)
 	}
 	return nil
 }
 
-// finish takes the steps that st does not record, and records that they are done.
-func (s *Service) finish(ctx context.Context, m *Marker, manifest *backup.Manifest, st *state) error {
+// finish takes the steps that progress does not record, and records that they are done.
+func (s *Service) finish(ctx context.Context, m *Marker, manifest *backup.Manifest, progress *state) error {
 	var p *plan
 	if m.HasSince {
 		var err error
@@ -189,8 +189,8 @@ func (s *Service) finish(ctx context.Context, m *Marker, manifest *backup.Manife
 			return err
 		}
 	}
-	if st.Report.RestoredAt.IsZero() {
-		if err := s.endSessions(ctx, st); err != nil {
+	if progress.Report.RestoredAt.IsZero() {
+		if err := s.endSessions(ctx, progress); err != nil {
 			return err
 		}
 	}
@@ -200,43 +200,43 @@ func (s *Service) finish(ctx context.Context, m *Marker, manifest *backup.Manife
 		if err != nil {
 			return err
 		}
-		st.Report.Since = since
+		progress.Report.Since = since
 		events = append(events, since.newEvent(m.Actor))
 	}
-	st.Done = true
+	progress.Done = true
 	return s.openStates().Update(ctx, []string{documentKey}, func(r *idp.Record[state]) error {
-		r.Value = st
+		r.Value = progress
 		return nil
 	}, events...)
 }
 
 // endSessions ends all sessions, requests and links from before the restore, in one write.
-func (s *Service) endSessions(ctx context.Context, st *state) error {
+func (s *Service) endSessions(ctx context.Context, progress *state) error {
 	now := s.Clock.Now().UTC()
-	begun := *st
+	next := *progress
 	detail := map[string]string{
-		"backup_seq": strconv.FormatUint(st.Report.Head.Seq, 10), "backup_hash": st.Report.Head.HashOrFirst(),
-		"backup_at": st.Report.BackupAt.UTC().Format(time.RFC3339), "file_sha256": st.Report.FileSHA256,
+		"backup_seq": strconv.FormatUint(progress.Report.Head.Seq, 10), "backup_hash": progress.Report.Head.HashOrFirst(),
+		"backup_at": progress.Report.BackupAt.UTC().Format(time.RFC3339), "file_sha256": progress.Report.FileSHA256,
 	}
 	_, err := s.Store.Restore(ctx, idp.Restore{
 		At: now,
 		Change: func(kind string, d *idp.Document) error {
-			return changeDocument(kind, d, st.Report.BackupAt, now)
+			return changeDocument(kind, d, progress.Report.BackupAt, now)
 		},
 		Add: func(e idp.EndedRecords) (map[string]idp.Document, error) {
-			begun.Report.RestoredAt, begun.Report.Ended = now, e
+			next.Report.RestoredAt, next.Report.Ended = now, e
 			detail["sessions"], detail["login_requests"] = strconv.Itoa(e.Sessions), strconv.Itoa(e.LoginRequests)
 			detail["logout_requests"] = strconv.Itoa(e.LogoutRequests)
 			for kind, n := range e.Documents {
 				detail[kind+"s"] = strconv.Itoa(n)
 			}
-			data, err := json.Marshal(&begun)
+			data, err := json.Marshal(&next)
 			return map[string]idp.Document{documentKind: {Key: documentKey, Data: data}}, err
 		},
-	}, idp.AuditEvent{Kind: idp.AuditRestored, Outcome: "ok", Actor: st.Report.Actor, Detail: detail})
+	}, idp.AuditEvent{Kind: idp.AuditRestored, Outcome: "ok", Actor: progress.Report.Actor, Detail: detail})
 	if err != nil {
 		return err
 	}
-	*st = begun
+	*progress = next
 	return nil
 }

@@ -17,26 +17,26 @@ import (
 type trailReader struct {
 	head  audit.Place
 	check func(idp.AuditCheckpoint) error
-	add  func(*idp.AuditRecord)
+	add   func(*idp.AuditRecord)
 
 	hasBegun bool
-	// place is that of the last record, and signed says that a checkpoint of ours proves it.
-	place  audit.Place
+	// place is that of the last record, and isSigned reports that a checkpoint of ours proves it.
+	place    audit.Place
 	isSigned bool
 }
 
 // readSinceFile reads the copy of the exported trail in the data folder.
 func readSinceFile(dir string, head audit.Place, check func(idp.AuditCheckpoint) error) (*plan, error) {
 	name := filepath.Join(dir, SinceName)
-	in, err := os.Open(name)
+	file, err := os.Open(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, refuse(CodeSinceMissing, name)
 	}
 	if err != nil {
 		return nil, err
 	}
-	defer in.Close()
-	return readSince(in, head, check)
+	defer file.Close()
+	return readSince(file, head, check)
 }
 
 // CheckSince reads an exported trail and refuses it unless it continues the trail of a backup
@@ -52,17 +52,17 @@ func CheckSince(r io.Reader, head audit.Place, check func(idp.AuditCheckpoint) e
 func readSince(r io.Reader, head audit.Place, check func(idp.AuditCheckpoint) error) (*plan, error) {
 	p := newPlan()
 	t := &trailReader{head: head, check: check, add: p.add}
-	in := audit.NewExportReader(r)
+	file := audit.NewExportReader(r)
 	for n := 1; ; n++ {
-		line, err := in.Next()
+		line, err := file.Next()
 		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err == nil {
 			err = t.read(line)
 		}
-		var refused *Error
-		if errors.As(err, &refused) {
+		var refusal *Error
+		if errors.As(err, &refusal) {
 			return nil, err
 		}
 		if err != nil {
@@ -110,7 +110,7 @@ func (t *trailReader) read(line audit.ExportLine) error {
 	}
 	rec := new(idp.AuditRecord)
 	if err := json.Unmarshal(line.Text, rec); err != nil {
-		return fmt.Errorf("it is no record: %w", err)
+		return fmt.Errorf("it is not an audit record: %w", err)
 	}
 	t.add(rec)
 	return nil

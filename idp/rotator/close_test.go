@@ -137,7 +137,7 @@ func (s *safe) Sign(y idp.Year, _ crypto.PublicKey, digest []byte, opts crypto.S
 	return s.keys[y].Sign(rand.Reader, digest, opts)
 }
 
-func (s *safe) Ready(idp.Year, crypto.PublicKey) error { return nil }
+func (s *safe) CheckReady(idp.Year, crypto.PublicKey) error { return nil }
 
 func (s *safe) Destroy(y idp.Year, _ crypto.PublicKey) error {
 	s.mu.Lock()

@@ -22,13 +22,13 @@ const adminRetry = 30 * time.Second
 // secondary: if it cannot listen, sign-ins continue, and the log reports it until it can. Its
 // requests are short, so shutdown does not wait for them.
 type adminListener struct {
-	hostPort string       // to listen on again
-	ln      net.Listener // nil while it cannot listen
-	srv     *http.Server // nil without a listen address: it serves no one
-	log     *slog.Logger
-	retryWait   time.Duration
-	ctx     context.Context // context of the retries
-	cancel  context.CancelFunc
+	hostPort  string       // HOST:PORT, for retries
+	ln        net.Listener // nil while it cannot listen
+	srv       *http.Server // nil without a listen address
+	log       *slog.Logger
+	retryWait time.Duration
+	ctx       context.Context // context of the retries
+	cancel    context.CancelFunc
 }
 
 // listenAdmin opens the admin listener. A failure to listen is not an error, because serve
@@ -57,7 +57,7 @@ func (s *Server) listenAdmin(ctx context.Context) (*adminListener, error) {
 	return a, nil
 }
 
-// listen opens the listener, or logs why it cannot.
+// listen opens the listener, or logs the failure.
 func (a *adminListener) listen() {
 	ln, err := net.Listen("tcp", a.hostPort)
 	if err != nil {
@@ -69,12 +69,12 @@ func (a *adminListener) listen() {
 }
 
 func (a *adminListener) logListening() {
-	a.log.LogAttrs(a.ctx, slog.LevelInfo, "watching", slog.String("admin_address", a.ln.Addr().String()))
+	a.log.LogAttrs(a.ctx, slog.LevelInfo, "admin listener started", slog.String("admin_address", a.ln.Addr().String()))
 }
 
 func (a *adminListener) noteFailure(err error) {
 	a.log.LogAttrs(a.ctx, slog.LevelError,
-		"admin_listen does not answer: no metrics, no migration board; sign-ins go on; free the port or set another admin_listen",
+		"admin_listen does not work, so metrics and migration board are not available. Sign-ins still work. Free the port or set another admin_listen",
 		slog.String("admin_listen", a.hostPort), slog.String("error", err.Error()), slog.Duration("next_try", a.retryWait))
 }
 

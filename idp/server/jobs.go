@@ -24,21 +24,21 @@ const (
 // waits for them.
 func (s *Server) startJobs(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
-	var running sync.WaitGroup
-	running.Go(func() { s.sweepExpired(ctx) })
-	running.Go(func() { s.Trail.Run(ctx) })
-	running.Go(func() { s.Rotation.Run(ctx) })
-	running.Go(func() { s.Usage.Run(ctx) })
-	running.Go(func() { s.Notices.Run(ctx) })
+	var jobs sync.WaitGroup
+	jobs.Go(func() { s.sweepExpired(ctx) })
+	jobs.Go(func() { s.Trail.Run(ctx) })
+	jobs.Go(func() { s.Rotation.Run(ctx) })
+	jobs.Go(func() { s.Usage.Run(ctx) })
+	jobs.Go(func() { s.Notices.Run(ctx) })
 	if s.Backups != nil {
-		running.Go(func() { s.Backups.Run(ctx) })
+		jobs.Go(func() { s.Backups.Run(ctx) })
 	}
 	if s.Doctor != nil {
-		running.Go(func() { s.Doctor.Run(ctx) })
+		jobs.Go(func() { s.Doctor.Run(ctx) })
 	}
 	return func() {
 		cancel()
-		running.Wait()
+		jobs.Wait()
 	}
 }
 
@@ -57,14 +57,14 @@ func (s *Server) sweepExpired(ctx context.Context) {
 			n, err := s.Store.Sweep(ctx, s.Clock.Now(), sweepBatch)
 			total += n
 			if err != nil {
-				s.Log.LogAttrs(ctx, slog.LevelError, "sweep", slog.String("error", err.Error()))
+				s.Log.LogAttrs(ctx, slog.LevelError, "cannot remove expired records", slog.String("error", err.Error()))
 			}
 			if err != nil || n < sweepBatch {
 				break
 			}
 		}
 		if total > 0 {
-			s.Log.LogAttrs(ctx, slog.LevelDebug, "sweep", slog.Int("removed", total))
+			s.Log.LogAttrs(ctx, slog.LevelDebug, "removed expired records", slog.Int("removed", total))
 		}
 	}
 }
@@ -77,17 +77,17 @@ var readyRetryAfter = strconv.Itoa(int(idp.WriteCheckAge.Seconds()))
 
 // mountHealth adds the paths for monitoring: /healthz says that the process answers, /readyz
 // that it can sign users in, which needs a key and a store that takes changes.
-func (s *Server) mountHealth(rt *web.Router) {
-	rt.Handle("/healthz", web.Methods{http.MethodGet: func(w http.ResponseWriter, _ *http.Request) error {
+func (s *Server) mountHealth(router *web.Router) {
+	router.Handle("/healthz", web.Methods{http.MethodGet: func(w http.ResponseWriter, _ *http.Request) error {
 		_, err := io.WriteString(w, "ok\n")
 		return err
 	}})
-	rt.Handle("/readyz", web.Methods{http.MethodGet: func(w http.ResponseWriter, r *http.Request) error {
+	router.Handle("/readyz", web.Methods{http.MethodGet: func(w http.ResponseWriter, r *http.Request) error {
 		if err := s.checkReady(r.Context()); err != nil {
 			web.EventOf(r).Note(slog.String("error", err.Error()))
 			web.EventOf(r).Raise(slog.LevelError)
 			w.Header().Set("Retry-After", readyRetryAfter)
-			http.Error(w, "not ready; the log says why", http.StatusServiceUnavailable)
+			http.Error(w, "not ready: see the log", http.StatusServiceUnavailable)
 			return nil
 		}
 		_, err := io.WriteString(w, "ready\n")
@@ -112,8 +112,8 @@ func (s *Server) checkReady(ctx context.Context) error {
 	if entry.Key.Signer == nil {
 		return fmt.Errorf("preferred year %s has no key", entry.Key.Year)
 	}
-	if kept, ok := entry.Key.Signer.(*certs.VaultKey); ok {
-		return kept.CheckReady()
+	if vaultKey, ok := entry.Key.Signer.(*certs.VaultKey); ok {
+		return vaultKey.CheckReady()
 	}
 	return nil
 }

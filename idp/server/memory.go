@@ -23,15 +23,15 @@ const (
 // liveHeapMetric is the metric with the bytes that the last collection found in use.
 const liveHeapMetric = "/gc/heap/live:bytes"
 
-// LimitMemory keeps the soft memory limit of the process at MemoryLimit until ctx ends. hashes
+// LimitMemory keeps the soft memory limit of the process at that of ComputeMemoryLimit until ctx ends. hashBytes
 // returns the bytes that password hashes take at once; see account.Hasher.PeakMemory.
-func LimitMemory(ctx context.Context, hashes func() int64) {
+func LimitMemory(ctx context.Context, hashBytes func() int64) {
 	tick := time.NewTicker(memoryInterval)
 	defer tick.Stop()
 	sample := []metrics.Sample{{Name: liveHeapMetric}}
 	for {
 		metrics.Read(sample)
-		debug.SetMemoryLimit(ComputeMemoryLimit(hashes(), int64(sample[0].Value.Uint64())))
+		debug.SetMemoryLimit(ComputeMemoryLimit(hashBytes(), int64(sample[0].Value.Uint64())))
 		select {
 		case <-ctx.Done():
 			return
@@ -40,12 +40,12 @@ func LimitMemory(ctx context.Context, hashes func() int64) {
 	}
 }
 
-// ComputeMemoryLimit returns the soft memory limit of a server. hashes are the bytes that password hashes
-// take at once. live is the size of the live heap when the collector last ran, with or without
+// ComputeMemoryLimit returns the soft memory limit of a server. hashBytes are the bytes that password hashes
+// take at once. heapBytes is the size of the live heap when the collector last ran, with or without
 // hashes. GCPercent alone would let four times as much garbage accumulate behind each hash. The
 // limit leaves room for twice the hashes, one in use and one that waits for the collector, and for
-// as much garbage as the rest of the live heap, so that a large store does not keep the collector
+// as much garbage as the live heap has without hashes, so that a large store does not keep the collector
 // busy.
-func ComputeMemoryLimit(hashes, live int64) int64 {
-	return memoryBase + 2*hashes + 2*max(0, live-hashes)
+func ComputeMemoryLimit(hashBytes, heapBytes int64) int64 {
+	return memoryBase + 2*hashBytes + 2*max(0, heapBytes-hashBytes)
 }

@@ -96,7 +96,7 @@ func (s *Server) Handler() (http.Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load guides: %w", err)
 	}
-	desk := &signing.Signer{Years: s.Years, Registry: s.Registry}
+	signer := &signing.Signer{Years: s.Years, Registry: s.Registry}
 	sessions := &session.Manager{
 		Store: s.Store, Clock: s.Clock, Sealer: s.Sealer, IdleTimeout: s.Idle, AbsoluteTimeout: s.Absolute, CodeTime: s.CodeTime, Secure: s.IsSecure(),
 		Device: func(r *http.Request) idp.Device { return session.DescribeDevice(r.UserAgent(), web.EventOf(r).Client) },
@@ -112,18 +112,18 @@ func (s *Server) Handler() (http.Handler, error) {
 		Years: s.Years, Clock: s.Clock, Links: s.Links, HasFields: s.Registry.HasPreview, Pages: pages, Secure: s.IsSecure(),
 	}
 	signOn := &sso.Handler{
-		IdP: s.IdP, Store: s.Store, Registry: s.Registry, Sessions: sessions, Access: access, Signing: desk,
+		IdP: s.IdP, Store: s.Store, Registry: s.Registry, Sessions: sessions, Access: access, Signing: signer,
 		Pages: pages, Clock: s.Clock, SignInPath: authn.SignInPath, StepUpPath: authn.StepUpPath,
 	}
 	signOut := &logout.Handler{
-		IdP: s.IdP, Store: s.Store, Registry: s.Registry, Sessions: sessions, Access: access, Signing: desk,
+		IdP: s.IdP, Store: s.Store, Registry: s.Registry, Sessions: sessions, Access: access, Signing: signer,
 		Pages: pages, Clock: s.Clock, SignOutPath: authn.SignOutPath, AccountPath: authn.AccountPath,
 	}
 	documents := &discovery.Handler{IdP: s.IdP, Years: s.Years, Access: access, Clock: s.Clock}
 	if s.Usage != nil {
 		signOn.Uses, signOut.Uses, documents.Fetches = s.Usage, s.Usage, s.Usage
 	}
-	rt := web.NewRouter(pages)
+	router := web.NewRouter(pages)
 	for _, h := range []interface{ Mount(*web.Router) }{
 		documents,
 		signOn,
@@ -136,26 +136,26 @@ func (s *Server) Handler() (http.Handler, error) {
 		signOut,
 		pages,
 	} {
-		h.Mount(rt)
+		h.Mount(router)
 	}
-	s.mountHealth(rt)
-	rt.HandlePrefix(set.StaticPrefix(), web.ServeStatic(set.StaticPrefix(), templates.Static()))
-	rt.HandlePrefix(templates.BrandPrefix, web.ServeBrand(s.Branding))
-	rt.HandlePrefix(idp.LogoPrefix, web.ServeLogos(s.Registry.Logo))
+	s.mountHealth(router)
+	router.HandlePrefix(set.StaticPrefix(), web.ServeStatic(set.StaticPrefix(), templates.Static()))
+	router.HandlePrefix(templates.BrandPrefix, web.ServeBrand(s.Branding))
+	router.HandlePrefix(idp.LogoPrefix, web.ServeLogos(s.Registry.Logo))
 
-	guarded, err := s.guardForms(pages, rt)
+	guardedHandler, err := s.guardForms(pages, router)
 	if err != nil {
 		return nil, err
 	}
-	m := &web.Middleware{
-		Next: guarded, Pages: pages, Log: s.Log, Clock: s.Clock,
+	middleware := &web.Middleware{
+		Next: guardedHandler, Pages: pages, Log: s.Log, Clock: s.Clock,
 		UntrustedPeers: &web.UntrustedPeers{Log: s.Log, Clock: s.Clock},
 		Count:     s.countTraffic().CountRequest, TrustedProxies: s.TrustedProxies, HSTS: s.IsSecure(),
 	}
 	if s.Doctor != nil {
-		m.UntrustedPeers, m.Probe = s.Doctor.UntrustedPeers, s.Doctor.Probe
+		middleware.UntrustedPeers, middleware.Probe = s.Doctor.UntrustedPeers, s.Doctor.Probe
 	}
-	return m, nil
+	return middleware, nil
 }
 
 // guardForms refuses forms that another site posts. The SAML endpoints are the exception:
@@ -165,14 +165,14 @@ func (s *Server) guardForms(pages *web.Pages, next http.Handler) (http.Handler, 
 	if err != nil {
 		return nil, fmt.Errorf("base_url: %w", err)
 	}
-	cop := http.NewCrossOriginProtection()
-	if err := cop.AddTrustedOrigin(base.Scheme + "://" + base.Host); err != nil {
+	protection := http.NewCrossOriginProtection()
+	if err := protection.AddTrustedOrigin(base.Scheme + "://" + base.Host); err != nil {
 		return nil, fmt.Errorf("base_url: %w", err)
 	}
-	cop.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		pages.Fail(w, r, &web.Error{Status: http.StatusForbidden, Key: "cross_site", Err: errors.New("form was posted by another site")})
 	}))
-	protected := cop.Handler(next)
+	protectedHandler := protection.Handler(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		// Use the path as sent: an encoded path could mean another one to the router
 		// than it appears here.
@@ -181,7 +181,7 @@ func (s *Server) guardForms(pages *web.Pages, next http.Handler) (http.Handler, 
 			next.ServeHTTP(w, r)
 			return
 		}
-		protected.ServeHTTP(w, r)
+		protectedHandler.ServeHTTP(w, r)
 	}), nil
 }
 
@@ -199,38 +199,38 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	srv := s.httpServer(handler)
 	srv.TLSConfig = s.TLS
-	watch, err := s.listenAdmin(ctx)
+	admin, err := s.listenAdmin(ctx)
 	if err != nil {
 		return errors.Join(err, ln.Close())
 	}
-	defer watch.close()
+	defer admin.close()
 	if s.Doctor != nil {
 		s.Doctor.Serve(s.TLS)
 	}
 	// The jobs outlive the requests, so that the last ones are still counted.
 	defer s.startJobs(context.WithoutCancel(ctx))()
 
-	failed := make(chan error, 1)
-	go watch.serve()
+	serveErrs := make(chan error, 1)
+	go admin.serve()
 	go func() {
 		if s.TLS != nil {
-			failed <- srv.ServeTLS(ln, "", "")
+			serveErrs <- srv.ServeTLS(ln, "", "")
 		} else {
-			failed <- srv.Serve(ln)
+			serveErrs <- srv.Serve(ln)
 		}
 	}()
 	if s.Ready != nil {
 		s.Ready(ln.Addr())
 	}
 	select {
-	case err := <-failed:
-		_ = srv.Close() // it has stopped serving, or never will
+	case err := <-serveErrs:
+		_ = srv.Close() // it no longer serves
 		return fmt.Errorf("serve: %w", err)
 	case <-ctx.Done():
 	}
-	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), cmp.Or(s.Grace, 20*time.Second))
+	shutdownCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cmp.Or(s.Grace, 20*time.Second))
 	defer cancel()
-	if err := srv.Shutdown(grace); err != nil {
+	if err := srv.Shutdown(shutdownCtx); err != nil {
 		return fmt.Errorf("shut down: %w", err)
 	}
 	return nil

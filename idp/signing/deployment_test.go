@@ -61,7 +61,7 @@ func (k *keyring) begin(y idp.Year) *rsa.PrivateKey {
 	return k.keys[y]
 }
 
-func (k *keyring) Ready(idp.Year, crypto.PublicKey) error { return nil }
+func (k *keyring) CheckReady(idp.Year, crypto.PublicKey) error { return nil }
 
 func (k *keyring) Destroy(idp.Year, crypto.PublicKey) error { return nil }
 

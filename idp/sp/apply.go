@@ -40,22 +40,22 @@ func (r *Registry) AddEdit(ctx context.Context, id idp.EntityID, doc Document, e
 // ApplyEdit changes a registration by an operator's input. It takes from metadata the fields that
 // metadata may define, and leaves the fields that only the operator decides.
 func (r *Registry) ApplyEdit(ctx context.Context, id idp.EntityID, doc Document, e Edit, o Options, actor string) (*Change, error) {
-	var from *idp.ServiceProvider
+	var source *idp.ServiceProvider
 	var notes []metadata.Note
 	if doc.Data != nil {
 		old, err := r.Get(ctx, id)
 		if err != nil {
 			return nil, err
 		}
-		if from, notes, err = r.readDocument(doc, id, old, e, o); err != nil {
+		if source, notes, err = r.readDocument(doc, id, old, e, o); err != nil {
 			return nil, err
 		}
 	}
 	var c *Change
 	err := r.changeLogo(ctx, id, e.Logo, func() (err error) {
 		c, err = r.Edit(ctx, id, func(p *idp.ServiceProvider) error {
-			if from != nil {
-				refreshProvider(p, from)
+			if source != nil {
+				refreshProvider(p, source)
 			}
 			return e.Apply(p)
 		}, o, actor)
@@ -73,31 +73,31 @@ func (r *Registry) ApplyEdit(ctx context.Context, id idp.EntityID, doc Document,
 func (c *Change) addNotes(notes []metadata.Note) {
 	warnings, suggestions := convertNotes(notes, c.Provider.EntityID)
 	c.Warnings = append(warnings, c.Warnings...)
-	var once []idp.Suggestion
+	var suggestionList []idp.Suggestion
 	for _, s := range append(suggestions, c.Suggestions...) {
-		if !slices.ContainsFunc(once, func(o idp.Suggestion) bool { return reflect.DeepEqual(o, s) }) {
-			once = append(once, s)
+		if !slices.ContainsFunc(suggestionList, func(o idp.Suggestion) bool { return reflect.DeepEqual(o, s) }) {
+			suggestionList = append(suggestionList, s)
 		}
 	}
-	c.Suggestions = once
+	c.Suggestions = suggestionList
 }
 
 func newEntityError(want, have idp.EntityID) error {
 	return &InvalidError{Problems: []Problem{{
-		Field: "entity_id", Value: string(have), Text: fmt.Sprintf("is the entity ID in the metadata, and %q was asked for", want),
+		Field: "entity_id", Value: string(have), Text: fmt.Sprintf("is the entity ID in the metadata, but the request names %q", want),
 	}}}
 }
 
 // refreshProvider copies URLs and certificates from a provider's metadata. The provider's
 // permissions stay as the operator set them. Metadata turns encryption on, never off.
-func refreshProvider(p, from *idp.ServiceProvider) {
-	from = cloneProvider(from)
-	p.ACSURLs, p.ACSIndexes = from.ACSURLs, from.ACSIndexes
-	p.Certs, p.EncryptionCerts = from.Certs, from.EncryptionCerts
-	if from.LogoutURL != "" {
-		p.LogoutURL = from.LogoutURL
+func refreshProvider(p, source *idp.ServiceProvider) {
+	source = cloneProvider(source)
+	p.ACSURLs, p.ACSIndexes = source.ACSURLs, source.ACSIndexes
+	p.Certs, p.EncryptionCerts = source.Certs, source.EncryptionCerts
+	if source.LogoutURL != "" {
+		p.LogoutURL = source.LogoutURL
 	}
 	if p.Encryption == idp.EncryptionNone {
-		p.Encryption = from.Encryption
+		p.Encryption = source.Encryption
 	}
 }

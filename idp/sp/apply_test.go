@@ -107,7 +107,7 @@ func TestAddEditReplacesDefaults(t *testing.T) {
 	if !slices.Equal(p.Attributes, []string{"phone"}) || !slices.Equal(p.NameIDFormats, []string{"emailAddress"}) {
 		t.Errorf("got %v, %v", p.Attributes, p.NameIDFormats)
 	}
-	if p.Name != string(entity) || !strings.Contains(strings.Join(c.Warnings, "\n"), "no name is given") {
+	if p.Name != string(entity) || !strings.Contains(strings.Join(c.Warnings, "\n"), "the name is missing") {
 		t.Errorf("name %q, warnings %q", p.Name, c.Warnings)
 	}
 }

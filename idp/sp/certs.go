@@ -13,37 +13,37 @@ const expiryWarning = 30 * 24 * time.Hour
 
 // parseAll parses a list of registered certificates, one per string.
 func parseAll(texts []string) ([]*x509.Certificate, error) {
-	var out []*x509.Certificate
+	var result []*x509.Certificate
 	for _, s := range texts {
 		list, err := partnercert.Read([]byte(s))
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, list...)
+		result = append(result, list...)
 	}
-	return out, nil
+	return result, nil
 }
 
 // encodeEach encodes certificates in the form of registrations, one per string.
 func encodeEach(list []*x509.Certificate) []string {
-	var out []string
+	var result []string
 	for _, c := range list {
-		out = append(out, certs.EncodePEM(c))
+		result = append(result, certs.EncodePEM(c))
 	}
-	return out
+	return result
 }
 
 // describeDates returns the warning about a certificate's dates, or "".
 func describeDates(cert *x509.Certificate, now time.Time) string {
-	const day = time.DateOnly
-	end := cert.NotAfter.UTC()
+	const layout = time.DateOnly
+	endAt := cert.NotAfter.UTC()
 	switch {
-	case now.After(end):
-		return "ended on " + end.Format(day) + "; it goes on working here, but ask the provider for a new one"
-	case now.Add(expiryWarning).After(end):
-		return "ends on " + end.Format(day)
+	case now.After(endAt):
+		return "expired on " + endAt.Format(layout) + ": it still works here, but ask the provider for a new one"
+	case now.Add(expiryWarning).After(endAt):
+		return "expires on " + endAt.Format(layout)
 	case now.Before(cert.NotBefore):
-		return "is not valid before " + cert.NotBefore.UTC().Format(day)
+		return "is not valid before " + cert.NotBefore.UTC().Format(layout)
 	}
 	return ""
 }

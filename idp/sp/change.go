@@ -34,7 +34,7 @@ func (r *Registry) Add(ctx context.Context, p *idp.ServiceProvider, o Options, a
 		err := r.createProvider(ctx, next, o, actor)
 		switch {
 		case errors.Is(err, idp.ErrProviderChanged):
-			continue // it was removed in the meantime, so o.Resume now decides about its NameIDs
+			continue // it was removed in the meantime, so o.Resume decides about its NameIDs
 		case err != nil:
 			return nil, err
 		}
@@ -46,12 +46,12 @@ func (r *Registry) Add(ctx context.Context, p *idp.ServiceProvider, o Options, a
 func (r *Registry) createProvider(ctx context.Context, p *idp.ServiceProvider, o Options, actor string) error {
 	var last idp.NameIDScope
 	_, err := r.store.Provider(ctx, p.EntityID)
-	removed, isRemoved := errors.AsType[*idp.RemovedError](err)
+	removedErr, isRemoved := errors.AsType[*idp.RemovedError](err)
 	switch {
 	case err == nil:
 		return fmt.Errorf("register provider %q: %w", p.EntityID, idp.ErrExists)
 	case isRemoved:
-		last = removed.Scope
+		last = removedErr.Scope
 	case !isNotFound(err):
 		return fmt.Errorf("find earlier NameIDs of %q: %w", p.EntityID, err)
 	}
@@ -88,16 +88,16 @@ func (r *Registry) chooseScope(p *idp.ServiceProvider, last idp.NameIDScope, o O
 	switch {
 	case last == "" && o.Resume:
 		return "", &RefusedError{Code: "resume", Text: fmt.Sprintf(
-			"%s was never registered and removed here, so its NameIDs cannot be resumed; register it without that", p.EntityID)}
+			"%s was never registered here before, so it has no NameIDs to resume: register it without resume", p.EntityID)}
 	case last == "":
 		return chooseFirstScope(p), nil
 	case p.Agency != "" && idp.AgencyScope(p.Agency) != last && o.Resume:
 		return "", &RefusedError{Code: "resume", Text: fmt.Sprintf(
-			"%s did not belong to the agency %q when it was removed: its old NameIDs are not that agency's; it can resume or join the agency, not both",
+			"%s did not belong to the agency %q when it was removed, so its old NameIDs are not those of the agency: choose resume or the agency",
 			p.EntityID, p.Agency)}
 	case p.Agency != "" && idp.AgencyScope(p.Agency) == last && !o.Resume:
 		return "", &RefusedError{Code: "resume", Permissions: []Permission{PermitResume}, Text: fmt.Sprintf(
-			"%s was registered with the agency %q before, and would recognize the users it knew", p.EntityID, p.Agency)}
+			"%s was registered with the agency %q before, and would recognize its previous users", p.EntityID, p.Agency)}
 	case o.Resume:
 		if name, ok := last.Agency(); ok {
 			p.Agency = name
@@ -142,14 +142,14 @@ func (r *Registry) Edit(ctx context.Context, id idp.EntityID, change func(*idp.S
 }
 
 // writeEdit replaces old by next, and copies the NameIDs in the same step if they are kept: a
-// user who signs in meanwhile has one NameID before and after. It returns how many were
-// copied.
-func (r *Registry) writeEdit(ctx context.Context, old, next *idp.ServiceProvider, o Options, e idp.AuditEvent) (copied int, err error) {
-	u := idp.ProviderUpdate{ID: next.EntityID, Change: func(stored *idp.ServiceProvider) error {
-		if !reflect.DeepEqual(stored, old) { // the event contains the difference to old
+// user who signs in meanwhile has one NameID before and after. It returns the number of copied
+// NameIDs.
+func (r *Registry) writeEdit(ctx context.Context, old, next *idp.ServiceProvider, o Options, e idp.AuditEvent) (copyCount int, err error) {
+	u := idp.ProviderUpdate{ID: next.EntityID, Change: func(current *idp.ServiceProvider) error {
+		if !reflect.DeepEqual(current, old) { // the event contains the difference to old
 			return errChanged
 		}
-		*stored = *cloneProvider(next)
+		*current = *cloneProvider(next)
 		return nil
 	}}
 	switch {
@@ -163,14 +163,14 @@ func (r *Registry) writeEdit(ctx context.Context, old, next *idp.ServiceProvider
 }
 
 func newClashError(next *idp.ServiceProvider, clash *idp.ClashError) error {
-	where := "the agency " + strconv.Quote(next.Agency)
+	owner := "the agency " + strconv.Quote(next.Agency)
 	if next.Agency == "" {
-		where = string(next.NameIDScope)
+		owner = string(next.NameIDScope)
 	}
 	return &RefusedError{Code: "name_ids", Permissions: []Permission{PermitNewNameIDs}, Text: fmt.Sprintf(
-		"nothing is changed: %d of this provider's NameIDs cannot be kept, because %s knows these users by another NameID, or other users by these NameIDs; "+
-			"with new NameIDs, everyone gets the one that they have there, or a new one",
-		clash.NameIDs, where)}
+		"nothing was changed: %d of this provider's NameIDs cannot be kept, because %s has other NameIDs for these users, or these NameIDs for other users. "+
+			"With new NameIDs, each user gets the NameID that they have there, or a new one",
+		clash.NameIDs, owner)}
 }
 
 // editRecord applies change to next, a copy of old, and checks the result.
@@ -193,8 +193,8 @@ func (r *Registry) editRecord(old, next *idp.ServiceProvider, change func(*idp.S
 			Permissions: []Permission{PermitKeepNameIDs, PermitNewNameIDs}}
 	case !o.KeepNameIDs && !o.NewNameIDs:
 		return &RefusedError{Code: "name_ids", Permissions: []Permission{PermitKeepNameIDs, PermitNewNameIDs}, Text: fmt.Sprintf(
-			"changing the agency from %q to %q concerns the NameID of everyone who signed in to this provider: they can be copied, so that it knows everyone as before, "+
-				"or new, so that it takes everyone for a stranger",
+			"changing the agency from %q to %q affects the NameIDs of all users of this provider: keep the NameIDs, and the provider recognizes its users, "+
+				"or make new ones, and it sees every user as a new user",
 			old.Agency, next.Agency)}
 	case next.Agency != "":
 		next.NameIDScope = idp.AgencyScope(next.Agency)
@@ -213,11 +213,11 @@ func normalizeProvider(p *idp.ServiceProvider) {
 	}
 	(&applier{p: p}).dropDefaultIndexes()
 	for _, list := range []*[]string{&p.Certs, &p.EncryptionCerts} {
-		parsed, err := parseAll(*list)
+		certificates, err := parseAll(*list)
 		if err != nil {
 			continue
 		}
-		*list = appendMissing(nil, encodeEach(parsed))
+		*list = appendMissing(nil, encodeEach(certificates))
 	}
 }
 

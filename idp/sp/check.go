@@ -13,7 +13,7 @@ import (
 	"vernal/idp/xmldsig"
 )
 
-// maxCerts is how many certificates a list may have. Verification would never try more.
+// maxCerts is the maximum number of certificates in a list. Verification tries no more.
 const maxCerts = xmldsig.MaxCertificates
 
 // Problem is one problem of a registration.
@@ -24,7 +24,7 @@ type Problem struct {
 	Value string `json:"value,omitempty"`
 	// Text describes the problem and follows field and value.
 	Text string `json:"text"`
-	// Option is the setting by which an operator can allow it, or zero.
+	// Option is the setting by which an operator can allow the value, or zero.
 	Option idp.Option `json:"option,omitzero"`
 }
 
@@ -46,8 +46,8 @@ type InvalidError struct {
 	Suggestions []idp.Suggestion
 }
 
-// ListSuggestions returns the suggestions, for idp.FindSuggestions.
-func (e *InvalidError) ListSuggestions() []idp.Suggestion { return e.Suggestions }
+// Suggested returns the suggestions, for idp.SuggestionsOf.
+func (e *InvalidError) Suggested() []idp.Suggestion { return e.Suggestions }
 
 func (e *InvalidError) Error() string {
 	lines := make([]string, len(e.Problems))
@@ -58,10 +58,10 @@ func (e *InvalidError) Error() string {
 }
 
 // Validate checks a registration by the rules for URLs, certificates and values, and returns
-// all problems. baseIsHTTP reports that our own URL is http, which is only allowed on
+// all problems. isBaseHTTP reports that our own URL is http, which is only allowed on
 // loopback. allowInsecure is the operator's permission for http URLs on other hosts.
-func Validate(p *idp.ServiceProvider, baseIsHTTP, allowInsecure bool) []Problem {
-	c := checker{isBaseHTTP: baseIsHTTP, isHTTPAllowed: func(string) bool { return allowInsecure }}
+func Validate(p *idp.ServiceProvider, isBaseHTTP, allowInsecure bool) []Problem {
+	c := checker{isBaseHTTP: isBaseHTTP, isHTTPAllowed: func(string) bool { return allowInsecure }}
 	return c.checkAll(p)
 }
 
@@ -69,9 +69,9 @@ func Validate(p *idp.ServiceProvider, baseIsHTTP, allowInsecure bool) []Problem 
 type checker struct {
 	isBaseHTTP bool
 	// isHTTPAllowed reports whether an http URL is allowed.
-	isHTTPAllowed func(address string) bool
+	isHTTPAllowed func(rawURL string) bool
 	// ourCerts are our own signing certificates, which a provider must not have.
-	ourCerts     []*x509.Certificate
+	ourCerts []*x509.Certificate
 	problems []Problem
 }
 
@@ -98,7 +98,7 @@ func (c *checker) checkIdentity(p *idp.ServiceProvider) {
 	case p.EntityID == idp.RehearsalSP:
 		c.add("entity_id", id, "is reserved for rehearsals")
 	case !utf8.ValidString(id) || idp.HasControl(id) || strings.ContainsAny(id, " \u00a0"):
-		c.add("entity_id", id, "must not hold spaces or control characters")
+		c.add("entity_id", id, "must not contain spaces or control characters")
 	}
 	if strings.TrimSpace(p.Name) == "" {
 		c.add("name", "", "is missing: users see it on every page of a sign-in")
@@ -112,22 +112,22 @@ func (c *checker) checkIdentity(p *idp.ServiceProvider) {
 
 func (c *checker) checkURLs(p *idp.ServiceProvider) {
 	if len(p.ACSURLs) == 0 {
-		c.add("acs_urls", "", "is empty: no URL to send a Response to")
+		c.add("acs_urls", "", "is empty: give a URL for Responses")
 	}
-	if len(p.ACSURLs) != len(p.ACSIndexes) { // otherwise a URL may have several indexes
+	if len(p.ACSURLs) != len(p.ACSIndexes) { // with indexes, a URL may occur several times
 		c.checkList("acs_urls", p.ACSURLs, idp.MaxList)
 	} else if len(p.ACSURLs) > idp.MaxList {
-		c.add("acs_urls", "", "has %d entries; %d are allowed", len(p.ACSURLs), idp.MaxList)
+		c.add("acs_urls", "", "has %d entries, and only %d are allowed", len(p.ACSURLs), idp.MaxList)
 	}
 	c.checkList("redirect_uris", p.RedirectURIs, idp.MaxList)
 	for _, f := range listURLFields(p) {
 		for _, a := range f.values {
-			what, permitted := checkURL(a, c.isBaseHTTP)
-			if what == "" || permitted && c.isHTTPAllowed(a) {
+			problem, isPermitted := checkURL(a, c.isBaseHTTP)
+			if problem == "" || isPermitted && c.isHTTPAllowed(a) {
 				continue
 			}
-			c.add(f.name, a, "%s", what)
-			if permitted {
+			c.add(f.name, a, "%s", problem)
+			if isPermitted {
 				c.problems[len(c.problems)-1].Option = insecureURLOption
 			}
 		}
@@ -139,7 +139,7 @@ func (c *checker) checkURLs(p *idp.ServiceProvider) {
 		if index < 0 || index > idp.MaxIndex {
 			c.add("acs_indexes", fmt.Sprint(index), "is not between 0 and %d", idp.MaxIndex)
 		} else if slices.Contains(p.ACSIndexes[:i], index) {
-			c.add("acs_indexes", fmt.Sprint(index), "is there twice")
+			c.add("acs_indexes", fmt.Sprint(index), "occurs twice")
 		}
 	}
 }
@@ -169,21 +169,21 @@ func (c *checker) checkCerts(p *idp.ServiceProvider) {
 		c.add("certs", "", "is empty: with sign_requests required, no one could sign in")
 	}
 	if len(p.Certs) == 0 && len(p.EncryptionCerts) == 0 && p.Encryption != idp.EncryptionNone {
-		c.add("encryption_certs", "", "is empty: no certificate to encrypt to")
+		c.add("encryption_certs", "", "is empty: encryption needs a certificate")
 	}
 	for _, f := range []namedValues{{"certs", p.Certs}, {"encryption_certs", p.EncryptionCerts}} {
 		c.checkList(f.name, f.values, maxCerts)
 		for _, s := range f.values {
-			parsed, err := partnercert.Read([]byte(s))
+			certificates, err := partnercert.Read([]byte(s))
 			if err != nil {
 				c.add(f.name, "", "%v", err)
 			}
-			for _, cert := range parsed {
-				if what := partnercert.CheckKey(cert); what != "" {
-					c.add(f.name, nameCert(cert), "%s", what)
+			for _, cert := range certificates {
+				if problem := partnercert.CheckKey(cert); problem != "" {
+					c.add(f.name, nameCert(cert), "%s", problem)
 				}
 				if slices.ContainsFunc(c.ourCerts, cert.Equal) {
-					c.add(f.name, nameCert(cert), "is our own signing certificate; the provider's own is wanted here")
+					c.add(f.name, nameCert(cert), "is our own signing certificate: give the certificate of the provider")
 				}
 			}
 		}
@@ -201,10 +201,10 @@ func (c *checker) checkValues(p *idp.ServiceProvider) {
 	if p.Compat == idp.CompatLoginGov && p.SignRequests == idp.SignRequestsOptional {
 		// An attacker who names the provider in an unsigned request would get the
 		// looser rules.
-		c.add("compat", p.Compat, "does not go with sign_requests optional: it is for requests that are known to be the provider's")
+		c.add("compat", p.Compat, "requires sign_requests required: anyone can send an unsigned request")
 	}
 	if len(p.NameIDFormats) == 0 {
-		c.add("name_id_formats", "", "is empty: no assertion could name a user")
+		c.add("name_id_formats", "", "is empty: an assertion needs a format for the name of the user")
 	}
 	c.checkList("name_id_formats", p.NameIDFormats, idp.MaxList)
 	c.checkList("attributes", p.Attributes, idp.MaxList)
@@ -230,21 +230,21 @@ func (c *checker) checkTexts(p *idp.ServiceProvider) {
 // checkText checks one line of text for users or operators.
 func (c *checker) checkText(field, s string, limit int) {
 	if n := utf8.RuneCountInString(s); n > limit {
-		c.add(field, s, "has %d characters; %d are allowed", n, limit)
+		c.add(field, s, "has %d characters, and only %d are allowed", n, limit)
 	}
 	if !utf8.ValidString(s) || idp.HasControl(s) {
-		c.add(field, "", "holds control characters, marks that turn the direction of writing, or broken UTF-8")
+		c.add(field, "", "contains control characters, marks that change the direction of text, or invalid UTF-8")
 	}
 }
 
 // checkList checks the length of a list and that it has no duplicates.
 func (c *checker) checkList(field string, values []string, limit int) {
 	if len(values) > limit {
-		c.add(field, "", "has %d entries; %d are allowed", len(values), limit)
+		c.add(field, "", "has %d entries, and only %d are allowed", len(values), limit)
 	}
 	for i, v := range values {
 		if slices.Contains(values[:i], v) {
-			c.add(field, firstLine(v), "is there twice")
+			c.add(field, firstLine(v), "occurs twice")
 		}
 	}
 }

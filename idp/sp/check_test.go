@@ -39,8 +39,8 @@ func TestProviderURLMustBeSecure(t *testing.T) {
 		{name: "fragment", address: "https://sp.example.gov/acs#x", want: "fragment"},
 		{name: "empty fragment", address: "https://sp.example.gov/acs#", want: "fragment"},
 		{name: "no scheme", address: "sp.example.gov/acs", want: "no scheme"},
-		{name: "no host", address: "https:///acs", want: "names no host"},
-		{name: "opaque", address: "https:sp.example.gov", want: "names no host"},
+		{name: "no host", address: "https:///acs", want: "has no host"},
+		{name: "opaque", address: "https:sp.example.gov", want: "has no host"},
 		{name: "space", address: "https://sp.example.gov/a cs", want: "must escape"},
 		{name: "line feed", address: "https://sp.example.gov/a\ncs", want: "must escape"},
 		{name: "backslash", address: `https://sp.example.gov\@evil.example/`, want: "must escape"},
@@ -105,15 +105,15 @@ func TestValidateNamesFaultyField(t *testing.T) {
 	}{
 		{"nothing wrong", func(*testing.T, *idp.ServiceProvider) {}, ""},
 		{"no entity ID", func(_ *testing.T, p *idp.ServiceProvider) { p.EntityID = "" }, "entity_id: is missing"},
-		{"space in the entity ID", func(_ *testing.T, p *idp.ServiceProvider) { p.EntityID = "a b" }, "entity_id: must not hold spaces"},
+		{"space in the entity ID", func(_ *testing.T, p *idp.ServiceProvider) { p.EntityID = "a b" }, "entity_id: must not contain spaces"},
 		{"long entity ID", func(_ *testing.T, p *idp.ServiceProvider) { p.EntityID = idp.EntityID(strings.Repeat("a", 1025)) }, "entity_id: is longer"},
 		{"URN as entity ID", func(_ *testing.T, p *idp.ServiceProvider) { p.EntityID = "urn:gov:app" }, ""},
 		{"no name", func(_ *testing.T, p *idp.ServiceProvider) { p.Name = " " }, "name: is missing"},
-		{"control character in the name", func(_ *testing.T, p *idp.ServiceProvider) { p.Name = "a\x1b[2J" }, "name: holds control"},
-		{"direction override in the name", func(_ *testing.T, p *idp.ServiceProvider) { p.Name = "Bank\u202e" }, "name: holds control"},
-		{"entity ID that XML cannot carry", func(_ *testing.T, p *idp.ServiceProvider) { p.EntityID = "https://sp.example/\uffff" }, "entity_id: must not hold"},
+		{"control character in the name", func(_ *testing.T, p *idp.ServiceProvider) { p.Name = "a\x1b[2J" }, "name: contains control"},
+		{"direction override in the name", func(_ *testing.T, p *idp.ServiceProvider) { p.Name = "Bank\u202e" }, "name: contains control"},
+		{"entity ID that XML cannot carry", func(_ *testing.T, p *idp.ServiceProvider) { p.EntityID = "https://sp.example/\uffff" }, "entity_id: must not contain"},
 		{"no ACS", func(_ *testing.T, p *idp.ServiceProvider) { p.ACSURLs = nil }, "acs_urls: is empty"},
-		{"ACS twice", func(_ *testing.T, p *idp.ServiceProvider) { p.ACSURLs = append(p.ACSURLs, p.ACSURLs[0]) }, "acs_urls: is there twice"},
+		{"ACS twice", func(_ *testing.T, p *idp.ServiceProvider) { p.ACSURLs = append(p.ACSURLs, p.ACSURLs[0]) }, "acs_urls: occurs twice"},
 		{"indexes that do not fit", func(_ *testing.T, p *idp.ServiceProvider) { p.ACSIndexes = []int{1, 2} }, "acs_indexes: has 2 entries"},
 		{"index out of range", func(_ *testing.T, p *idp.ServiceProvider) { p.ACSIndexes = []int{65536} }, "acs_indexes: is not between"},
 		{"no certificate", func(_ *testing.T, p *idp.ServiceProvider) { p.Certs = nil }, "certs: is empty"},
@@ -133,7 +133,7 @@ func TestValidateNamesFaultyField(t *testing.T) {
 		{"compat login.gov", func(_ *testing.T, p *idp.ServiceProvider) { p.Compat = idp.CompatLoginGov }, ""},
 		{"compat login.gov without signatures", func(_ *testing.T, p *idp.ServiceProvider) {
 			p.Compat, p.SignRequests = idp.CompatLoginGov, idp.SignRequestsOptional
-		}, "compat: does not go with sign_requests optional"},
+		}, "compat: requires sign_requests required"},
 		{"no compat without signatures", func(_ *testing.T, p *idp.ServiceProvider) { p.SignRequests = idp.SignRequestsOptional }, ""},
 		{"encryption", func(_ *testing.T, p *idp.ServiceProvider) { p.Encryption = "rot13" }, "encryption: is not one of"},
 		{"empty digest", func(_ *testing.T, p *idp.ServiceProvider) { p.EncryptionDigest = "" }, "encryption_digest: is not one of"},
@@ -183,8 +183,8 @@ func TestWarningsReportCertificateDates(t *testing.T) {
 		want string
 	}{
 		{"long to go", testTime.AddDate(0, 6, 0), ""},
-		{"soon", testTime.AddDate(0, 0, 10), "ends on 2031-05-27"},
-		{"past", testTime.AddDate(0, 0, -10), "ended on 2031-05-07"},
+		{"soon", testTime.AddDate(0, 0, 10), "expires on 2031-05-27"},
+		{"past", testTime.AddDate(0, 0, -10), "expired on 2031-05-07"},
 		{"not begun", testTime.AddDate(2, 0, 0), "not valid before 2032-05-17"},
 	}
 	for _, tt := range tests {

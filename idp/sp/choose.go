@@ -14,32 +14,32 @@ import (
 // permission is refused. Everything else is persistent, because old software asks for formats
 // that it does not need. policy may be nil. The error is an *idp.Refusal.
 func (p *Provider) ChooseNameIDFormat(policy *saml.NameIDPolicy) (string, error) {
-	asked := ""
+	format := ""
 	if policy != nil {
-		asked = policy.Format
+		format = policy.Format
 	}
-	allowed := p.AllowsNameIDFormat(idp.NameIDFormatEmail)
+	canUseEmail := p.AllowsNameIDFormat(idp.NameIDFormatEmail)
 	switch {
-	case asked == saml.NameIDFormatPersistent:
+	case format == saml.NameIDFormatPersistent:
 		return saml.NameIDFormatPersistent, nil
-	case asked == saml.NameIDFormatEmail && !allowed:
-		return "", idp.Refuse(idp.RefusedNameIDFormat, "NameIDPolicy Format", asked, saml.NameIDFormatPersistent)
-	case allowed:
+	case format == saml.NameIDFormatEmail && !canUseEmail:
+		return "", idp.Refuse(idp.RefusedNameIDFormat, "NameIDPolicy Format", format, saml.NameIDFormatPersistent)
+	case canUseEmail:
 		return saml.NameIDFormatEmail, nil
 	}
 	return saml.NameIDFormatPersistent, nil
 }
 
-// CheckSubject refuses a Subject that does not fit any Response with a NameID of the format:
+// CheckSubject refuses a Subject that does not match any Response with a NameID of the format:
 // the NameID of a Response must be the requested one (saml-core §3.3.4). A format that is
-// absent or unspecified fits both. us is our entity ID. The error is an *idp.Refusal, which
+// absent or unspecified matches every format. ourID is our entity ID. The error is an *idp.Refusal, which
 // does not quote the NameID.
-func (p *Provider) CheckSubject(id *saml.NameID, format string, us idp.EntityID) error {
+func (p *Provider) CheckSubject(id *saml.NameID, format string, ourID idp.EntityID) error {
 	field, seen := "", ""
 	switch {
 	case id.Format != "" && id.Format != saml.NameIDFormatUnspecified && id.Format != format:
 		field, seen = "Format", id.Format
-	case id.NameQualifier != "" && id.NameQualifier != string(us):
+	case id.NameQualifier != "" && id.NameQualifier != string(ourID):
 		field, seen = "NameQualifier", id.NameQualifier
 	case id.SPNameQualifier != "" && id.SPNameQualifier != string(p.EntityID):
 		field, seen = "SPNameQualifier", id.SPNameQualifier
@@ -50,17 +50,17 @@ func (p *Provider) CheckSubject(id *saml.NameID, format string, us idp.EntityID)
 }
 
 // ChooseRecipient returns the certificate that an assertion is encrypted to at a time: the
-// registered encryption certificate to use then, otherwise the one that verified the request
-// (nil if none did), otherwise the only request certificate. nil means no encryption. The
+// registered encryption certificate to use then, otherwise requestCert, which verified the request
+// (nil if unsigned), otherwise the only request certificate. nil means no encryption. The
 // error is an *idp.Refusal.
-func (p *Provider) ChooseRecipient(verified *x509.Certificate, now time.Time) (*x509.Certificate, error) {
+func (p *Provider) ChooseRecipient(requestCert *x509.Certificate, now time.Time) (*x509.Certificate, error) {
 	switch {
 	case p.Encryption == idp.EncryptionNone || p.Encryption == "":
 		return nil, nil
 	case len(p.EncryptionX509) > 0:
 		return partnercert.Choose(p.EncryptionX509, now), nil
-	case verified != nil:
-		return verified, nil
+	case requestCert != nil:
+		return requestCert, nil
 	case len(p.RequestCerts) == 1:
 		return p.RequestCerts[0], nil
 	}

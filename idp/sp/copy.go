@@ -11,42 +11,42 @@ import (
 )
 
 // errChanged is returned for a change to a registration that was changed in the meantime.
-var errChanged = errors.New("the registration changed in the meantime")
+var errChanged = errors.New("the registration changed in the meantime: try again")
 
 // cloneProvider returns a deep copy of a registration.
 func cloneProvider(p *idp.ServiceProvider) *idp.ServiceProvider {
-	out := *p
+	clone := *p
 	for _, f := range fieldTable {
-		if list, ok := f.pointTo(&out).(*[]string); ok {
+		if list, ok := f.pointTo(&clone).(*[]string); ok {
 			*list = slices.Clone(*list)
 		}
 	}
-	out.ACSIndexes = slices.Clone(p.ACSIndexes)
-	out.HelpText = maps.Clone(p.HelpText)
-	return &out
+	clone.ACSIndexes = slices.Clone(p.ACSIndexes)
+	clone.HelpText = maps.Clone(p.HelpText)
+	return &clone
 }
 
 // Equals reports whether the registration still equals the stored one.
-func (p *Provider) Equals(stored *idp.ServiceProvider) bool {
-	return reflect.DeepEqual(p.ServiceProvider, *stored)
+func (p *Provider) Equals(record *idp.ServiceProvider) bool {
+	return reflect.DeepEqual(p.ServiceProvider, *record)
 }
 
 // CheckStanding returns idp.ErrProviderChanged if the registration differs from the one that a
 // write finds in the store.
 func (p *Provider) CheckStanding(s idp.Standing) error {
-	if known := p.revision.Load(); known != nil && bytes.Equal(*known, s.Revision) {
+	if revision := p.revision.Load(); revision != nil && bytes.Equal(*revision, s.Revision) {
 		return nil
 	}
-	stored, err := s.Provider()
+	record, err := s.Provider()
 	switch {
 	case errors.Is(err, idp.ErrNotFound):
 		return idp.ErrProviderChanged
 	case err != nil:
 		return err
-	case !p.Equals(stored):
+	case !p.Equals(record):
 		return idp.ErrProviderChanged
 	}
-	known := bytes.Clone(s.Revision)
-	p.revision.Store(&known)
+	revision := bytes.Clone(s.Revision)
+	p.revision.Store(&revision)
 	return nil
 }

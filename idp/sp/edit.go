@@ -23,7 +23,7 @@ type Edit struct {
 	// not a list is cleared, regardless of the values.
 	Remove map[string][]string `json:"remove,omitempty"`
 	// Logo is an SVG or PNG file for the field logo, as its author saved it; nil leaves the
-	// field as it is.
+	// field unchanged.
 	Logo []byte `json:"logo,omitempty"`
 }
 
@@ -45,7 +45,7 @@ func (e Edit) Apply(p *idp.ServiceProvider) error {
 		if values, ok := e.Remove[f.Name]; ok {
 			a.removeValues(f, values)
 		}
-		// The indexes are set together with the URLs they belong to.
+		// The indexes are set together with their URLs.
 		if values, ok := e.Set[f.Name]; ok && f.Kind != KindInts {
 			a.setField(f, values, e.Set["acs_indexes"])
 		}
@@ -59,7 +59,7 @@ func (e Edit) Apply(p *idp.ServiceProvider) error {
 		}
 	}
 	if _, ok := e.Set["acs_urls"]; !ok && len(e.Set["acs_indexes"]) > 0 {
-		a.addProblem("acs_indexes", "", "is given without a URL in acs_urls")
+		a.addProblem("acs_indexes", "", "needs a URL in acs_urls")
 	}
 	if len(a.problems) > 0 {
 		return &InvalidError{Problems: a.problems}
@@ -109,7 +109,7 @@ func (a *applier) setField(f *Field, values, indexes []string) {
 		*v = b
 	case *string:
 		if f.Kind == KindFile && values[0] != *v && values[0] != "" {
-			a.addProblem(f.Name, idp.Clip(values[0], 80), "is not taken by name or URL; give the file itself")
+			a.addProblem(f.Name, idp.Clip(values[0], 80), "must be a file, not a name or URL")
 			return
 		}
 		*v = values[0]
@@ -171,9 +171,9 @@ func (a *applier) addACS(values, indexes []string) {
 	}
 	a.fillIndexes()
 	for i, v := range values {
-		at := slices.Index(a.p.ACSURLs, v)
-		if at < 0 {
-			at = len(a.p.ACSURLs)
+		position := slices.Index(a.p.ACSURLs, v)
+		if position < 0 {
+			position = len(a.p.ACSURLs)
 			a.p.ACSURLs = append(a.p.ACSURLs, v)
 			a.p.ACSIndexes = append(a.p.ACSIndexes, findNextIndex(a.p.ACSIndexes))
 		}
@@ -185,7 +185,7 @@ func (a *applier) addACS(values, indexes []string) {
 			a.addProblem("acs_indexes", indexes[i], "is not a number")
 			continue
 		}
-		a.p.ACSIndexes[at] = n
+		a.p.ACSIndexes[position] = n
 	}
 	a.dropDefaultIndexes()
 }
@@ -223,7 +223,7 @@ func findNextIndex(list []int) int {
 
 func (a *applier) removeValues(f *Field, values []string) {
 	if !f.Kind.IsList() && !f.CanClear {
-		a.addProblem(f.Name, "", "cannot be emptied; give it another value")
+		a.addProblem(f.Name, "", "cannot be empty: give another value")
 		return
 	}
 	switch v := f.pointTo(a.p).(type) {
@@ -234,7 +234,7 @@ func (a *applier) removeValues(f *Field, values []string) {
 	case *map[string]string:
 		for _, lang := range values {
 			if _, ok := (*v)[lang]; !ok {
-				a.addProblem(f.Name, lang, "is not there")
+				a.addProblem(f.Name, lang, "is not registered")
 			}
 			delete(*v, lang)
 		}
@@ -251,7 +251,7 @@ func (a *applier) removeValues(f *Field, values []string) {
 
 func (a *applier) removeValue(f *Field, list *[]string, v string) {
 	if !slices.Contains(*list, v) {
-		a.addProblem(f.Name, v, "is not there")
+		a.addProblem(f.Name, v, "is not registered")
 		return
 	}
 	if f.Name != "acs_urls" {
@@ -271,25 +271,25 @@ func (a *applier) removeValue(f *Field, list *[]string, v string) {
 // removeCert removes the certificates that v names. A fingerprint may be shortened, but not so
 // much that it is likely to match another one.
 func (a *applier) removeCert(f *Field, list *[]string, v string) {
-	names := make(map[string]bool)
-	if named, err := partnercert.Read([]byte(v)); err == nil {
-		for _, c := range named {
-			names[certs.CertSHA256(c)] = true
+	fingerprints := make(map[string]bool)
+	if certificates, err := partnercert.Read([]byte(v)); err == nil {
+		for _, c := range certificates {
+			fingerprints[certs.CertSHA256(c)] = true
 		}
 	}
 	prefix := strings.ToLower(strings.NewReplacer(":", "", " ", "").Replace(v))
-	found := false
+	hasMatch := false
 	*list = slices.DeleteFunc(*list, func(text string) bool {
-		kept, err := partnercert.Read([]byte(text))
-		if err != nil || len(kept) == 0 {
+		certificates, err := partnercert.Read([]byte(text))
+		if err != nil || len(certificates) == 0 {
 			return false
 		}
-		print := certs.CertSHA256(kept[0])
-		match := names[print] || len(prefix) >= 8 && strings.HasPrefix(print, prefix)
-		found = found || match
-		return match
+		fingerprint := certs.CertSHA256(certificates[0])
+		isMatch := fingerprints[fingerprint] || len(prefix) >= 8 && strings.HasPrefix(fingerprint, prefix)
+		hasMatch = hasMatch || isMatch
+		return isMatch
 	})
-	if !found {
-		a.addProblem(f.Name, firstLine(v), "is not the fingerprint, or its first 8 or more digits, of a certificate that is there")
+	if !hasMatch {
+		a.addProblem(f.Name, firstLine(v), "is not the fingerprint of a registered certificate: give at least its first 8 digits")
 	}
 }

@@ -62,7 +62,7 @@ func TestEditSetsAndRemovesValues(t *testing.T) {
 		{
 			name: "index without an address",
 			edit: sp.Edit{Set: values{"acs_indexes": {"1"}}},
-			err:  "acs_indexes: is given without",
+			err:  "acs_indexes: needs a URL",
 		},
 		{
 			name:   "empty a value",
@@ -78,10 +78,10 @@ func TestEditSetsAndRemovesValues(t *testing.T) {
 		{name: "unknown field", edit: sp.Edit{Set: values{"colour": {"red"}}}, err: "colour: is not a field"},
 		{name: "entity ID", edit: sp.Edit{Set: values{"entity_id": {"x"}}}, err: "entity_id: is not a field"},
 		{name: "name ID scope", edit: sp.Edit{Set: values{"name_id_scope": {"agency:X"}}}, err: "name_id_scope: is not a field"},
-		{name: "name cannot go", edit: sp.Edit{Remove: values{"name": nil}}, err: "name: cannot be emptied"},
+		{name: "name cannot go", edit: sp.Edit{Remove: values{"name": nil}}, err: "name: cannot be empty"},
 		{name: "boolean", edit: sp.Edit{Set: values{"active": {"maybe"}}}, err: `active "maybe": is not true or false`},
 		{name: "two names", edit: sp.Edit{Set: values{"name": {"a", "b"}}}, err: "name: takes one value"},
-		{name: "nothing to remove", edit: sp.Edit{Remove: values{"attributes": {"ssn"}}}, err: `attributes "ssn": is not there`},
+		{name: "nothing to remove", edit: sp.Edit{Remove: values{"attributes": {"ssn"}}}, err: `attributes "ssn": is not registered`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -15,7 +15,7 @@ type Kind int
 
 // The kinds of field.
 const (
-	KindText Kind = iota // option value
+	KindText Kind = iota // one value
 	KindBool             // "true" or "false"
 	KindFile             // the name of a stored file; Edit.Logo contains a new one
 	KindList             // any number of values, in order
@@ -39,8 +39,8 @@ type Field struct {
 	// Help describes the purpose of the field in a few words.
 	Help string
 
-	option   string // the name of one value of a list, if not Name
-	index int    // of the field in an idp.ServiceProvider
+	option string // the name of one value of a list, if not Name
+	index  int    // of the field in an idp.ServiceProvider
 }
 
 // Option returns the name of the setting that gives the field a value, as in idp.Option.
@@ -150,28 +150,28 @@ func lookupField(name string) *Field {
 
 // Read returns the field's values as text, none for an empty one.
 func (f *Field) Read(p *idp.ServiceProvider) []string {
-	var out []string
+	var values []string
 	switch v := f.pointTo(p).(type) {
 	case *bool:
-		out = []string{strconv.FormatBool(*v)}
+		values = []string{strconv.FormatBool(*v)}
 	case *[]string:
-		out = *v
+		values = *v
 	case *string:
 		if len(f.Values) > 0 || *v != "" {
-			out = []string{*v}
+			values = []string{*v}
 		}
 	case *[]int:
 		for _, n := range *v {
-			out = append(out, strconv.Itoa(n))
+			values = append(values, strconv.Itoa(n))
 		}
 	case *map[string]string:
 		for _, lang := range languages {
 			if text := (*v)[lang]; text != "" {
-				out = append(out, lang+"="+text)
+				values = append(values, lang+"="+text)
 			}
 		}
 	}
-	return out
+	return values
 }
 
 // shortValue returns the field's value as one short text for the audit trail. It only counts
@@ -181,15 +181,15 @@ func (f *Field) shortValue(p *idp.ServiceProvider) string {
 	case f.Name == "contacts" || f.Kind == KindMap:
 		return strconv.Itoa(len(f.Read(p))) + " entries"
 	case f.Kind == KindCert:
-		parsed, err := parseAll(f.Read(p))
+		certificates, err := parseAll(f.Read(p))
 		if err != nil {
 			return "unreadable"
 		}
-		prints := make([]string, len(parsed))
-		for i, c := range parsed {
-			prints[i] = certs.CertSHA256(c)
+		fingerprints := make([]string, len(certificates))
+		for i, c := range certificates {
+			fingerprints[i] = certs.CertSHA256(c)
 		}
-		return strings.Join(prints, " ")
+		return strings.Join(fingerprints, " ")
 	}
 	return strings.Join(f.Read(p), " ")
 }

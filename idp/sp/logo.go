@@ -53,8 +53,8 @@ func (r *Registry) changeLogo(ctx context.Context, id idp.EntityID, file []byte,
 		names = append(names, image.Name())
 	}
 	err = change()
-	if failed := r.removeUnusedLogos(ctx, names); failed != nil {
-		return errors.Join(err, failed)
+	if removeErr := r.removeUnusedLogos(ctx, names); removeErr != nil {
+		return errors.Join(err, removeErr)
 	}
 	return err
 }
@@ -85,12 +85,12 @@ func (r *Registry) removeUnusedLogos(ctx context.Context, names []string) error 
 		}
 		return err
 	}
-	used := make(map[string]bool)
+	usedNames := make(map[string]bool)
 	for _, p := range all {
-		used[p.Logo] = true
+		usedNames[p.Logo] = true
 	}
 	for _, name := range names {
-		if used[name] {
+		if usedNames[name] {
 			continue
 		}
 		if err := r.putLogo(ctx, name, nil); err != nil {

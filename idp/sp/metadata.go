@@ -26,26 +26,26 @@ var suppliedFields = map[metadata.Part]idp.Option{
 
 // ConvertMetadata converts a provider's EntityDescriptor into a registration: Defaults, and the
 // content of the document. It never sets an agency, emailAddress among the NameIDFormats, or a
-// compat, which only an operator may grant. ours are our own signing certificates, which a provider
+// compat, which only an operator may grant. ourCerts are our own signing certificates, which a provider
 // must not have. The notes are findings for the operator. The error is an *InvalidError.
-func ConvertMetadata(doc []byte, now time.Time, ours []*x509.Certificate) (p *idp.ServiceProvider, notes []metadata.Note, err error) {
-	return convertMetadata(doc, now, ours, metadata.Options{})
+func ConvertMetadata(doc []byte, now time.Time, ourCerts []*x509.Certificate) (p *idp.ServiceProvider, notes []metadata.Note, err error) {
+	return convertMetadata(doc, now, ourCerts, metadata.Options{})
 }
 
-func convertMetadata(doc []byte, now time.Time, ours []*x509.Certificate, o metadata.Options) (p *idp.ServiceProvider, notes []metadata.Note, err error) {
-	o.OurCerts = ours
+func convertMetadata(doc []byte, now time.Time, ourCerts []*x509.Certificate, o metadata.Options) (p *idp.ServiceProvider, notes []metadata.Note, err error) {
+	o.OurCerts = ourCerts
 	d, err := metadata.ReadSP(doc, now, o)
 	var problems metadata.Problems
 	if errors.As(err, &problems) {
-		invalid := new(InvalidError)
+		invalidErr := new(InvalidError)
 		for _, n := range problems {
-			invalid.Problems = append(invalid.Problems, Problem{Field: "metadata", Text: n.Text, Option: suppliedFields[n.Part]})
+			invalidErr.Problems = append(invalidErr.Problems, Problem{Field: "metadata", Text: n.Text, Option: suppliedFields[n.Part]})
 			if n.Option.Name == idp.OptionEntityID {
-				invalid.Suggestions = append(invalid.Suggestions,
+				invalidErr.Suggestions = append(invalidErr.Suggestions,
 					idp.Suggest(idp.DoSPAdd).WithOption(idp.OptionMetadata, "").WithOption(idp.OptionEntityID, "").WithLabel(idp.LabelChooseProvider))
 			}
 		}
-		return nil, nil, invalid
+		return nil, nil, invalidErr
 	}
 	if err != nil {
 		return nil, nil, err
@@ -77,22 +77,22 @@ func convertNotes(notes []metadata.Note, id idp.EntityID) (warnings []string, su
 // readDocument reads metadata that comes with an edit of old, nil for a new registration. The
 // document may lack parts that the edit supplies.
 func (r *Registry) readDocument(doc Document, id idp.EntityID, old *idp.ServiceProvider, e Edit, o Options) (*idp.ServiceProvider, []metadata.Note, error) {
-	gives := func(field string) bool { return len(e.Set[field]) > 0 }
-	unsigned := gives("sign_requests") && e.Set["sign_requests"][0] == idp.SignRequestsOptional
-	allowed := newHTTPCheck(old, o)
+	hasField := func(field string) bool { return len(e.Set[field]) > 0 }
+	isUnsigned := hasField("sign_requests") && e.Set["sign_requests"][0] == idp.SignRequestsOptional
+	isAllowed := newHTTPCheck(old, o)
 	p, notes, err := convertMetadata(doc.Data, r.clock.Now(), r.OurCerts(), metadata.Options{
 		EntityID: id, Fetched: doc.Fetched,
-		HasACS: gives("acs_urls"), HasKeys: gives("certs") || unsigned, HasName: gives("name"),
-		HasEncryption: gives("encryption") || gives("encryption_certs"),
-		CheckURL: func(address string) (string, idp.Option) {
-			what, permitted := checkURL(address, r.BaseIsHTTP)
+		HasACS: hasField("acs_urls"), HasKeys: hasField("certs") || isUnsigned, HasName: hasField("name"),
+		HasEncryption: hasField("encryption") || hasField("encryption_certs"),
+		CheckURL: func(rawURL string) (string, idp.Option) {
+			problem, isPermitted := checkURL(rawURL, r.BaseIsHTTP)
 			switch {
-			case permitted && allowed(address):
+			case isPermitted && isAllowed(rawURL):
 				return "", idp.Option{}
-			case permitted:
-				return what, insecureURLOption
+			case isPermitted:
+				return problem, insecureURLOption
 			}
-			return what, idp.Option{}
+			return problem, idp.Option{}
 		},
 	})
 	if err == nil && id != "" && p.EntityID != id {

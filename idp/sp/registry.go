@@ -53,7 +53,7 @@ type Registry struct {
 	editMu sync.Mutex
 
 	mu sync.RWMutex
-	// providers caches the results of Lookup by EntityID; guarded by mu. It only holds
+	// providers caches the results of Lookup by EntityID; guarded by mu. It only contains
 	// registered providers, so requests for unknown ones cannot make it grow.
 	providers map[idp.EntityID]*Provider
 	// rehearsal is the provider of a running rehearsal; nil without one.
@@ -61,8 +61,8 @@ type Registry struct {
 	// changeCount counts invalidations, so that a look-up that began before a change does not cache
 	// outdated data; guarded by mu.
 	changeCount uint64
-	// all is the result of All when changes was allChanges; guarded by mu.
-	all        []*Provider
+	// all is the result of All when changeCount was allAtChange; guarded by mu.
+	all         []*Provider
 	allAtChange uint64
 
 	answerGate gate.Gate
@@ -78,7 +78,7 @@ func (r *Registry) BeginAnswer() (end func()) { return r.answerGate.Enter() }
 const settleTime = 30 * time.Second
 
 // settleCache drops the cached entity after it changed in the store, and waits until no
-// answer that uses the dropped data is in progress. It waits even if the caller is gone,
+// answer that uses the dropped data is in progress. It waits even if the caller has left,
 // because the change is made.
 func (r *Registry) settleCache(ctx context.Context, id idp.EntityID) error {
 	r.forgetProvider(id)
@@ -168,11 +168,11 @@ func (r *Registry) Lookup(ctx context.Context, id idp.EntityID) (*Provider, erro
 	if ok {
 		return p, nil
 	}
-	stored, err := r.store.Provider(ctx, id)
+	record, err := r.store.Provider(ctx, id)
 	if err != nil {
 		return nil, fmt.Errorf("load provider %q: %w", id, err)
 	}
-	if p, err = Parse(stored); err != nil {
+	if p, err = Parse(record); err != nil {
 		return nil, err
 	}
 	r.mu.Lock()
@@ -211,20 +211,20 @@ func (r *Registry) List(ctx context.Context) ([]*idp.ServiceProvider, error) {
 // All returns all authentic registrations parsed, active or not, sorted by EntityID. The
 // result is shared and read-only. A registration that does not parse, which Validate prevents,
 // is included without its certificates. A second call reads nothing until a registration
-// changeCount.
+// changes.
 func (r *Registry) All(ctx context.Context) ([]*Provider, error) {
 	r.mu.RLock()
-	all, before, fresh := r.all, r.changeCount, r.all != nil && r.allAtChange == r.changeCount
+	all, before, isFresh := r.all, r.changeCount, r.all != nil && r.allAtChange == r.changeCount
 	r.mu.RUnlock()
-	if fresh {
+	if isFresh {
 		return all, nil
 	}
-	stored, err := r.List(ctx)
+	records, err := r.List(ctx)
 	if err != nil && !errors.Is(err, idp.ErrTampered) { // one forged registration must not block the others
 		return nil, err
 	}
-	all = make([]*Provider, len(stored))
-	for i, p := range stored {
+	all = make([]*Provider, len(records))
+	for i, p := range records {
 		if all[i], err = Parse(p); err != nil {
 			all[i] = &Provider{ServiceProvider: *p}
 		}
@@ -301,16 +301,16 @@ func (r *Registry) newChange(old, p *idp.ServiceProvider) *Change {
 	return c
 }
 
-// newHTTPCheck returns which http URLs may be registered: those that the operator allows,
-// and those of old, which were allowed before. old may be nil.
-func newHTTPCheck(old *idp.ServiceProvider, o Options) func(address string) bool {
-	var had []string
+// newHTTPCheck returns a function that reports whether an http URL may be registered: if the
+// operator allows it, or if it is one of old, allowed earlier. old may be nil.
+func newHTTPCheck(old *idp.ServiceProvider, o Options) func(rawURL string) bool {
+	var oldURLs []string
 	if old != nil {
 		for _, f := range listURLFields(old) {
-			had = append(had, f.values...)
+			oldURLs = append(oldURLs, f.values...)
 		}
 	}
-	return func(a string) bool { return o.AllowInsecureURL || slices.Contains(had, a) }
+	return func(a string) bool { return o.AllowInsecureURL || slices.Contains(oldURLs, a) }
 }
 
 // validateProvider checks p, which replaces old.

@@ -20,11 +20,11 @@ func (r *Registry) Rehearse(p *idp.ServiceProvider, endAt time.Time) error {
 	if p.EntityID != idp.RehearsalSP {
 		return fmt.Errorf("cannot rehearse with service provider %q: its entity ID must be %q", p.EntityID, idp.RehearsalSP)
 	}
-	parsed, err := Parse(cloneProvider(p))
+	provider, err := Parse(cloneProvider(p))
 	if err != nil {
 		return err
 	}
-	r.rehearsal.Store(&rehearsal{parsed, endAt})
+	r.rehearsal.Store(&rehearsal{provider, endAt})
 	return nil
 }
 

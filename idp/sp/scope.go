@@ -29,14 +29,14 @@ func chooseFirstScope(p *idp.ServiceProvider) idp.NameIDScope {
 // that are no longer known, so the number is taken from the clock, which is far above any
 // count.
 func makeFreshScope(id idp.EntityID, last idp.NameIDScope, now time.Time) idp.NameIDScope {
-	own := string(idp.OwnScope(id))
-	if string(last) == own {
-		return idp.NameIDScope(own + "#2")
+	ownScope := string(idp.OwnScope(id))
+	if string(last) == ownScope {
+		return idp.NameIDScope(ownScope + "#2")
 	}
-	if rest, ok := strings.CutPrefix(string(last), own+"#"); ok {
+	if rest, ok := strings.CutPrefix(string(last), ownScope+"#"); ok {
 		if n, err := strconv.ParseInt(rest, 10, 64); err == nil {
-			return idp.NameIDScope(own + "#" + strconv.FormatInt(n+1, 10))
+			return idp.NameIDScope(ownScope + "#" + strconv.FormatInt(n+1, 10))
 		}
 	}
-	return idp.NameIDScope(own + "#" + strconv.FormatInt(now.UnixMilli(), 10))
+	return idp.NameIDScope(ownScope + "#" + strconv.FormatInt(now.UnixMilli(), 10))
 }

@@ -5,7 +5,7 @@
 // It does not verify messages (package xmldsig does, with the certificates found here) and
 // decides nothing about a sign-in.
 //
-// A registration starts as [Defaults], or as the result of [FromMetadata], takes an [Edit] or
+// A registration starts as [Defaults], or as the result of [ConvertMetadata], takes an [Edit] or
 // plain assignments, and passes [Validate] before [Registry.Add] or [Registry.Edit] stores it.
 // [Registry.Lookup] returns it parsed. The registry caches parsed registrations, so it must be
 // the store's only writer of providers. The commands ensure that by asking a running server.
@@ -46,26 +46,26 @@ type Provider struct {
 // Parse parses the certificates and URLs of a registration. It keeps p's slices, so the caller
 // must not change them afterwards. A registration that passed Validate parses.
 func Parse(p *idp.ServiceProvider) (*Provider, error) {
-	out := &Provider{ServiceProvider: *p, formActions: make(map[string]string), fingerprints: make(map[*x509.Certificate]string)}
+	provider := &Provider{ServiceProvider: *p, formActions: make(map[string]string), fingerprints: make(map[*x509.Certificate]string)}
 	var err error
-	if out.RequestCerts, err = parseAll(p.Certs); err != nil {
+	if provider.RequestCerts, err = parseAll(p.Certs); err != nil {
 		return nil, fmt.Errorf("request certificates of %q: %w", p.EntityID, err)
 	}
-	for _, c := range out.RequestCerts {
-		out.fingerprints[c] = certs.CertSHA256(c)
+	for _, c := range provider.RequestCerts {
+		provider.fingerprints[c] = certs.CertSHA256(c)
 	}
-	if out.EncryptionX509, err = parseAll(p.EncryptionCerts); err != nil {
+	if provider.EncryptionX509, err = parseAll(p.EncryptionCerts); err != nil {
 		return nil, fmt.Errorf("encryption certificates of %q: %w", p.EntityID, err)
 	}
-	for _, address := range append([]string{p.LogoutURL}, p.ACSURLs...) {
-		if address != "" {
-			out.formActions[address] = listFormOrigins(address, p.RedirectURIs)
+	for _, rawURL := range append([]string{p.LogoutURL}, p.ACSURLs...) {
+		if rawURL != "" {
+			provider.formActions[rawURL] = listFormOrigins(rawURL, p.RedirectURIs)
 		}
 	}
-	return out, nil
+	return provider, nil
 }
 
-// CertSHA256 returns the Fingerprint of one of RequestCerts, and "" for any other certificate
+// CertSHA256 returns the fingerprint of one of RequestCerts, and "" for any other certificate
 // and for nil, which means an unsigned request.
 func (p *Provider) CertSHA256(c *x509.Certificate) string { return p.fingerprints[c] }
 
@@ -73,17 +73,17 @@ func (p *Provider) CertSHA256(c *x509.Certificate) string { return p.fingerprint
 // a page that posts to a URL: its origin and those of RedirectURIs, because Chromium checks
 // every redirect after the post against the directive. For a URL that is not one of the
 // provider's own, it returns "'none'".
-func (p *Provider) FormAction(address string) string {
-	if s, ok := p.formActions[address]; ok {
+func (p *Provider) FormAction(rawURL string) string {
+	if s, ok := p.formActions[rawURL]; ok {
 		return s
 	}
 	return "'none'"
 }
 
-// listFormOrigins lists the origins of address and of more, each once.
-func listFormOrigins(address string, more []string) string {
+// listFormOrigins lists the origins of rawURL and of redirects, each once.
+func listFormOrigins(rawURL string, redirects []string) string {
 	var origins []string
-	for _, a := range append([]string{address}, more...) {
+	for _, a := range append([]string{rawURL}, redirects...) {
 		if o := extractOrigin(a); o != "" && !slices.Contains(origins, o) {
 			origins = append(origins, o)
 		}
@@ -97,8 +97,8 @@ func listFormOrigins(address string, more []string) string {
 // extractOrigin returns the scheme, host and port of a URL (RFC 6454 §6.1), or "" if it is not a
 // web URL. It checks the characters of the host again, although Validate did, because one ";"
 // here would let a registration add its own directives.
-func extractOrigin(address string) string {
-	u, err := url.Parse(address)
+func extractOrigin(rawURL string) string {
+	u, err := url.Parse(rawURL)
 	if err != nil || u.Scheme != "https" && u.Scheme != "http" || !isPlainHost(u) {
 		return ""
 	}

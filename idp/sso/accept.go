@@ -24,7 +24,7 @@ type acceptedRequest struct {
 	year keyring.Entry
 	need *assurance.Requirement
 	cert *x509.Certificate // verified the message, nil if unsigned
-	// isInStore and inBrowser report where the request waited. Both are false if it has just
+	// isInStore and isInBrowser report where the request waited. Both are false if it has just
 	// arrived.
 	isInStore, isInBrowser bool
 }

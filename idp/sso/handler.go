@@ -16,7 +16,7 @@
 //	11 signResponse          the year, once more; then its signer        issue.go
 //	12 postResponse          the page that posts; NoPassive              post.go
 //
-// A GET with a sufficient session skips 7 and 8. lane.go bounds how many signatures
+// A GET with a sufficient session skips 7 and 8. limiter.go bounds how many signatures
 // unauthenticated senders can cause at once.
 //
 // Package authn signs the user in. The two packages meet through the LoginRequest that waits,
@@ -86,8 +86,8 @@ type Handler struct {
 	// Uses records that a year was used, see recordUse. If nil, no use is recorded.
 	Uses Uses
 
-	budgets   budget.Ledger[budgetKey]
-	senderLimiter limiter // signs for senders who have not authenticated
+	budgets       budget.Ledger[budgetKey]
+	senderLimiter limiter // bounds the signatures for unauthenticated senders
 }
 
 // recordUse records that a year is in use: by a verified signature of an active service provider
@@ -105,10 +105,10 @@ func (h *Handler) recordUse(req *idp.LoginRequest, at time.Time) {
 }
 
 // Mount adds the handler's URLs to the router.
-func (h *Handler) Mount(rt *web.Router) {
+func (h *Handler) Mount(router *web.Router) {
 	receive := nameSender(h.receiveRequest)
-	rt.Handle("/api/saml/auth{year}", web.Methods{http.MethodGet: receive, http.MethodPost: receive})
-	rt.Handle(ContinuePath, web.Methods{http.MethodGet: nameSender(h.resumeRequest)})
+	router.Handle("/api/saml/auth{year}", web.Methods{http.MethodGet: receive, http.MethodPost: receive})
+	router.Handle(ContinuePath, web.Methods{http.MethodGet: nameSender(h.resumeRequest)})
 }
 
 // nameSender makes the page of an error name the service provider and link back to it, once

@@ -23,7 +23,7 @@ import (
 // audit record. Signing follows it, so that no assertion exists without an audit record.
 //
 // It returns idp.ErrReplayed or idp.ErrAnswered if a concurrent request was answered first,
-// and errReproofed if the decision must be made again.
+// and errProfileChanged if the decision must be made again.
 func (h *Handler) issueAssertion(w http.ResponseWriter, r *http.Request, a *acceptedRequest, s *idp.Session, user *idp.User) error {
 	now := h.Clock.Now()
 	if err := h.Signing.CheckKey(a.request.Year, now); err != nil {
@@ -44,7 +44,7 @@ func (h *Handler) issueAssertion(w http.ResponseWriter, r *http.Request, a *acce
 		return err
 	}
 	cookie := h.bindAnswer(a, request)
-	issued, err := h.Store.RecordIssuance(r.Context(), &idp.Issuance{
+	issuance, err := h.Store.RecordIssuance(r.Context(), &idp.Issuance{
 		Request: request, Session: s.ID, User: user.ID,
 		Scope: a.provider.NameIDScope, ProposedNameID: idp.NameID(uuid.NewString()),
 		SessionIndex: newID(), EmailAddress: a.findUndisclosedEmail(user), At: now,
@@ -64,13 +64,13 @@ func (h *Handler) issueAssertion(w http.ResponseWriter, r *http.Request, a *acce
 	}
 	h.releaseBudget(r, a, request)
 	if a.request.CertSHA256 == "" {
-		h.recordUse(a.request, now) // a signed one counted when it was verified
+		h.recordUse(a.request, now) // a signed request counted when it was verified
 	}
 
 	response := h.newResponse(a, now)
 	buffer := takeBuffer()
 	defer buffer.release()
-	assertion := a.newAssertion(s, user, profile, issued, now, string(h.Pages.Lang(r)))
+	assertion := a.newAssertion(s, user, profile, issuance, now, string(h.Pages.Lang(r)))
 	err = h.signResponse(r, a, func(signer *xmldsig.Signer) (err error) {
 		buffer.xml, err = response.WriteSuccess(buffer.xml, assertion, saml.Protection{
 			Signer: signer, Encrypter: encrypter, SignResponse: a.provider.SignResponse,
@@ -121,9 +121,9 @@ func (a *acceptedRequest) checkChange(p *sp.Provider) error {
 	if p == a.provider || a.provider.Equals(&p.ServiceProvider) {
 		return nil
 	}
-	now := *a
-	now.provider = p
-	if err := now.checkRegistration(); err != nil {
+	current := *a
+	current.provider = p
+	if err := current.checkRegistration(); err != nil {
 		return err
 	}
 	return idp.Refuse(idp.RefusedStale, "request", string(a.request.Handle)).WithCause(idp.ErrProviderChanged)
@@ -168,23 +168,23 @@ func newSignInEvent(req *idp.LoginRequest, user *idp.User, e *web.Event) idp.Aud
 
 // newAssertion returns the facts about the user and the sign-in that the request asks for and the
 // provider may know. Attributes are disclosed here only.
-func (a *acceptedRequest) newAssertion(s *idp.Session, user *idp.User, profile *idp.Profile, issued idp.IssuedIDs, now time.Time, lang string) *saml.Assertion {
+func (a *acceptedRequest) newAssertion(s *idp.Session, user *idp.User, profile *idp.Profile, issuance idp.IssuedIDs, now time.Time, lang string) *saml.Assertion {
 	email := findSignInEmail(user)
-	subject := string(issued.NameID)
+	subject := string(issuance.NameID)
 	if a.request.NameIDFormat == saml.NameIDFormatEmail {
 		subject = email
 	}
 	return &saml.Assertion{
 		ID: newID(), Audience: string(a.request.SP),
 		NameID: subject, NameIDFormat: a.request.NameIDFormat,
-		SessionIndex: issued.SessionIndex, AuthnInstant: a.need.AuthnInstant(s, now), ClassRef: a.need.ClassRef,
+		SessionIndex: issuance.SessionIndex, AuthnInstant: a.need.AuthnInstant(s, now), ClassRef: a.need.ClassRef,
 		Attributes: assurance.Release(a.need, &a.provider.ServiceProvider, assurance.UserData{
-			UUID: issued.NameID, Email: email, Emails: user.Emails, Locale: lang, Proofed: user.Proofing, Profile: profile,
+			UUID: issuance.NameID, Email: email, Emails: user.Emails, Locale: lang, Proofed: user.Proofing, Profile: profile,
 		}),
 	}
 }
 
-// findUndisclosedEmail returns the email email that the assertion names the user by, if it was
+// findUndisclosedEmail returns the email address that names the user in the assertion, if it was
 // not yet disclosed to the provider, or "". From then on a LogoutRequest may use it.
 func (a *acceptedRequest) findUndisclosedEmail(user *idp.User) string {
 	if a.request.NameIDFormat != saml.NameIDFormatEmail {
@@ -197,7 +197,7 @@ func (a *acceptedRequest) findUndisclosedEmail(user *idp.User) string {
 	return email
 }
 
-// findSignInEmail returns the verified email email that the user last signed in with.
+// findSignInEmail returns the verified email address that the user last signed in with.
 func findSignInEmail(u *idp.User) string {
 	var last *idp.Email
 	for i := range u.Emails {

@@ -28,39 +28,39 @@ type step struct {
 // nextStep decides the step that the request still needs from this browser. All decisions of a
 // sign-in are made here, without side effects. A nil session means that no user is signed in.
 func nextStep(req *idp.LoginRequest, need *assurance.Requirement, s *idp.Session, user *idp.User, now time.Time) step {
-	ask := step{kind: stepSignIn}
+	signInStep := step{kind: stepSignIn}
 	if req.IsPassive {
-		ask.kind = stepPassive // saml-core §3.4.1: no taking control of the user interface
+		signInStep.kind = stepPassive // saml-core §3.4.1: it must not take control of the user interface
 	}
 	// The user and the service provider of a rehearsal exist for each other only. Real users
 	// cannot sign in to that provider, and its user is disclosed to no other one.
-	if rehearsal := user != nil && user.ID == idp.RehearsalUser; rehearsal != (req.SP == idp.RehearsalSP) {
+	if isRehearsal := user != nil && user.ID == idp.RehearsalUser; isRehearsal != (req.SP == idp.RehearsalSP) {
 		return refuseStep(req, idp.Refuse(idp.RefusedSPUnknown, "Issuer", string(req.SP)))
 	}
 	switch {
 	case s == nil || user == nil:
-		return ask
+		return signInStep
 	case req.ForceAuthn && !isForcedSignIn(req, s, now):
-		return ask
+		return signInStep
 	case user.IsLocked():
 		return refuseStep(req, idp.Refuse(idp.RefusedAccountLocked, "account", ""))
 	}
-	missing := need.FindMissing(s, now)
-	if missing == assurance.MissingPassword {
-		return ask
+	missingProof := need.FindMissing(s, now)
+	if missingProof == assurance.MissingPassword {
+		return signInStep
 	}
 	// The record is read each time, so an operator's change counts at once and without another
 	// sign-in. A user is never asked for a factor that would not help.
 	if o := need.FindObstacle(s, assurance.ReadProofing(user.Proofing), user.Factors(), now); o != nil {
-		refused := refuseStep(req, o.Refusal())
-		refused.obstacle = o
-		return refused
+		refusedStep := refuseStep(req, o.Refusal())
+		refusedStep.obstacle = o
+		return refusedStep
 	}
-	if missing != assurance.NoMissingProof {
-		if ask.kind == stepSignIn {
-			ask.kind = stepUp // the proven factor still counts
+	if missingProof != assurance.NoMissingProof {
+		if signInStep.kind == stepSignIn {
+			signInStep.kind = stepUp // the proven factor still counts
 		}
-		return ask
+		return signInStep
 	}
 	return step{kind: stepIssue}
 }
@@ -70,7 +70,7 @@ func nextStep(req *idp.LoginRequest, need *assurance.Requirement, s *idp.Session
 const maxForcedAge = 5 * time.Minute
 
 // isForcedSignIn reports whether the user signed in again after the request came, with every
-// factor and within forcedFresh. A remembered device does not count, because it was used
+// factor and within maxForcedAge. A remembered device does not count, because it was used
 // before.
 func isForcedSignIn(req *idp.LoginRequest, s *idp.Session, now time.Time) bool {
 	if !s.AuthnAt.After(req.ReceivedAt) || now.Sub(s.AuthnAt) >= maxForcedAge ||
@@ -83,9 +83,9 @@ func isForcedSignIn(req *idp.LoginRequest, s *idp.Session, now time.Time) bool {
 }
 
 // refuseStep refuses the user, silently if the request forbids showing anything.
-func refuseStep(req *idp.LoginRequest, why *idp.Refusal) step {
+func refuseStep(req *idp.LoginRequest, refusal *idp.Refusal) step {
 	if req.IsPassive {
 		return step{kind: stepPassive}
 	}
-	return step{kind: stepRefuse, refusal: why}
+	return step{kind: stepRefuse, refusal: refusal}
 }

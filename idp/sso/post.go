@@ -52,15 +52,15 @@ func (h *Handler) refusePassive(w http.ResponseWriter, r *http.Request, a *accep
 }
 
 // signPassive records and signs the answer. An unauthenticated sender waits for a place in the
-// lane and frees it before the page is written, because a client can read as slowly as it
+// limiter and frees it before the page is written, because a client can read as slowly as it
 // likes.
 func (h *Handler) signPassive(w http.ResponseWriter, r *http.Request, a *acceptedRequest, b *buffer) error {
 	if web.EventOf(r).User == "" {
-		leave, err := h.senderLimiter.acquire(r.Context())
+		release, err := h.senderLimiter.acquire(r.Context())
 		if err != nil {
 			return err
 		}
-		defer leave()
+		defer release()
 	}
 	if err := h.recordPassive(w, r, a); err != nil {
 		return err
@@ -104,9 +104,9 @@ func (h *Handler) recordPassive(w http.ResponseWriter, r *http.Request, a *accep
 	var cookie *http.Cookie
 	if !a.isInStore && request == a.request {
 		cookie = h.Sessions.TieRequest(a.request)
-		spent := *a.request // only to recognize its ID
-		spent.RelayState, spent.ClassRefs, spent.SubjectHash = "", nil, nil
-		request = &spent
+		record := *a.request // kept only to recognize its ID
+		record.RelayState, record.ClassRefs, record.SubjectHash = "", nil, nil
+		request = &record
 	}
 	if err := h.Signing.CheckKey(a.request.Year, h.Clock.Now()); err != nil {
 		return err
@@ -120,9 +120,9 @@ func (h *Handler) recordPassive(w http.ResponseWriter, r *http.Request, a *accep
 		_, _ = h.Registry.Reload(r.Context(), a.request.SP) // for the next decision
 	}
 	if err != nil {
-		return fmt.Errorf("record that no one may be asked: %w", err)
+		return fmt.Errorf("record the NoPassive answer: %w", err)
 	}
-	if event.User != "" { // an unauthenticated sender gets the room back when the request is swept
+	if event.User != "" { // an unauthenticated sender gets its budget back when the request expires
 		h.releaseBudget(r, a, request)
 	}
 	if cookie != nil {
@@ -149,11 +149,11 @@ func (b *buffer) release() {
 // newEncrypter returns the encrypter to the certificate for that time, or nil if the assertion
 // is sent in the clear.
 func (a *acceptedRequest) newEncrypter(now time.Time) (*xmlenc.Encrypter, error) {
-	to, err := a.provider.ChooseRecipient(a.cert, now)
-	if to == nil || err != nil {
+	cert, err := a.provider.ChooseRecipient(a.cert, now)
+	if cert == nil || err != nil {
 		return nil, err
 	}
-	e, err := xmlenc.New(to, a.provider.Encryption, a.provider.EncryptionDigest)
+	e, err := xmlenc.New(cert, a.provider.Encryption, a.provider.EncryptionDigest)
 	if err != nil {
 		return nil, fmt.Errorf("encrypt to %q: %w", a.request.SP, err)
 	}

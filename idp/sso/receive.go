@@ -29,17 +29,17 @@ func (h *Handler) receiveRequest(w http.ResponseWriter, r *http.Request, a *acce
 	if err != nil {
 		return visit.Refuse(err)
 	}
-	found, q, err := h.acceptRequest(r.Context(), msg, year, now)
-	if found.provider != nil {
-		e.Note(slog.String("sp", string(found.provider.EntityID)))
-		e.SP, e.Year, e.IsVerified = found.provider.EntityID, year, found.cert != nil
+	received, q, err := h.acceptRequest(r.Context(), msg, year, now)
+	if received.provider != nil {
+		e.Note(slog.String("sp", string(received.provider.EntityID)))
+		e.SP, e.Year, e.IsVerified = received.provider.EntityID, year, received.cert != nil
 	}
-	found.noteNeed(e)
-	entry, preview, denied := visit.Admit(found.provider, found.cert != nil, err)
-	if denied != nil {
-		return denied
+	received.noteNeed(e)
+	entry, preview, denyErr := visit.Admit(received.provider, received.cert != nil, err)
+	if denyErr != nil {
+		return denyErr
 	}
-	*a, a.year = found, entry // from here on an error may name the sender
+	*a, a.year = received, entry // from here on an error may name the sender
 	e.RequestLocale(msg.Locale, now)
 	if err == nil {
 		err = h.readSubject(a, &q)
@@ -92,11 +92,11 @@ func (h *Handler) answerAtOnce(w http.ResponseWriter, r *http.Request, a *accept
 	if err != nil {
 		return err
 	}
-	step, err := h.decideStep(r.Context(), a, s, user)
+	next, err := h.decideStep(r.Context(), a, s, user)
 	if err != nil {
 		return err
 	}
-	switch step.kind {
+	switch next.kind {
 	case stepIssue:
 		err = h.issueAssertion(w, r, a, s, user)
 	case stepPassive:
@@ -115,7 +115,7 @@ func (h *Handler) answerAtOnce(w http.ResponseWriter, r *http.Request, a *accept
 }
 
 // handleReplay answers a message whose ID was seen before. In the browser that began with it
-// (a reload, the back button, a second tab) the stored request goes on. From any other browser
+// (a reload, the back button, a second tab) the stored request continues. From any other browser
 // it is a replay. A POST from another site does not carry the cookie that distinguishes the
 // two, so the GET that follows decides instead.
 //
@@ -123,18 +123,18 @@ func (h *Handler) answerAtOnce(w http.ResponseWriter, r *http.Request, a *accept
 // and until the message is answered, each delivery gets a request and a cookie of its own. No
 // delivery can open the request of another, and all of them share one answer.
 func (h *Handler) handleReplay(w http.ResponseWriter, r *http.Request, a *acceptedRequest) error {
-	before, err := h.Store.LoginRequest(r.Context(), idp.RequestKey{SP: a.request.SP, MessageID: a.request.MessageID})
+	firstRequest, err := h.Store.LoginRequest(r.Context(), idp.RequestKey{SP: a.request.SP, MessageID: a.request.MessageID})
 	if err != nil {
 		return fmt.Errorf("find earlier request: %w", err)
 	}
 	// A request that was loaded under its own handle belongs to this browser.
-	tied := before.Handle == a.request.Handle || h.Sessions.IsTied(r, before)
+	isTied := firstRequest.Handle == a.request.Handle || h.Sessions.IsTied(r, firstRequest)
 	switch {
-	case before.IsAnswered() && tied:
-		return idp.Refuse(idp.RefusedAnswered, "ID", before.MessageID)
-	case !before.IsAnswered() && tied:
-		return redirectTo(w, r, makeContinueURL(before))
-	case !before.IsAnswered() && a.request.IsResubmitted(before):
+	case firstRequest.IsAnswered() && isTied:
+		return idp.Refuse(idp.RefusedAnswered, "ID", firstRequest.MessageID)
+	case !firstRequest.IsAnswered() && isTied:
+		return redirectTo(w, r, makeContinueURL(firstRequest))
+	case !firstRequest.IsAnswered() && a.request.IsResubmitted(firstRequest):
 		if a.isInBrowser {
 			return redirectTo(w, r, makeContinueURL(a.request)) // stored since the lookup
 		}
@@ -145,16 +145,16 @@ func (h *Handler) handleReplay(w http.ResponseWriter, r *http.Request, a *accept
 		}
 	}
 	if r.Method == http.MethodPost {
-		return redirectTo(w, r, makeContinueURL(before))
+		return redirectTo(w, r, makeContinueURL(firstRequest))
 	}
-	return idp.Refuse(idp.RefusedReplay, "ID", before.MessageID)
+	return idp.Refuse(idp.RefusedReplay, "ID", firstRequest.MessageID)
 }
 
 func makeContinueURL(req *idp.LoginRequest) string {
 	return ContinuePath + "?request=" + url.QueryEscape(string(req.Handle))
 }
 
-func redirectTo(w http.ResponseWriter, r *http.Request, to string) error {
-	http.Redirect(w, r, to, http.StatusSeeOther)
+func redirectTo(w http.ResponseWriter, r *http.Request, target string) error {
+	http.Redirect(w, r, target, http.StatusSeeOther)
 	return nil
 }

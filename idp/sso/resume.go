@@ -27,17 +27,17 @@ func (h *Handler) resumeRequest(w http.ResponseWriter, r *http.Request, a *accep
 	if err != nil {
 		return err
 	}
-	step, err := h.decideStep(r.Context(), a, s, user)
+	next, err := h.decideStep(r.Context(), a, s, user)
 	if err != nil {
 		return err
 	}
-	switch step.kind {
+	switch next.kind {
 	case stepSignIn:
 		return redirectTo(w, r, h.makeSignInURL(a.request))
 	case stepUp:
 		return redirectTo(w, r, h.StepUpPath+"?request="+url.QueryEscape(string(a.request.Handle)))
 	case stepRefuse:
-		return h.newUserError(a, step)
+		return h.newUserError(a, next)
 	case stepPassive:
 		err = h.refusePassive(w, r, a)
 	default:
@@ -71,8 +71,8 @@ func (h *Handler) loadRequest(r *http.Request, a *acceptedRequest) error {
 	if errors.Is(err, idp.ErrNotFound) {
 		return idp.Refuse(idp.RefusedStale, "request", handle).WithCause(err)
 	}
-	other := errors.Is(err, session.ErrOtherBrowser)
-	if err != nil && !other {
+	isOtherBrowser := errors.Is(err, session.ErrOtherBrowser)
+	if err != nil && !isOtherBrowser {
 		return err
 	}
 	p, err := h.Registry.Lookup(r.Context(), req.SP)
@@ -83,7 +83,7 @@ func (h *Handler) loadRequest(r *http.Request, a *acceptedRequest) error {
 	}
 	e := web.EventOf(r)
 	e.Note(slog.String("sp", string(req.SP)), slog.String("year", string(req.Year)))
-	if other {
+	if isOtherBrowser {
 		// The page does not name the sender, so that it equals the one for an unknown request.
 		return idp.Refuse(idp.RefusedOtherBrowser, "request", handle).WithCause(session.ErrOtherBrowser)
 	}

@@ -37,11 +37,11 @@ func (h *Handler) decideStep(ctx context.Context, a *acceptedRequest, s *idp.Ses
 	if len(a.request.SubjectHash) == 0 || next.kind != stepIssue && next.kind != stepUp {
 		return next, nil
 	}
-	matches, err := h.isSubject(ctx, a, user)
+	isMatch, err := h.isSubject(ctx, a, user)
 	if err != nil {
 		return step{}, err
 	}
-	if !matches {
+	if !isMatch {
 		return refuseStep(a.request, idp.Refuse(idp.RefusedSubject, "Subject NameID", "")), nil
 	}
 	return next, nil

@@ -17,7 +17,7 @@ import (
 
 // A request that waits for its user is the only record that an unauthenticated sender can make
 // us store, so it has a budget. Beyond the budget the request waits in the browser
-// (session.Manager.HoldRequest), where it costs us nothing. No sign-in is refused for that: every
+// (session.Manager.Hold), where it costs us nothing. No sign-in is refused for that: every
 // step works the same, and the message ID is spent by the write of the answer. The same
 // happens if the store has too many changes waiting (idp.ErrBusy).
 //
@@ -26,7 +26,7 @@ import (
 // budgets of the sender's network, of the SP and one in total. An unsigned request
 // only claims its SP. It spends smaller budgets of its own and never the SP's.
 //
-// The budgets are in bytes, as returned by requestWeight. A request is stored for
+// The budgets are in bytes, as returned by measureRequest. A request is stored for
 // session.RequestLifetime, a day, which is also how long an empty budget takes to fill. The two
 // totals thus bound the requests that wait in the store at any time to
 //
@@ -72,7 +72,9 @@ func (k budgetKey) Allowance() budget.Allowance {
 
 // IsShared reports whether senders cannot multiply the budget. It is false for networks,
 // because a sender can use any number of them. The totals bound those.
-func (k budgetKey) IsShared() bool { return k.scope != scopeOneNetwork && k.scope != scopeOneNetworkUnsigned }
+func (k budgetKey) IsShared() bool {
+	return k.scope != scopeOneNetwork && k.scope != scopeOneNetworkUnsigned
+}
 
 // listBudgetKeys returns the budgets that the request spends.
 func listBudgetKeys(req *idp.LoginRequest, network netip.Prefix) []budgetKey {
@@ -83,7 +85,7 @@ func listBudgetKeys(req *idp.LoginRequest, network netip.Prefix) []budgetKey {
 }
 
 // measureRequest returns the maximum size of the stored request in bytes: its strings, and 512
-// for the rest, its keys and its entries in two indexes.
+// for its other fields, its keys and its entries in two indexes.
 func measureRequest(req *idp.LoginRequest) float64 {
 	n := 512 + len(req.SP) + len(req.MessageID) + len(req.ACSURL) + len(req.RelayState) + len(req.NameIDFormat) + len(req.CertSHA256) +
 		len(req.SubjectHash) + len(req.MessageHash)
@@ -136,17 +138,17 @@ func (h *Handler) storeRequest(w http.ResponseWriter, r *http.Request, a *accept
 	return nil
 }
 
-// holdRequest has the browser hold the request, or returns idp.ErrBusy if it does not fit. It
+// holdRequest has the browser hold the request, or returns idp.ErrBusy if it is too long. It
 // leaves out the values that change nothing, so that a sender cannot make it too large.
 //
 // Several browsers can hold the same message. No copy may outlive the store's record that
 // another one was answered, so all copies end at the same time, counted from the earliest
 // moment at which the message is accepted.
 func (h *Handler) holdRequest(w http.ResponseWriter, r *http.Request, a *acceptedRequest) error {
-	held := *a.request
-	held.ClassRefs = assurance.SelectRecognized(held.ClassRefs)
-	held.ExpiresAt = held.IssuedAt.Add(held.ExpiresAt.Sub(held.ReceivedAt) - saml.MaxSkew)
-	err := h.Sessions.HoldRequest(w, &held)
+	request := *a.request
+	request.ClassRefs = assurance.SelectRecognized(request.ClassRefs)
+	request.ExpiresAt = request.IssuedAt.Add(request.ExpiresAt.Sub(request.ReceivedAt) - saml.MaxSkew)
+	err := h.Sessions.HoldRequest(w, &request)
 	if errors.Is(err, session.ErrTooLong) {
 		return fmt.Errorf("%w: %w", idp.ErrBusy, err)
 	}
@@ -163,22 +165,22 @@ func (h *Handler) loadRecordedRequest(ctx context.Context, a *acceptedRequest) (
 	if !a.isInBrowser {
 		return a.request, nil
 	}
-	stored, err := h.Store.LoginRequest(ctx, idp.RequestKey{SP: a.request.SP, MessageID: a.request.MessageID})
-	if errors.Is(err, idp.ErrNotFound) || err == nil && !a.request.IsResubmitted(stored) {
+	storedRequest, err := h.Store.LoginRequest(ctx, idp.RequestKey{SP: a.request.SP, MessageID: a.request.MessageID})
+	if errors.Is(err, idp.ErrNotFound) || err == nil && !a.request.IsResubmitted(storedRequest) {
 		return a.request, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("find earlier request: %w", err)
 	}
 	request := *a.request
-	request.Handle = stored.Handle
+	request.Handle = storedRequest.Handle
 	return &request, nil
 }
 
 // releaseBudget frees the budget of a request whose answer is written. Its stored copy, even under
 // another handle, no longer waits.
-func (h *Handler) releaseBudget(r *http.Request, a *acceptedRequest, recorded *idp.LoginRequest) {
-	if a.isInStore || recorded.Handle != a.request.Handle {
+func (h *Handler) releaseBudget(r *http.Request, a *acceptedRequest, request *idp.LoginRequest) {
+	if a.isInStore || request.Handle != a.request.Handle {
 		h.budgets.GiveBack(h.Clock.Now(), measureRequest(a.request), listBudgetKeys(a.request, idp.FindNetwork(web.EventOf(r).Client))...)
 	}
 }

@@ -50,7 +50,7 @@
 //	documents         MAC  kind+key -> expiry, then the document unchanged
 //	expiry                 time, kind, key of the record -> ""
 //	audit                  Seq, 8 bytes -> JSON; the bucket's sequence is the last Seq
-//	audit-addresses        Seq -> IP address of the record, see audit.Address
+//	audit-addresses        Seq -> IP address of the record, see audit.ParseAddress
 //	audit-head             "head" -> JSON of the last Seq and Hash, with their MAC
 //	audit-checkpoint       "checkpoint" -> JSON, with its MAC; where the trail begins
 //

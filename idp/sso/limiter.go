@@ -8,7 +8,7 @@ import (
 	"vernal/idp"
 )
 
-// maxQueue bounds how many callers wait in a lane. Each waits for some hundred signatures, a
+// maxQueue bounds the callers that wait for a limiter. Each waits for some hundred signatures, a
 // second at most.
 const maxQueue = 200
 
@@ -22,8 +22,8 @@ type limiter struct {
 }
 
 // acquire waits for a free slot, or returns idp.ErrBusy if too many callers wait. The caller
-// must call leave.
-func (l *limiter) acquire(ctx context.Context) (leave func(), err error) {
+// must call release.
+func (l *limiter) acquire(ctx context.Context) (release func(), err error) {
 	l.once.Do(func() {
 		l.slots = make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2))
 		l.queue = make(chan struct{}, maxQueue)

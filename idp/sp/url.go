@@ -9,16 +9,16 @@ import (
 	"vernal/idp"
 )
 
-// checkURL returns why a URL cannot be registered. permitted reports whether an operator
+// checkURL returns the reason why a URL cannot be registered, or "". isPermitted reports whether an operator
 // may allow it (AllowInsecureURL).
-func checkURL(address string, baseIsHTTP bool) (what string, permitted bool) {
-	if len(address) > idp.MaxURL {
+func checkURL(rawURL string, isBaseHTTP bool) (problem string, isPermitted bool) {
+	if len(rawURL) > idp.MaxURL {
 		return fmt.Sprintf("is longer than %d bytes", idp.MaxURL), false
 	}
-	if idp.HasControl(address) || strings.ContainsAny(address, " \\\"<>`{}|^") {
+	if idp.HasControl(rawURL) || strings.ContainsAny(rawURL, " \\\"<>`{}|^") {
 		return "contains characters that a URL must escape", false
 	}
-	u, err := url.Parse(address)
+	u, err := url.Parse(rawURL)
 	switch {
 	case err != nil:
 		return "is not a URL", false
@@ -27,15 +27,15 @@ func checkURL(address string, baseIsHTTP bool) (what string, permitted bool) {
 	case u.Scheme != "https" && u.Scheme != "http":
 		return "must be https, not " + u.Scheme, false
 	case u.Opaque != "" || u.Host == "":
-		return "names no host", false
+		return "has no host", false
 	case u.User != nil:
-		return "must not hold a user name", false
-	case u.Fragment != "" || strings.Contains(address, "#"):
+		return "must not contain a user name", false
+	case u.Fragment != "" || strings.Contains(rawURL, "#"):
 		return "must not have a fragment (#…)", false
 	case !isPlainHost(u):
-		return "has a host with characters beyond letters, digits, dots and hyphens (write other scripts as xn--…)", false
-	case u.Scheme == "http" && !baseIsHTTP && !idp.IsLoopback(strings.TrimSuffix(u.Hostname(), ".")):
-		return "is http: assertions would travel in the clear", true
+		return "has a host with characters other than letters, digits, dots and hyphens (write other scripts as xn--…)", false
+	case u.Scheme == "http" && !isBaseHTTP && !idp.IsLoopback(strings.TrimSuffix(u.Hostname(), ".")):
+		return "is http: assertions would be sent unencrypted, so use https", true
 	}
 	return "", false
 }
