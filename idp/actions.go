@@ -80,51 +80,51 @@ const (
 
 // The labels of suggestions.
 var (
-	LabelActivate               = declareLabel("activate")
-	LabelAllowFormat            = declareLabel("allow_format")
-	LabelAllowHTTP              = declareLabel("allow_http")
-	LabelAllowLevel             = declareLabel("allow_level")
-	LabelApplyAt                = declareLabel("apply_at")
-	LabelBeginChange            = declareLabel("begin_change")
-	LabelImportKeyToo            = declareLabel("bring_key_too")
-	LabelChangeRegistered       = declareLabel("change_registered")
-	LabelChooseProvider         = declareLabel("choose_provider")
-	LabelCreateFirst            = declareLabel("create_first")
-	LabelEndUnneededYear        = declareLabel("end_unwanted_year")
-	LabelKeyLeaked              = declareLabel("key_leaked")
-	LabelAllowPreview                  = declareLabel("let_in")
-	LabelListLinks              = declareLabel("list_links")
-	LabelListRegistered         = declareLabel("list_registered")
-	LabelCreateKeyAndRequest      = declareLabel("make_key_and_request")
-	LabelNameProvider           = declareLabel("name_provider")
-	LabelNewKeySameYear         = declareLabel("new_key_same_year")
-	LabelNewYear                = declareLabel("new_year")
-	LabelNextStep               = declareLabel("next_step")
-	LabelOpenAssertion          = declareLabel("open_assertion")
-	LabelPreferNewerFirst       = declareLabel("prefer_newer_first")
-	LabelPreviewBrowser         = declareLabel("preview_browser")
-	LabelPreviewProvider        = declareLabel("preview_provider")
-	LabelPublishFirst           = declareLabel("publish_first")
-	LabelRegister               = declareLabel("register")
-	LabelRemoveCertificate      = declareLabel("remove_certificate")
-	LabelRepeat                 = declareLabel("repeat")
-	LabelRestoreChecked         = declareLabel("restore_checked")
-	LabelRetireAnyway           = declareLabel("retire_anyway")
-	LabelRetireFirst            = declareLabel("retire_first")
-	LabelReturnToOlderYear      = declareLabel("return_to_older_year")
-	LabelRevokeLostKey          = declareLabel("revoke_lost_key")
-	LabelShowDates               = declareLabel("see_dates")
-	LabelShowNotices             = declareLabel("see_notices")
-	LabelSendNotices            = declareLabel("send_notices")
-	LabelShowChange             = declareLabel("show_change")
-	LabelShowMetadata           = declareLabel("show_metadata")
-	LabelTakeOver               = declareLabel("take_over")
-	LabelConfirmTime            = declareLabel("time_is_right")
-	LabelVerifyAudit            = declareLabel("verify_audit")
-	LabelImportCertificate = declareLabel("when_certificate_has_come")
-	LabelListUses         = declareLabel("who_still_uses_it")
-	LabelWriteNotices           = declareLabel("write_notices")
-	LabelListYears              = declareLabel("years_made")
+	LabelActivate            = declareLabel("activate")
+	LabelAllowFormat         = declareLabel("allow_format")
+	LabelAllowHTTP           = declareLabel("allow_http")
+	LabelAllowLevel          = declareLabel("allow_level")
+	LabelApplyAt             = declareLabel("apply_at")
+	LabelBeginChange         = declareLabel("begin_change")
+	LabelImportKeyToo        = declareLabel("bring_key_too")
+	LabelChangeRegistered    = declareLabel("change_registered")
+	LabelChooseProvider      = declareLabel("choose_provider")
+	LabelCreateFirst         = declareLabel("create_first")
+	LabelEndUnneededYear     = declareLabel("end_unwanted_year")
+	LabelKeyLeaked           = declareLabel("key_leaked")
+	LabelAllowPreview        = declareLabel("let_in")
+	LabelListLinks           = declareLabel("list_links")
+	LabelListRegistered      = declareLabel("list_registered")
+	LabelCreateKeyAndRequest = declareLabel("make_key_and_request")
+	LabelNameProvider        = declareLabel("name_provider")
+	LabelNewKeySameYear      = declareLabel("new_key_same_year")
+	LabelNewYear             = declareLabel("new_year")
+	LabelNextStep            = declareLabel("next_step")
+	LabelOpenAssertion       = declareLabel("open_assertion")
+	LabelPreferNewerFirst    = declareLabel("prefer_newer_first")
+	LabelPreviewBrowser      = declareLabel("preview_browser")
+	LabelPreviewProvider     = declareLabel("preview_provider")
+	LabelPublishFirst        = declareLabel("publish_first")
+	LabelRegister            = declareLabel("register")
+	LabelRemoveCertificate   = declareLabel("remove_certificate")
+	LabelRepeat              = declareLabel("repeat")
+	LabelRestoreChecked      = declareLabel("restore_checked")
+	LabelRetireAnyway        = declareLabel("retire_anyway")
+	LabelRetireFirst         = declareLabel("retire_first")
+	LabelReturnToOlderYear   = declareLabel("return_to_older_year")
+	LabelRevokeLostKey       = declareLabel("revoke_lost_key")
+	LabelShowDates           = declareLabel("see_dates")
+	LabelShowNotices         = declareLabel("see_notices")
+	LabelSendNotices         = declareLabel("send_notices")
+	LabelShowChange          = declareLabel("show_change")
+	LabelShowMetadata        = declareLabel("show_metadata")
+	LabelTakeOver            = declareLabel("take_over")
+	LabelConfirmTime         = declareLabel("time_is_right")
+	LabelVerifyAudit         = declareLabel("verify_audit")
+	LabelImportCertificate   = declareLabel("when_certificate_has_come")
+	LabelListUses            = declareLabel("who_still_uses_it")
+	LabelWriteNotices        = declareLabel("write_notices")
+	LabelListYears           = declareLabel("years_made")
 )
 
 // SuggestionLabels returns all labels.
@@ -160,18 +160,18 @@ type advisedError struct {
 	suggestions []Suggestion
 }
 
-func (e *advisedError) Unwrap() error           { return e.error }
+func (e *advisedError) Unwrap() error                 { return e.error }
 func (e *advisedError) ListSuggestions() []Suggestion { return e.suggestions }
 
 // Advise adds suggestions for the user to err; see FindSuggestions.
 func Advise(err error, list ...Suggestion) error { return &advisedError{err, list} }
 
 // FindSuggestions returns the suggestions for a user after an error. The outermost error with a
-// method Suggested decides.
+// method ListSuggestions decides.
 func FindSuggestions(err error) []Suggestion {
-	var advised interface{ Suggested() []Suggestion }
-	if errors.As(err, &advised) {
-		return advised.Suggested()
+	var advisor interface{ ListSuggestions() []Suggestion }
+	if errors.As(err, &advisor) {
+		return advisor.ListSuggestions()
 	}
 	return nil
 }

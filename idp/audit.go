@@ -18,7 +18,7 @@ type AuditEvent struct {
 	RequestID string `json:"request_id,omitempty"`
 	ErrorID   string `json:"error_id,omitempty"`
 	// IPAddress is the peer's IP address. It is not part of the record, which is permanent;
-	// see AuditRecord.AddressSum.
+	// see AuditRecord.IPAddressSum.
 	IPAddress string `json:"address,omitempty"`
 	// Detail lists the changes, by name and value.
 	Detail map[string]string `json:"detail,omitempty"`
@@ -30,7 +30,7 @@ type AuditRecord struct {
 	Seq uint64    `json:"seq"`
 	At  time.Time `json:"at"`
 	AuditEvent
-	// IPAddressSum commits to Address without disclosing it. It is the SHA-256, hex, over
+	// IPAddressSum commits to IPAddress without disclosing it. It is the SHA-256, hex, over
 	// the time, 16 random bytes and the IP address. The random bytes and the IP address
 	// are stored beside the record and removed after IPAddressLifetime. From then on, no one
 	// can find the IP address by trying all of them. "" if the event had no IP address.
@@ -63,7 +63,7 @@ type AuditLine struct {
 	Place uint64
 	// JSON is the record without its IP address.
 	JSON []byte
-	// IPAddress is the data about the IP address kept beside the record; nil if it never
+	// IPAddress is the data about the IP address stored beside the record; nil if it never
 	// existed or was removed.
 	IPAddress []byte
 }
@@ -74,7 +74,7 @@ type AuditPage struct {
 	Lines []AuditLine
 	// Head is the end of the trail as authenticated when it was written. IsHeadAuthentic reports
 	// whether its MAC is valid.
-	Head      AuditHead
+	Head            AuditHead
 	IsHeadAuthentic bool
 	// RecordCount is the store's second, separate count of the records.
 	RecordCount uint64

@@ -69,7 +69,7 @@ var (
 
 // AuditMeaning is a kind of audit record and its meaning.
 type AuditMeaning struct {
-	Kind AuditKind
+	Kind    AuditKind
 	Meaning string
 }
 

@@ -2,10 +2,10 @@ package idp
 
 import "time"
 
-// CountDaysUntil counts the calendar days (UTC) between two times. The count is negative if to is
-// in the past, and 0 if to is zero.
-func CountDaysUntil(from, to time.Time) int {
-	if to.IsZero() {
+// CountDaysUntil counts the calendar days (UTC) from now until end. The count is negative if end
+// is in the past, and 0 if end is zero.
+func CountDaysUntil(now, end time.Time) int {
+	if end.IsZero() {
 		return 0
 	}
 	const day = 24 * time.Hour

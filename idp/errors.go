@@ -28,7 +28,7 @@ var (
 	ErrNotWritten = errors.New("the store cannot be written; check that its disk has space and is not read-only")
 	// ErrKeyUnavailable is returned when a signing key cannot be used because its token does not
 	// answer. A retry can succeed once it does.
-	ErrKeyUnavailable = errors.New("the token with the signing key does not answer")
+	ErrKeyUnavailable = errors.New("the token with the signing key does not answer; check that it is running and reachable")
 	// ErrDamaged is returned when the store's file is damaged. Only a backup helps.
 	ErrDamaged = errors.New("the store's file is damaged; restore it from a backup")
 )

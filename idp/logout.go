@@ -49,7 +49,9 @@ func (r *LogoutRequest) IsAnswered() bool { return !r.AnsweredAt.IsZero() }
 
 // AppliesToEverySession reports whether the request applies to every session of the user in which its
 // SP takes part (saml-core §3.7.3.1).
-func (r *LogoutRequest) AppliesToEverySession() bool { return len(r.SessionIndexes) == 0 || r.UUIDIndex }
+func (r *LogoutRequest) AppliesToEverySession() bool {
+	return len(r.SessionIndexes) == 0 || r.UUIDIndex
+}
 
 // Logout is one delivery of a LogoutRequest that needs an answer now; see
 // LogoutStore.RecordLogout.
@@ -69,7 +71,7 @@ type Logout struct {
 // LogoutDecision contains the sessions to end and the status for the SP.
 type LogoutDecision struct {
 	Status, StatusDetail string
-	SessionIDs                  []SessionID
+	SessionIDs           []SessionID
 }
 
 // LogoutOutcome is the result of RecordLogout.

@@ -28,9 +28,11 @@ type RememberedDevice struct {
 
 // ShortHash returns the part of the hash that identifies a device to its own user and to operators: 64
 // bits, which give no access.
-func (d *RememberedDevice) ShortHash() string { return hex.EncodeToString(d.Hash[:min(len(d.Hash), 8)]) }
+func (d *RememberedDevice) ShortHash() string {
+	return hex.EncodeToString(d.Hash[:min(len(d.Hash), 8)])
+}
 
-// RememberedAt reports when the user used a real second factor in the browser whose cookie has
+// RememberedAt returns when the user used a real second factor in the browser whose cookie has
 // the hash. ok is false for a browser that is not remembered. The caller decides how long that
 // counts (assurance.RememberedFor).
 func (u *User) RememberedAt(hash []byte) (at time.Time, ok bool) {
@@ -47,7 +49,7 @@ func (d *RememberedDevice) hasHash(hash []byte) bool {
 	return len(hash) > 0 && subtle.ConstantTimeCompare(d.Hash, hash) == 1
 }
 
-// RecordDeviceUse records that a device replaced the second factor. It returns the results of Remembers,
+// RecordDeviceUse records that a device replaced the second factor. It returns the results of RememberedAt,
 // for a record that is being changed.
 func (u *User) RecordDeviceUse(hash []byte, now time.Time) (at time.Time, ok bool) {
 	for i := range u.Devices {
@@ -70,8 +72,8 @@ func (u *User) ForgetDevices(hashes ...[]byte) int {
 // RememberDevice adds a device as the newest one.
 func (u *User) RememberDevice(d RememberedDevice) {
 	u.Devices = append(u.Devices, d)
-	if over := len(u.Devices) - MaxRememberedDevices; over > 0 {
-		u.Devices = append([]RememberedDevice(nil), u.Devices[over:]...)
+	if excess := len(u.Devices) - MaxRememberedDevices; excess > 0 {
+		u.Devices = append([]RememberedDevice(nil), u.Devices[excess:]...)
 	}
 }
 

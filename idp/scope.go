@@ -4,8 +4,8 @@ import "strings"
 
 // Prefixes of a NameIDScope.
 const (
-	agencyPrefix = "agency:"
-	providerPrefix    = "sp:"
+	agencyPrefix   = "agency:"
+	providerPrefix = "sp:"
 )
 
 // AgencyScope returns the scope that the SPs of an agency share.

@@ -35,7 +35,7 @@ type Session struct {
 	// It has a separate cookie and gives no other access.
 	Pending bool `json:"pending,omitempty"`
 	// SignInEmailMark records, for a Pending session, which of their email addresses the user entered:
-	// an account.EmailMark, which does not reveal the email address. It is "" afterwards.
+	// an account.AddressMark, which does not reveal the email address. It is "" afterwards.
 	SignInEmailMark string `json:"came_as,omitempty"`
 	// BegunAt is when the user signed in, for a session that replaced another one because
 	// the user proved more within it; zero if that is CreatedAt.
@@ -67,8 +67,8 @@ func (s *Session) SignedInAt() time.Time {
 // EndsAt returns when the session ends if it is not used again.
 func (s *Session) EndsAt() time.Time {
 	if s.IdleTimeout > 0 {
-		if idle := s.SeenAt.Add(s.IdleTimeout); idle.Before(s.ExpiresAt) {
-			return idle
+		if idleEnd := s.SeenAt.Add(s.IdleTimeout); idleEnd.Before(s.ExpiresAt) {
+			return idleEnd
 		}
 	}
 	return s.ExpiresAt
@@ -231,7 +231,7 @@ type Issuance struct {
 	// EmailAddress is the user's email address that the assertion contains as the NameID, if it
 	// was not disclosed to the SP before; "" otherwise.
 	EmailAddress string
-	At      time.Time
+	At           time.Time
 	// Check decides again within the write; nil if the answer is not signed.
 	Check Check
 	Event AuditEvent

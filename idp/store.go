@@ -209,9 +209,9 @@ type SessionStart struct {
 	// PendingID is the pending session that becomes this one, "" for none.
 	PendingID SessionID
 	// PreviousID is the session within which the user has proved more, "" for none. The
-	// stored session keeps its time of sign-in (Session.Began).
-	PreviousID SessionID
-	ReplacedIDs  []SessionID
+	// stored session keeps its time of sign-in (Session.SignedInAt).
+	PreviousID  SessionID
+	ReplacedIDs []SessionID
 }
 
 // SessionEnd selects sessions to end: those in IDs, or all of User except KeptID.
@@ -368,7 +368,7 @@ type Restore struct {
 	Add func(EndedRecords) (map[string]Document, error)
 }
 
-// EndedRecords counts the records that a restore removed.
+// Ended counts the records that a restore removed.
 type EndedRecords struct {
 	Sessions       int `json:"sessions"`
 	LoginRequests  int `json:"login_requests"`

@@ -38,7 +38,7 @@ func (s Suggestion) WithOption(name, value string) Suggestion {
 	return s
 }
 
-// WithLabel returns s with a label.
+// WithLabel returns s with the label.
 func (s Suggestion) WithLabel(label SuggestionLabel) Suggestion {
 	s.Label = label
 	return s

@@ -12,7 +12,7 @@ type Use struct {
 	// CertSHA256 is the fingerprint of the SP's request certificate that verified the
 	// message; "" if it was unsigned.
 	CertSHA256 string
-	// RelayStateLength is its length in bytes.
+	// RelayStateLength is in bytes.
 	RelayStateLength int
 	// IssuedAt is the request's IssueInstant. Its difference from ReceivedAt, or from At
 	// if ReceivedAt is zero, shows the error of the SP's clock. Zero: unknown.
@@ -27,6 +27,6 @@ type Fetch struct {
 	// SP is the value of the query parameter "sp": a hint, never proof. "" if the
 	// parameter is missing.
 	SP EntityID
-	// IPAddress and UserAgent are the client's, unchecked.
+	// IPAddress and UserAgent describe the client. They are not verified.
 	IPAddress, UserAgent string
 }

@@ -23,7 +23,7 @@ type User struct {
 	// Proofing is the part of the user's Profile that decisions need; nil without a
 	// Profile. Only the store sets it, together with the Profile and derived from it.
 	Proofing *Proofing `json:"proofed,omitempty"`
-	Role    string   `json:"role,omitempty"`
+	Role     string    `json:"role,omitempty"`
 	// LockedAt is when an operator locked the account; zero while it is not locked.
 	LockedAt   time.Time `json:"locked_at,omitzero"`
 	LockReason string    `json:"lock_reason,omitempty"`
@@ -113,7 +113,7 @@ type Profile struct {
 	Phone string `json:"phone,omitempty"`
 }
 
-// Proofing returns the Proofed that belongs in the User; nil for nil.
+// Proofing returns the Proofing that belongs in the User; nil for nil.
 func (p *Profile) Proofing() *Proofing {
 	if p == nil {
 		return nil
@@ -129,7 +129,7 @@ func (u *User) PrimaryEmail() string {
 	return u.Emails[0].Address
 }
 
-// ExpireUntil ends the devices and codes that the user may have removed or used before the given time
+// ExpireUntil expires the devices and codes that the user may have removed or used before the given time
 // without a record here. Devices remembered until then are forgotten, and all steps whose codes
 // were accepted until then count as used. A store calls it for each user that it reads after a
 // restore.
@@ -157,7 +157,7 @@ type ImportedUser struct {
 	// NameIDs become the NameIDs of the user, as if they had been issued here.
 	NameIDs map[NameIDScope]NameID
 	// IsDeleted is true for a user deleted at the source. Only User.ID and the NameIDs are
-	// kept, so that both stay taken.
+	// stored, so that no other user gets them.
 	IsDeleted bool
 	// AlreadyExists is true for a user who already exists here: the NameIDs are added to the
 	// user's own. Only the ID of User is used, and DisclosedTo of its Emails, which is

@@ -73,7 +73,7 @@ type Service struct {
 	// MailErr is the fault of the mail settings; nil if they are usable or missing.
 	MailErr error
 	// Probe and Strangers are shared with the public listener.
-	Probe     *web.Probe
+	Probe          *web.Probe
 	UntrustedPeers *web.UntrustedPeers
 
 	// Set by Serve.

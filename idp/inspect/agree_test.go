@@ -145,7 +145,9 @@ var statusUnknown = map[string]string{
 
 // mixed reports whether a case uses the query and the body of one request. A paste separates
 // the two.
-func mixed(c *corpus.Case) bool { return c.Inbound.Method == http.MethodPost && c.Inbound.RawQuery != "" }
+func mixed(c *corpus.Case) bool {
+	return c.Inbound.Method == http.MethodPost && c.Inbound.RawQuery != ""
+}
 
 // asSent returns a case as pasted text, and as it is found at best.
 func asSent(c *corpus.Case) (text string, sent inspect.FoundMessage) {

@@ -28,10 +28,10 @@ import (
 )
 
 var (
-	rsaKey = sync.OnceValue(func() crypto.Signer { return must(rsa.GenerateKey(rand.Reader, 2048)) })
-	ecKey  = sync.OnceValue(func() crypto.Signer { return must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader)) })
-	beginLine  = time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
-	endLine    = time.Date(2032, 1, 1, 0, 0, 0, 0, time.UTC)
+	rsaKey    = sync.OnceValue(func() crypto.Signer { return must(rsa.GenerateKey(rand.Reader, 2048)) })
+	ecKey     = sync.OnceValue(func() crypto.Signer { return must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader)) })
+	beginLine = time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
+	endLine   = time.Date(2032, 1, 1, 0, 0, 0, 0, time.UTC)
 )
 
 func must[T any](v T, err error) T {

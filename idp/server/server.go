@@ -150,7 +150,7 @@ func (s *Server) Handler() (http.Handler, error) {
 	middleware := &web.Middleware{
 		Next: guardedHandler, Pages: pages, Log: s.Log, Clock: s.Clock,
 		UntrustedPeers: &web.UntrustedPeers{Log: s.Log, Clock: s.Clock},
-		Count:     s.countTraffic().CountRequest, TrustedProxies: s.TrustedProxies, HSTS: s.IsSecure(),
+		Count:          s.countTraffic().CountRequest, TrustedProxies: s.TrustedProxies, HSTS: s.IsSecure(),
 	}
 	if s.Doctor != nil {
 		middleware.UntrustedPeers, middleware.Probe = s.Doctor.UntrustedPeers, s.Doctor.Probe

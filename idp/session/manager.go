@@ -156,8 +156,8 @@ func (m *Manager) CompleteSignIn(w http.ResponseWriter, r *http.Request, pending
 	s := &idp.Session{
 		User:      pending.User,
 		CreatedAt: now, SeenAt: now, AuthnAt: now, ExpiresAt: now.Add(m.AbsoluteTimeout),
-		IdleTimeout:    m.IdleTimeout,
-		Factors: append(pending.Factors, secondFactor),
+		IdleTimeout: m.IdleTimeout,
+		Factors:     append(pending.Factors, secondFactor),
 	}
 	if err := m.startSession(w, r, "session", idp.SessionStart{Session: s, PendingID: pending.ID, ReplacedIDs: m.findCookieSession(r, "session")}, events...); err != nil {
 		return nil, fmt.Errorf("complete sign-in: %w", err)

@@ -17,8 +17,8 @@ func (m *Manager) StepUp(w http.ResponseWriter, r *http.Request, old *idp.Sessio
 	s := &idp.Session{
 		User:      old.User,
 		CreatedAt: now, SeenAt: now, AuthnAt: now, ExpiresAt: old.ExpiresAt,
-		IdleTimeout:    m.IdleTimeout,
-		Factors: append(slices.Clone(old.Factors), idp.FactorUse{Factor: factor, At: now}),
+		IdleTimeout: m.IdleTimeout,
+		Factors:     append(slices.Clone(old.Factors), idp.FactorUse{Factor: factor, At: now}),
 	}
 	if err := m.startSession(w, r, "session", idp.SessionStart{Session: s, PreviousID: old.ID}, events...); err != nil {
 		return nil, fmt.Errorf("step up: %w", err)

@@ -144,7 +144,7 @@ func explainRefusal(r idp.AuditRecord) (string, error) {
 	}
 	var b bytes.Buffer
 	page := templates.RefusalPage{
-		Refusal:     &idp.Refusal{Code: idp.RefusalCode(r.Outcome), Field: r.Detail["field"], Seen: r.Detail["seen"]},
+		Refusal:   &idp.Refusal{Code: idp.RefusalCode(r.Outcome), Field: r.Detail["field"], Seen: r.Detail["seen"]},
 		OmitsSeen: r.Detail["seen"] == "",
 	}
 	if err := set.WriteText(&b, page); err != nil {
