@@ -156,7 +156,7 @@ func (a *commands) readInspectedText(args []string) (string, error) {
 func pickMessage(m *inspect.Message, text string, number int) error {
 	messages := inspect.Find(text)
 	if len(messages) == 0 {
-		seen := inspect.See(text)
+		seen := inspect.ClassifyText(text)
 		err := fmt.Errorf("no SAML message found: %s", seen.Advice())
 		if s, ok := seen.Suggestion(); ok {
 			err = idp.Advise(err, s)
