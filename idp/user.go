@@ -27,8 +27,87 @@ type User struct {
 	// LockedAt is when an operator locked the account; zero while it is not locked.
 	LockedAt   time.Time `json:"locked_at,omitzero"`
 	LockReason string    `json:"lock_reason,omitempty"`
-	CreatedAt  time.Time `json:"created_at"`
-	UpdatedAt  time.Time `json:"updated_at"`
+	// Lang is the language of mails to the user, "" for the installation's first.
+	Lang string `json:"lang,omitempty"`
+	// RecoveryCodes are the user's current set of recovery codes; nil for none.
+	RecoveryCodes *RecoveryCodes `json:"recovery_codes,omitempty"`
+	// Browsers are the browsers in which the user signed in, oldest first. A sign-in in another
+	// one is notified to the user.
+	Browsers []KnownBrowser `json:"browsers,omitempty"`
+	// Services are the service providers that the user signed in to since there are records.
+	Services []ConnectedService `json:"services,omitempty"`
+	// ProofingPausedAt is when the password was reset by mail; zero otherwise. The proofed
+	// identity is not disclosed until the user enters a recovery code or is proofed again.
+	ProofingPausedAt time.Time `json:"proofing_paused_at,omitzero"`
+	// FactorResetAt is when the second factors will be removed because an operator began a
+	// reset; DeletionAt is when the account will be deleted. Both are zero for never, and the
+	// user can cancel both.
+	FactorResetAt time.Time `json:"factor_reset_at,omitzero"`
+	DeletionAt    time.Time `json:"deletion_at,omitzero"`
+	// Accepted are the texts of the operator that the user accepted.
+	Accepted  *AcceptedTexts `json:"accepted,omitempty"`
+	CreatedAt time.Time      `json:"created_at"`
+	UpdatedAt time.Time      `json:"updated_at"`
+}
+
+// LinkStamp identifies the state of the account on which mailed links depend. Each new password
+// changes it, so that links mailed before it no longer work.
+func (u *User) LinkStamp() string { return u.PasswordChangedAt.UTC().Format(time.RFC3339Nano) }
+
+// HasSecondFactor reports whether the user has a factor beside the password that a sign-in can ask
+// for. Recovery codes only replace one.
+func (u *User) HasSecondFactor() bool { return len(u.TOTPs) > 0 }
+
+// RecoveryCodes is a set of single-use codes that replace a lost factor (NIST SP 800-63B §5.1.2,
+// look-up secrets).
+type RecoveryCodes struct {
+	// Salt and Iterations are those of PBKDF2-HMAC-SHA256, which made the Hashes.
+	Salt       []byte `json:"salt"`
+	Iterations int    `json:"iterations"`
+	// Hashes are those of the unused codes.
+	Hashes    [][]byte  `json:"hashes"`
+	CreatedAt time.Time `json:"created_at"`
+}
+
+// KnownBrowser is a browser in which a user has signed in with two factors.
+type KnownBrowser struct {
+	// Hash is the SHA-256 of the browser's cookie.
+	Hash []byte `json:"hash"`
+	// At is the last sign-in.
+	At time.Time `json:"at"`
+}
+
+// ConnectedService is a service provider that the user signed in to.
+type ConnectedService struct {
+	SP      EntityID  `json:"sp"`
+	FirstAt time.Time `json:"first_at"`
+	// LastAt is the last sign-in, exact to a day.
+	LastAt time.Time `json:"last_at"`
+	// Attributes are those that the user agreed to disclose, and ConsentAt is when; zero if the
+	// user was not asked.
+	Attributes []string  `json:"attributes,omitempty"`
+	ConsentAt  time.Time `json:"consent_at,omitzero"`
+	// WithdrawnAt is when the user withdrew that; zero otherwise.
+	WithdrawnAt time.Time `json:"withdrawn_at,omitzero"`
+	// Email is the email address that the service gets; "" for the one of the last sign-in.
+	Email string `json:"email,omitempty"`
+}
+
+// Service returns the user's record of a service provider, nil without one.
+func (u *User) Service(sp EntityID) *ConnectedService {
+	for i := range u.Services {
+		if u.Services[i].SP == sp {
+			return &u.Services[i]
+		}
+	}
+	return nil
+}
+
+// AcceptedTexts are the versions of the operator's texts that a user accepted: hashes of the texts.
+type AcceptedTexts struct {
+	Rules   string    `json:"rules,omitempty"`
+	Privacy string    `json:"privacy,omitempty"`
+	At      time.Time `json:"at"`
 }
 
 // Email is one email address of a user.

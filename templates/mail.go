@@ -17,17 +17,29 @@ func parseMails(files fs.FS, lang Lang, c catalogue) (*texttemplate.Template, er
 	return texttemplate.New("").Option("missingkey=error").Funcs(texttemplate.FuncMap{
 		"date":      func(t time.Time) (string, error) { return c.formatDate("mail.date", t) },
 		"days":      func(n int) (string, error) { return c.formatCount("reason_part.days", n) },
+		"hours":     func(n int) (string, error) { return c.formatCount("mail.hours", n) },
+		"minutes":   func(n int) (string, error) { return c.formatCount("mail.minutes", n) },
+		"moment":    c.formatMoment,
 		"providers": func(n int) (string, error) { return c.formatCount("mail.providers", n) },
 		"years":     c.listYears,
 	}).ParseFS(files, "mails/"+string(lang)+"/*.txt")
 }
 
+// formatMoment returns a date with its time of day, in UTC because a mail is read anywhere.
+func (c catalogue) formatMoment(t time.Time) (string, error) {
+	day, err := c.formatDate("mail.date", t)
+	if err != nil {
+		return "", err
+	}
+	return c.text("mail.moment", day, t.UTC().Format("15:04"))
+}
+
 // listYears returns a list of years: "2025 and 2026".
-func (c catalogue) listYears(listYears []idp.Year) string {
+func (c catalogue) listYears(years []idp.Year) string {
 	list := ""
-	for i, y := range listYears {
+	for i, y := range years {
 		switch {
-		case i > 0 && i == len(listYears)-1:
+		case i > 0 && i == len(years)-1:
 			list += c["mail.and"]
 		case i > 0:
 			list += ", "
