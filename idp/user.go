@@ -1,6 +1,7 @@
 package idp
 
 import (
+	"crypto/subtle"
 	"slices"
 	"strings"
 	"time"
@@ -67,6 +68,27 @@ type RecoveryCodes struct {
 	// Hashes are those of the unused codes.
 	Hashes    [][]byte  `json:"hashes"`
 	CreatedAt time.Time `json:"created_at"`
+}
+
+// UseRecoveryCode removes the unused code with the hash and reports whether there was one. It compares
+// all, so that the time does not depend on which one matches.
+func (u *User) UseRecoveryCode(hash []byte) bool {
+	if u.RecoveryCodes == nil {
+		return false
+	}
+	match := -1
+	for i, h := range u.RecoveryCodes.Hashes {
+		if subtle.ConstantTimeCompare(h, hash) == 1 {
+			match = i
+		}
+	}
+	if match < 0 {
+		return false
+	}
+	set := *u.RecoveryCodes
+	set.Hashes = slices.Delete(slices.Clone(set.Hashes), match, match+1)
+	u.RecoveryCodes = &set
+	return true
 }
 
 // KnownBrowser is a browser in which a user has signed in with two factors.
