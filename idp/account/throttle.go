@@ -51,6 +51,9 @@ type Limits struct {
 	// Code counts second-factor codes of one user from all networks. A sender who gets
 	// this far knows the password.
 	Code Limit
+	// MailEmail and MailNetwork count the mails that unauthenticated senders cause: to one email
+	// address from all networks, with or without an account, and to any from one network.
+	MailEmail, MailNetwork Limit
 }
 
 // DefaultLimits returns the limits of Login.gov, where it has one.
@@ -63,6 +66,8 @@ func DefaultLimits() Limits {
 		KnownDuration:      90 * day,
 		Network:            Limit{Max: 20, Window: time.Minute, Block: time.Minute},
 		Code:               Limit{Max: 10, Window: 10 * time.Minute, Block: 10 * time.Minute, Growth: 2, MaxBlock: day, ForgetAfter: day},
+		MailEmail:          Limit{Max: 6, Window: time.Hour, Block: time.Hour},
+		MailNetwork:        Limit{Max: 30, Window: time.Hour, Block: time.Hour},
 	}
 }
 

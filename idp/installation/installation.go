@@ -20,6 +20,7 @@ import (
 	"vernal/idp/backup"
 	"vernal/idp/inspect"
 	"vernal/idp/keyring"
+	"vernal/idp/maillink"
 	"vernal/idp/migration"
 	"vernal/idp/notify"
 	"vernal/idp/outbound"
@@ -33,6 +34,7 @@ import (
 	"vernal/idp/sharelink"
 	"vernal/idp/sp"
 	"vernal/idp/usage"
+	"vernal/idp/usermail"
 	"vernal/metadata"
 	"vernal/templates"
 )
@@ -60,6 +62,8 @@ type Config struct {
 	// without one.
 	Keys  *certs.Dir
 	Vault certs.Vault
+	// Users are the choices about accounts.
+	Users account.Settings
 	// PasswordCost is the cost of new password hashes; the default if zero.
 	PasswordCost account.Cost
 	// Master loads the currently configured master key.
@@ -104,6 +108,8 @@ type Installation struct {
 	Board     *migration.Service
 	Notices   *notify.Service
 	Links     *sharelink.Service
+	MailLinks *maillink.Service
+	UserMails *usermail.Service
 	Trail     *audit.Service
 	Rekey     *rekey.Service
 	Backups   *backup.Service
@@ -134,6 +140,13 @@ func Build(c Config, store Store) *Installation {
 	i.Notices = &notify.Service{
 		Store: store, Board: i.Board, Rotation: i.Rotation, Years: i.Years, IdP: c.IdP, Name: c.Brand, Branding: c.Branding, Langs: c.Languages,
 		CommandLine: c.CommandLine, Mail: c.Mail, Webhook: c.Webhook, Notify: c.Operators, Clock: c.Clock, Log: c.Log,
+	}
+	i.MailLinks = &maillink.Service{Store: store, Sealer: i.Sealer, Clock: c.Clock}
+	i.UserMails = &usermail.Service{
+		Store: store, Sealer: i.Sealer, Writer: i.Notices, AccountURL: c.IdP.BaseURL + "/account", Clock: c.Clock, Log: c.Log,
+	}
+	if c.Mail != nil {
+		i.UserMails.Sender = c.Mail
 	}
 	i.Links = &sharelink.Service{Store: store, Sealer: i.Sealer, Clock: c.Clock}
 	i.Trail = &audit.Service{

@@ -30,6 +30,7 @@ func (s *Server) startJobs(ctx context.Context) (stop func()) {
 	jobs.Go(func() { s.Rotation.Run(ctx) })
 	jobs.Go(func() { s.Usage.Run(ctx) })
 	jobs.Go(func() { s.Notices.Run(ctx) })
+	jobs.Go(func() { s.UserMails.Run(ctx) })
 	if s.Backups != nil {
 		jobs.Go(func() { s.Backups.Run(ctx) })
 	}
