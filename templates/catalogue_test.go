@@ -55,7 +55,10 @@ func constants(t *testing.T, file, typ string) []string {
 func usedKeys(t *testing.T) map[Key]bool {
 	t.Helper()
 	keys := map[Key]bool{"brand": true, "time": true, "time.first": true, "date": true, "number": true, "number.zero": true,
-		"mail.date": true, "mail.and": true, "mail.providers": true, "mail.providers.one": true}
+		"mail.date": true, "mail.moment": true, "mail.and": true}
+	for _, k := range []Key{"mail.providers", "mail.hours", "mail.minutes"} {
+		keys[k], keys[k+".one"] = true, true
+	}
 	for i := range 12 {
 		keys[Key("time.month."+strconv.Itoa(i+1))] = true
 	}

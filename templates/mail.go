@@ -31,7 +31,7 @@ func (c catalogue) formatMoment(t time.Time) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return c.text("mail.moment", day, t.UTC().Format("15:04"))
+	return c.text("mail.moment", day, t.UTC().Format("15"), t.UTC().Format("04"))
 }
 
 // listYears returns a list of years: "2025 and 2026".

@@ -84,17 +84,17 @@ func TestMailsAreComplete(t *testing.T) {
 func TestMailDatesAndListsFollowLanguage(t *testing.T) {
 	t.Parallel()
 	for lang, want := range map[Lang]string{
-		"en": "1 August 2027, 22 December 2026; 0 days, 1 day, 2 days; 0 service providers, 1 service provider, 2 service providers; , 2025, 2025 and 2026, 2025, 2026 and 2027",
-		"es": "1 de agosto de 2027, 22 de diciembre de 2026; 0 días, 1 día, 2 días; 0 proveedores de servicios, 1 proveedor de servicios, 2 proveedores de servicios; , 2025, 2025 y 2026, 2025, 2026 y 2027",
-		"fr": "1er août 2027, 22 décembre 2026; 0 jour, 1 jour, 2 jours; 0 fournisseur de services, 1 fournisseur de services, 2 fournisseurs de services; , 2025, 2025 et 2026, 2025, 2026 et 2027",
+		"en": "1 August 2027, 22 December 2026; 0 days, 1 day, 2 days; 0 service providers, 1 service provider, 2 service providers; , 2025, 2025 and 2026, 2025, 2026 and 2027; 1 hour, 24 hours; 1 minute, 30 minutes; 1 August 2027 at 23:05 UTC",
+		"es": "1 de agosto de 2027, 22 de diciembre de 2026; 0 días, 1 día, 2 días; 0 proveedores de servicios, 1 proveedor de servicios, 2 proveedores de servicios; , 2025, 2025 y 2026, 2025, 2026 y 2027; 1 hora, 24 horas; 1 minuto, 30 minutos; 1 de agosto de 2027 a las 23:05 UTC",
+		"fr": "1er août 2027, 22 décembre 2026; 0 jour, 1 jour, 2 jours; 0 fournisseur de services, 1 fournisseur de services, 2 fournisseurs de services; , 2025, 2025 et 2026, 2025, 2026 et 2027; 1 heure, 24 heures; 1 minute, 30 minutes; 1er août 2027 à 23\u00a0h\u00a005 UTC",
 	} {
-		mails, err := parseMails(fstest.MapFS{"mails/xx/x.txt": {Data: []byte(`{{date .A}}, {{date .B}}; {{days 0}}, {{days 1}}, {{days 2}}; {{providers 0}}, {{providers 1}}, {{providers 2}}; {{years .None}}, {{years .One}}, {{years .Two}}, {{years .Three}}`)}},
+		mails, err := parseMails(fstest.MapFS{"mails/xx/x.txt": {Data: []byte(`{{date .A}}, {{date .B}}; {{days 0}}, {{days 1}}, {{days 2}}; {{providers 0}}, {{providers 1}}, {{providers 2}}; {{years .None}}, {{years .One}}, {{years .Two}}, {{years .Three}}; {{hours 1}}, {{hours 24}}; {{minutes 1}}, {{minutes 30}}; {{moment .A}}`)}},
 			"xx", PhrasesIn(lang).c)
 		if err != nil {
 			t.Fatal(err)
 		}
 		got, _, err := (&Phrases{mails: func() (*texttemplate.Template, error) { return mails, nil }}).Mail("x.txt", map[string]any{
-			"A": time.Date(2027, 8, 1, 23, 0, 0, 0, time.UTC), "B": time.Date(2026, 12, 22, 0, 0, 0, 0, time.UTC),
+			"A": time.Date(2027, 8, 1, 23, 5, 0, 0, time.UTC), "B": time.Date(2026, 12, 22, 0, 0, 0, 0, time.UTC),
 			"None": []idp.Year{}, "One": []idp.Year{"2025"}, "Two": []idp.Year{"2025", "2026"}, "Three": []idp.Year{"2025", "2026", "2027"},
 		})
 		if err != nil || got != want {

@@ -24,6 +24,13 @@ var fates = map[string]fate{
 	idp.RotationKind: fateHeld,
 	// A link could have been revoked after the backup.
 	"link": fateEnded,
+	// A mailed link could have been used after the backup, and must not work again.
+	"mail_link": fateEnded,
+	// A mail could have been sent after the backup, and a link in it no longer works.
+	"user_mail": fateEnded,
+	// How far the audit trail was read for mails to users. Without it, a server would begin at the
+	// end of the trail, and the last changes before the backup would have no notice.
+	"user_mail_mark": fateKept,
 	// Counters of attempts only refuse, and expire soon.
 	"throttle": fateKept,
 	// The cost of password hashes, which are kept.
