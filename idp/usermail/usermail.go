@@ -6,12 +6,16 @@
 //	Run      audit trail ─► a notice for each change of an account (see changes)
 //	         queue ─► rendered in the user's language ─► mail server, repeated until it accepts
 //
+// A mail is sent again only if the server stops, or the connection or the store fails, between its
+// acceptance by the mail server and the record of it. Both mails have the same Message-ID.
+//
 // Notices follow the audit trail because it is written in the same step as the change. No change
 // can be without its notice, whether a page, a command or the server made it, and no operation has
 // to remember to send one.
 package usermail
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -130,24 +134,25 @@ func (s *Service) Queue(ctx context.Context, mails ...Mail) error {
 		return ErrNoMail
 	}
 	now := s.Clock.Now().UTC()
-	byKey := make(map[string]*Mail, len(mails))
+	places := make(map[string]int, len(mails))
 	var keys []string
 	for i := range mails {
 		m := &mails[i]
 		if m.ID == "" {
 			m.ID = rand.Text()
 		}
-		byKey[m.ID], keys = m, append(keys, m.ID)
+		places[m.ID], keys = i, append(keys, m.ID)
 	}
 	err := s.records().Update(ctx, keys, func(r *idp.Record[record]) error {
 		if r.Value != nil {
 			return nil
 		}
-		plain, err := json.Marshal(byKey[r.Key])
+		place := places[r.Key]
+		plain, err := json.Marshal(mails[place])
 		if err != nil {
 			return err
 		}
-		r.Value = &record{QueuedAt: now, NextAt: now, Sealed: s.Sealer.Seal(sealContext(r.Key), plain)}
+		r.Value = &record{QueuedAt: now, Place: place, NextAt: now, Sealed: s.Sealer.Seal(sealContext(r.Key), plain)}
 		r.ExpiresAt = now.Add(lifetime)
 		return nil
 	})
@@ -176,8 +181,10 @@ const (
 // sent mail stays without its text until its ID can no longer be repeated.
 type record struct {
 	QueuedAt time.Time `json:"queued_at"`
-	Sealed   []byte    `json:"sealed,omitempty"`
-	Tries    int       `json:"tries,omitempty"`
+	// Place is its place among the mails that were queued in the same write.
+	Place  int    `json:"place,omitempty"`
+	Sealed []byte `json:"sealed,omitempty"`
+	Tries  int    `json:"tries,omitempty"`
 	// NextAt is when it is sent next.
 	NextAt time.Time `json:"next_at,omitzero"`
 }
@@ -248,16 +255,17 @@ func (s *Service) sendDue(ctx context.Context) error {
 	}
 	var sent []string
 	var letters []notify.Mail
+	var errs []error
 	for _, m := range mails {
 		subject, text, err := s.Writer.WriteMail(m.Lang, "user_"+string(m.Kind)+".txt", func(from notify.Sender) any {
 			return mailData{Sender: from, Mail: m, AccountURL: s.AccountURL}
 		})
-		if err != nil {
-			return err
+		if err != nil { // for example queued by a newer release; the others are sent
+			errs = append(errs, err)
+			continue
 		}
 		letters = append(letters, notify.Mail{ID: m.ID, To: m.To, Subject: subject, Text: text})
 	}
-	var errs []error
 	for i, err := range s.Sender.Send(ctx, letters) {
 		if err == nil {
 			sent = append(sent, letters[i].ID)
@@ -286,7 +294,9 @@ func (s *Service) claimDue(ctx context.Context) ([]Mail, error) {
 		// A time far in the future comes from a clock that was set back.
 		return len(r.Sealed) > 0 && (!r.NextAt.After(now) || r.NextAt.Sub(now) > backoff[len(backoff)-1])
 	}
-	slices.SortStableFunc(all, func(a, b idp.Record[record]) int { return a.Value.QueuedAt.Compare(b.Value.QueuedAt) })
+	slices.SortStableFunc(all, func(a, b idp.Record[record]) int {
+		return cmp.Or(a.Value.QueuedAt.Compare(b.Value.QueuedAt), cmp.Compare(a.Value.Place, b.Value.Place))
+	})
 	var keys []string
 	for _, r := range all {
 		if isDue(r.Value) && len(keys) < perRound {
@@ -303,13 +313,13 @@ func (s *Service) claimDue(ctx context.Context) ([]Mail, error) {
 			return nil
 		}
 		plain, err := s.Sealer.Open(sealContext(r.Key), r.Value.Sealed)
+		var m Mail
+		if err == nil {
+			err = json.Unmarshal(plain, &m)
+		}
 		if err != nil { // sealed before the keys were renewed, and so are its links
 			r.Value = nil
 			return nil
-		}
-		var m Mail
-		if err := json.Unmarshal(plain, &m); err != nil {
-			return fmt.Errorf("decode mail: %w", err)
 		}
 		r.Value.NextAt = now.Add(backoff[min(r.Value.Tries, len(backoff)-1)])
 		r.Value.Tries++
