@@ -110,7 +110,10 @@ func TestUndeliverableMailIsGivenUp(t *testing.T) {
 		d.Clock.Advance(5 * time.Minute)
 	}
 	d.startMail()
-	d.tick(s)
+	for range 8 {
+		d.tick(s)
+		d.Clock.Advance(time.Hour)
+	}
 	if got := d.received(); len(got) != 0 {
 		t.Errorf("sent after its links expired: %v", got)
 	}
