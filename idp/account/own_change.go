@@ -29,7 +29,7 @@ func (s *Service) changeSignIn(ctx context.Context, c OwnChange, kind idp.AuditK
 	if err != nil {
 		return err
 	}
-	_, err = s.Store.EndSessions(ctx, idp.SessionEnd{User: c.User, Keep: c.Keep})
+	_, err = s.Store.EndSessions(ctx, idp.SessionEnd{User: c.User, KeptID: c.Keep})
 	if errors.Is(err, idp.ErrSessionEnded) {
 		_, end := s.Store.EndSessions(ctx, idp.SessionEnd{User: c.User})
 		err = errors.Join(err, end)

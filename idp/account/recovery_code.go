@@ -115,7 +115,7 @@ func (s *Service) UseRecoveryCode(ctx context.Context, user idp.UserID, typed st
 	case u.RecoveryCodes == nil || len(u.RecoveryCodes.Hashes) == 0:
 		return ErrNoFactor
 	}
-	counters := []counter{s.codeCounter(user), s.networkCounter(from)}
+	counters := []counter{s.newCodeCounter(user), s.newNetworkCounter(from)}
 	if _, err := s.reserve(ctx, counters); err != nil {
 		return err
 	}
@@ -133,9 +133,9 @@ func (s *Service) UseRecoveryCode(ctx context.Context, user idp.UserID, typed st
 			return ErrWrong
 		}
 		u.ProofingPausedAt = time.Time{}
-		s.recordSignInAddress(u, in.CameAs, now)
+		s.recordSignInEmail(u, in.EmailMark, now)
 		if in.Remember != nil {
-			in.Remember.rememberIn(u, now)
+			in.Remember.addDevice(u, now)
 		}
 		return nil
 	}, event)

@@ -9,7 +9,7 @@ type Sender = sender
 // the fields of the Sender.
 func (s *Service) WriteMail(lang templates.Lang, name string, makeData func(Sender) any) (subject, text string, err error) {
 	if !lang.IsKnown() {
-		lang = s.lang()
+		lang = s.defaultLang()
 	}
-	return render(lang, name, makeData(s.senderIn(lang)))
+	return render(lang, name, makeData(s.newSender(lang)))
 }
