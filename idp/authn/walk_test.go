@@ -523,10 +523,10 @@ func TestEveryOutcomeOfAccountIsDecided(t *testing.T) {
 }
 
 // TestEveryHandlerEndsWithDecision checks that the router reaches the handlers of this package
-// only through runStep, or through its wrappers, which require a decision.
+// only through RunStep, or through its wrappers, which require a decision.
 func TestEveryHandlerEndsWithDecision(t *testing.T) {
 	t.Parallel()
-	ways := []string{"runStep", "wrapFlowStep", "wrapSignInStep", "wrapStepUp", "wrapSessionStep"}
+	ways := []string{"RunStep", "WrapFlowStep", "wrapSignInStep", "wrapStepUp", "WrapSessionStep"}
 	mounted := 0
 	for _, f := range readPackage(t, ".") {
 		ast.Inspect(f, func(n ast.Node) bool {
@@ -541,11 +541,11 @@ func TestEveryHandlerEndsWithDecision(t *testing.T) {
 				mounted++
 				call, ok := e.(*ast.KeyValueExpr).Value.(*ast.CallExpr)
 				if !ok {
-					t.Errorf("handler %d is mounted without runStep", mounted)
+					t.Errorf("handler %d is mounted without RunStep", mounted)
 					continue
 				}
 				if sel, ok := call.Fun.(*ast.SelectorExpr); !ok || !slices.Contains(ways, sel.Sel.Name) {
-					t.Errorf("handler %d is mounted without runStep", mounted)
+					t.Errorf("handler %d is mounted without RunStep", mounted)
 				}
 			}
 			return true

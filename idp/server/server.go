@@ -28,6 +28,7 @@ import (
 	"vernal/idp/doctor"
 	"vernal/idp/guide"
 	"vernal/idp/installation"
+	"vernal/idp/journey"
 	"vernal/idp/logout"
 	"vernal/idp/session"
 	"vernal/idp/signing"
@@ -113,24 +114,24 @@ func (s *Server) Handler() (http.Handler, error) {
 	}
 	signOn := &sso.Handler{
 		IdP: s.IdP, Store: s.Store, Registry: s.Registry, Sessions: sessions, Access: access, Signing: signer,
-		Pages: pages, Clock: s.Clock, SignInPath: authn.SignInPath, StepUpPath: authn.StepUpPath,
+		Pages: pages, Clock: s.Clock, SignInPath: journey.SignInPath, StepUpPath: journey.StepUpPath,
 	}
 	signOut := &logout.Handler{
 		IdP: s.IdP, Store: s.Store, Registry: s.Registry, Sessions: sessions, Access: access, Signing: signer,
-		Pages: pages, Clock: s.Clock, SignOutPath: authn.SignOutPath, AccountPath: authn.AccountPath,
+		Pages: pages, Clock: s.Clock, SignOutPath: journey.SignOutPath, AccountPath: journey.AccountPath,
 	}
 	documents := &discovery.Handler{IdP: s.IdP, Years: s.Years, Access: access, Clock: s.Clock}
 	if s.Usage != nil {
 		signOn.Uses, signOut.Uses, documents.Fetches = s.Usage, s.Usage, s.Usage
 	}
+	shared := &journey.Service{
+		Accounts: s.Accounts, Users: s.Store, Sessions: sessions, Registry: s.Registry, Pages: pages, ContinuePath: sso.ContinuePath,
+	}
 	router := web.NewRouter(pages)
 	for _, h := range []interface{ Mount(*web.Router) }{
 		documents,
 		signOn,
-		&authn.Handler{
-			Accounts: s.Accounts, Users: s.Store, Sessions: sessions, Registry: s.Registry,
-			Pages: pages, ContinuePath: sso.ContinuePath,
-		},
+		&authn.Handler{Service: shared},
 		&developers.Handler{IdP: s.IdP, Registry: s.Registry, Access: access, Pages: pages},
 		&guide.Handler{Book: book, BaseURL: s.IdP.BaseURL, Years: s.Years, Clock: s.Clock, Pages: pages},
 		signOut,
