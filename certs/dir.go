@@ -289,7 +289,7 @@ func (d *Dir) filePath(y idp.Year, ext string) string {
 }
 
 // listYears lists the years that have a file with one of the endings, in order.
-func (d *Dir) listYears(endings ...string) (listYears []idp.Year, err error) {
+func (d *Dir) listYears(endings ...string) (years []idp.Year, err error) {
 	entries, err := os.ReadDir(d.path)
 	if err != nil {
 		return nil, fmt.Errorf("read signing keys: %w", err)
@@ -297,11 +297,11 @@ func (d *Dir) listYears(endings ...string) (listYears []idp.Year, err error) {
 	for _, e := range entries {
 		ext := filepath.Ext(e.Name())
 		if y := idp.Year(strings.TrimSuffix(e.Name(), ext)); y.IsValid() && slices.Contains(endings, ext) {
-			listYears = append(listYears, y)
+			years = append(years, y)
 		}
 	}
-	slices.Sort(listYears)
-	return slices.Compact(listYears), nil
+	slices.Sort(years)
+	return slices.Compact(years), nil
 }
 
 // writeNewFile is durable.WriteNew, except that it returns our error for an existing name.

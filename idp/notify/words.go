@@ -31,8 +31,8 @@ type sender struct {
 	Support      string // how to reach support, "" if no way is known
 }
 
-func (s *Service) newSender(defaultLang templates.Lang) sender {
-	b := s.Branding.Branding(defaultLang)
+func (s *Service) newSender(lang templates.Lang) sender {
+	b := s.Branding.Branding(lang)
 	data := sender{Us: cleanText(cmp.Or(b.Name, s.Name)), BaseURL: s.IdP.BaseURL, Organization: cleanText(b.Organization)}
 	if data.Organization == data.Us {
 		data.Organization = ""
@@ -41,14 +41,14 @@ func (s *Service) newSender(defaultLang templates.Lang) sender {
 		b.Contact = s.IdP.Contact
 	}
 	if len(b.SupportLinks()) > 0 {
-		data.Support = templates.PhrasesIn(defaultLang).SupportText(b)
+		data.Support = templates.PhrasesIn(lang).SupportText(b)
 	}
 	return data
 }
 
 // render fills in a text and lays it out.
-func render(defaultLang templates.Lang, name string, data any) (subject, text string, err error) {
-	subject, text, err = templates.PhrasesIn(defaultLang).Mail(name, data)
+func render(lang templates.Lang, name string, data any) (subject, text string, err error) {
+	subject, text, err = templates.PhrasesIn(lang).Mail(name, data)
 	return cleanText(subject), layOut(text), err
 }
 
