@@ -23,11 +23,11 @@ func parseMails(files fs.FS, lang Lang, c catalogue) (*texttemplate.Template, er
 }
 
 // listYears returns a list of years: "2025 and 2026".
-func (c catalogue) listYears(listYears []idp.Year) string {
+func (c catalogue) listYears(years []idp.Year) string {
 	list := ""
-	for i, y := range listYears {
+	for i, y := range years {
 		switch {
-		case i > 0 && i == len(listYears)-1:
+		case i > 0 && i == len(years)-1:
 			list += c["mail.and"]
 		case i > 0:
 			list += ", "
