@@ -11,7 +11,7 @@ import (
 )
 
 // FindSuggestions looks through wrapped errors, and the outermost suggestions win.
-func TestSuggestionsOf(t *testing.T) {
+func TestFindSuggestions(t *testing.T) {
 	t.Parallel()
 	add, list := idp.Suggest(idp.DoSPAdd).WithOption(idp.OptionMetadata, ""), idp.Suggest(idp.DoSPList).WithLabel(idp.LabelListRegistered)
 	cause := errors.New("cause")

@@ -36,7 +36,7 @@ var (
 // TamperedError is returned with a list that leaves out records that are not authentic.
 // errors.Is finds ErrTampered in it.
 type TamperedError struct {
-	// Providers are the EntityIDs of the omitted registrations, as stored.
+	// Providers are the entity IDs of the omitted registrations, as stored.
 	Providers []EntityID
 }
 

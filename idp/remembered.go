@@ -34,7 +34,7 @@ func (d *RememberedDevice) ShortHash() string {
 
 // RememberedAt returns when the user used a real second factor in the browser whose cookie has
 // the hash. ok is false for a browser that is not remembered. The caller decides how long that
-// counts (assurance.RememberedFor).
+// counts (assurance.RememberedDeviceLifetime).
 func (u *User) RememberedAt(hash []byte) (at time.Time, ok bool) {
 	for _, d := range u.Devices {
 		if d.hasHash(hash) {

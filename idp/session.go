@@ -35,7 +35,7 @@ type Session struct {
 	// It has a separate cookie and gives no other access.
 	Pending bool `json:"pending,omitempty"`
 	// SignInEmailMark records, for a Pending session, which of their email addresses the user entered:
-	// an account.AddressMark, which does not reveal the email address. It is "" afterwards.
+	// an account.Service.EmailMark, which does not reveal the email address. It is "" afterwards.
 	SignInEmailMark string `json:"came_as,omitempty"`
 	// BegunAt is when the user signed in, for a session that replaced another one because
 	// the user proved more within it; zero if that is CreatedAt.

@@ -368,7 +368,7 @@ type Restore struct {
 	Add func(EndedRecords) (map[string]Document, error)
 }
 
-// Ended counts the records that a restore removed.
+// EndedRecords counts the records that a restore removed.
 type EndedRecords struct {
 	Sessions       int `json:"sessions"`
 	LoginRequests  int `json:"login_requests"`

@@ -107,7 +107,7 @@ func usedKeys(t *testing.T) map[Key]bool {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, m := range regexp.MustCompile(`(?:\{Name: |profileRow\()"(\w+)"`).FindAllSubmatch(table, -1) {
+	for _, m := range regexp.MustCompile(`(?:\{Name: |newProfileRow\()"(\w+)"`).FindAllSubmatch(table, -1) {
 		keys[Key("attributes.text."+string(m[1]))] = true
 	}
 	for _, f := range constants(t, "../idp/session.go", "Factor") {

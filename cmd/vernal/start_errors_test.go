@@ -24,7 +24,7 @@ func reportedError(t *testing.T, printed string) cli.ReportedError {
 	return report.Error
 }
 
-// change replaces the content of a file.
+// changeFile replaces the content of a file.
 func changeFile(t *testing.T, path string, change func([]byte) []byte) {
 	t.Helper()
 	data, err := os.ReadFile(path)

@@ -23,7 +23,7 @@ const LevelNone = "none"
 // maxProfileText is the longest value of a profile, in bytes.
 const maxProfileText = 255
 
-// maxAhead is how far an entered time may be in the future, because clocks differ.
+// maxClockSkew is how far an entered time may be in the future, because clocks differ.
 const maxClockSkew = 5 * time.Minute
 
 // InputErrors lists all problems of an input, at least one.

@@ -35,7 +35,7 @@ var fieldFates = map[string]string{
 	"User.PasswordChangedAt": exportedWithSecrets,
 	"User.TOTPs":             exportedWithSecrets,
 	"User.Devices":           notExported + "a device is known by a cookie of its installation; the user gives a code again",
-	"User.Proofed":           exported, // as part of the profile
+	"User.Proofing":          exported, // as part of the profile
 	"User.Role":              exported,
 	"User.LockedAt":          exported,
 	"User.LockReason":        exported,
@@ -53,8 +53,8 @@ var fieldFates = map[string]string{
 	"TOTP.LastStep": exportedWithSecrets,
 	"TOTP.AddedAt":  exportedWithSecrets,
 
-	"Proofed.Level":      exported,
-	"Proofed.VerifiedAt": exported,
+	"Proofing.Level":      exported,
+	"Proofing.VerifiedAt": exported,
 
 	"Profile.Level":      exported,
 	"Profile.VerifiedAt": exported,

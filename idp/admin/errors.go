@@ -58,8 +58,8 @@ func (e *Error) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// Suggested returns the ways to fix it, for idp.SuggestionsOf.
-func (e *Error) Suggested() []idp.Suggestion { return e.Suggestions }
+// ListSuggestions returns the ways to fix it, for idp.FindSuggestions.
+func (e *Error) ListSuggestions() []idp.Suggestion { return e.Suggestions }
 
 // kinds maps codes to HTTP statuses and errors of the domain. Other errors are internal.
 var kinds = []struct {

@@ -54,7 +54,7 @@ func TestBoardPageShowsEachProvider(t *testing.T) {
 		{[]string{"Never Bureau", "Not moved", "https://never.example.gov/saml", "never-saml@example.gov"},
 			[]string{"2030 last request March 1, 2031, 09:00 UTC, 1 day ago; 1 in 7 days, 1 in 30; signed, by 0000000000000000…; first March 1, 2031"}},
 		{[]string{"Both Bureau", "Moving (using both)"}, []string{"2030 last request February 28, 2031", "2031 last request March 2, 2031, 08:00 UTC, today",
-			"Metadata loaded in its name: a hint, not proof", "203.0.113.7, hinted-agent/1"}},
+			"Metadata loaded in its name (a hint, not proof)", "203.0.113.7, hinted-agent/1"}},
 		{[]string{"Gone Bureau", "Moved"}, []string{"2030 last request February 10, 2031, 09:00 UTC, 20 days ago; 0 in 7 days, 1 in 30"}},
 		{[]string{"Unseen Bureau", "No sign-ins yet"}, []string{"No request yet."}},
 	}
@@ -164,7 +164,7 @@ func TestBoardPageListsEachProviderOnce(t *testing.T) {
 	if pages != 2 || len(seen) != pageSize+5 {
 		t.Errorf("%d pages with %d service providers", pages, len(seen))
 	}
-	if got := words(all(w.page(boardPath+"?page=2"), "vernal-count")[0]); got != "201 to 205 of 205; 205 are registered" {
+	if got := words(all(w.page(boardPath+"?page=2"), "vernal-count")[0]); got != "201 to 205 of 205 service providers (205 registered)" {
 		t.Errorf("count: %q", got)
 	}
 }

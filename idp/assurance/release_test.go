@@ -27,7 +27,7 @@ func TestToASCII(t *testing.T) {
 		"Ærøskøbing": "AEroskobing", "Ｗide": "Wide", "山田": "??", "a\u0328\u0301b": "ab", "\xff": "?", "Ǿ": "O", "\u0080": "?",
 	} {
 		if got := convertToASCII(in); got != want {
-			t.Errorf("toASCII(%q) = %q, want %q", in, got, want)
+			t.Errorf("convertToASCII(%q) = %q, want %q", in, got, want)
 		}
 	}
 }

@@ -65,7 +65,7 @@ func TestForgetDevices(t *testing.T) {
 
 	// Another user's devices stay, and so does everything if another site sends the form.
 	form := func(name string) url.Values { return url.Values{"device": {name}} }
-	checkPage(t, one.Post("/account/devices/forget", form(bobsNames[0])), http.StatusOK, "That device is forgotten")
+	checkPage(t, one.Post("/account/devices/forget", form(bobsNames[0])), http.StatusOK, text("notice.device_forgotten"))
 	checkPage(t, one.Post("/account/devices/forget", nil), http.StatusBadRequest)
 	checkPage(t, one.CrossSitePost("/account/devices/forget-all", nil), http.StatusForbidden)
 	checkPage(t, i.Browser().Post("/account/devices/forget-all", nil), http.StatusOK, "Password")
@@ -77,12 +77,12 @@ func TestForgetDevices(t *testing.T) {
 	}
 
 	// Forget the newer device from another browser. No session ends.
-	checkPage(t, one.Post("/account/devices/forget", form(names[0])), http.StatusOK, "That device is forgotten")
+	checkPage(t, one.Post("/account/devices/forget", form(names[0])), http.StatusOK, text("notice.device_forgotten"))
 	checkPage(t, two.Get("/account"), http.StatusOK, text("account.sign_out"), ann.Email)
 	if !asksForCode(t, two, ann) || asksForCode(t, one, ann) {
 		t.Error("not the device that was named was forgotten")
 	}
-	checkPage(t, one.Post("/account/devices/forget-all", nil), http.StatusOK, "All devices are forgotten", text("account.remembered_none"))
+	checkPage(t, one.Post("/account/devices/forget-all", nil), http.StatusOK, text("notice.devices_forgotten"), text("account.remembered_none"))
 	checkPage(t, third.Get("/account"), http.StatusOK, ann.Email)
 	if !asksForCode(t, one, ann) || asksForCode(t, bobs, bob) {
 		t.Error("the wrong devices were forgotten")

@@ -136,7 +136,7 @@ func TestUnlistedSessionsEndToo(t *testing.T) {
 		}
 	}
 	page := here.Get("/account")
-	checkPage(t, page, http.StatusOK, "this browser", "6 more sessions are not listed")
+	checkPage(t, page, http.StatusOK, "this browser", "6 "+text("account.more"))
 	if n := strings.Count(page.Text(), "End this session"); n != 19 {
 		t.Errorf("%d sessions can be ended, want 19", n)
 	}

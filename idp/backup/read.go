@@ -197,9 +197,9 @@ func (b *Reader) SHA256() string { return hex.EncodeToString(b.sum.Sum(nil)) }
 // makeTrailer returns the end of a backup: an empty gzip stream whose comment is the digest of
 // the compressed data before it. Tools skip it. It reveals every changed bit, even one that
 // gzip ignores.
-func makeTrailer(finishDigest []byte) []byte {
+func makeTrailer(digest []byte) []byte {
 	trailer := []byte{0x1f, 0x8b, 8, 1 << 4, 0, 0, 0, 0, 0, 255} // RFC 1952: a comment, and no time
-	trailer = append(hex.AppendEncode(trailer, finishDigest), 0)
+	trailer = append(hex.AppendEncode(trailer, digest), 0)
 	trailer = append(trailer, 3, 0)                // RFC 1951: one empty block
 	return append(trailer, 0, 0, 0, 0, 0, 0, 0, 0) // checksum and length of nothing
 }

@@ -80,7 +80,7 @@ func (s *Service) findTrailEnd(ctx context.Context) (uint64, error) {
 		return 0, err
 	}
 	if !page.IsHeadAuthentic && page.RecordCount > 0 {
-		return 0, errors.New("the head of the audit trail is not authentic: run vernal audit verify")
+		return 0, errors.New("the head of the audit trail is not authentic; verify the audit trail to find the damage")
 	}
 	return page.Head.Seq, nil
 }

@@ -50,7 +50,7 @@ func (w *Walk) newSP() *crewjam.ServiceProvider {
 	}
 }
 
-// newRequest is an AuthnRequest of the rehearsal's SP.
+// request is an AuthnRequest of the rehearsal's SP.
 type request struct {
 	*crewjam.AuthnRequest
 	relayState string

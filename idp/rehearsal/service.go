@@ -38,7 +38,7 @@ type Service struct {
 	run *rehearsalRun // the latest one, guarded by mu
 }
 
-// running is a rehearsal that has begun and not ended.
+// rehearsalRun is a rehearsal that has begun and not ended.
 type rehearsalRun struct {
 	terms   *Terms
 	session idp.SessionID // "" before it was made

@@ -52,7 +52,7 @@ type Store interface {
 	KeyState(ctx context.Context) (seal.KeyState, error)
 	BeginMaster(ctx context.Context, newMaster *seal.Master, renewAll bool, events ...idp.AuditEvent) error
 	CompleteMaster(ctx context.Context, events ...idp.AuditEvent) error
-	FinishMaster(ctx context.Context, keepID *seal.Master, renewAll bool, events ...idp.AuditEvent) error
+	FinishMaster(ctx context.Context, kept *seal.Master, renewAll bool, events ...idp.AuditEvent) error
 	EndMaster(ctx context.Context, events ...idp.AuditEvent) error
 	RewrapUserKeys(ctx context.Context, after idp.UserID, limit int) (last idp.UserID, err error)
 	BeginRenewal(ctx context.Context, events ...idp.AuditEvent) error

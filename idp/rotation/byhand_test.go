@@ -126,7 +126,7 @@ func TestRollbackHoldsLaterSteps(t *testing.T) {
 	start := func(t *testing.T) *deployment {
 		w := firstStart(t, "2026-11-22").run("2027-03-15")
 		if y, ok := w.h.FindRollbackYear(); !ok || y != "2026" {
-			t.Fatalf("RollbackTo = %q, %v", y, ok)
+			t.Fatalf("FindRollbackYear = %q, %v", y, ok)
 		}
 		w.log = nil
 		return w

@@ -16,8 +16,8 @@ type RefusedError struct {
 	Suggestions []idp.Suggestion
 }
 
-// Suggested returns Suggestions.
-func (e *RefusedError) Suggested() []idp.Suggestion { return e.Suggestions }
+// ListSuggestions returns the suggestions, for idp.FindSuggestions.
+func (e *RefusedError) ListSuggestions() []idp.Suggestion { return e.Suggestions }
 
 // Error returns a text for logs. Package templates renders Reason for users.
 func (e *RefusedError) Error() string {

@@ -207,7 +207,7 @@ func (p Policy) Validate() error {
 
 // check returns the first fault in the dates of a year, which depend on those of the next year.
 func (d Dates) check(next Dates) error {
-	overlap, keepTime := d.CertEndAt.Sub(next.PublishAt), d.RetireAt.Sub(next.PublishAt)
+	overlap, retireDelay := d.CertEndAt.Sub(next.PublishAt), d.RetireAt.Sub(next.PublishAt)
 	for _, w := range []struct {
 		isWrong bool
 		code    PolicyCode
@@ -219,7 +219,7 @@ func (d Dates) check(next Dates) error {
 		{d.CertEndAt.Before(next.PreferAt), PolicyCertEndEarly, "the certificate ends before the next year is preferred: let it end later"},
 		{overlap < moveTime, PolicyOverlap, fmt.Sprintf("no overlap: the next year is published %d days before the certificate ends, but service providers need %d days to move", overlap/day, moveTime/day)},
 		{d.RetireAt.Before(d.CertEndAt), PolicyRetireBeforeCertEnd, "the year is retired before its certificate ends: retire it later"},
-		{keepTime < successorTime, PolicyRetireEarly, fmt.Sprintf("the year is retired %d days after the next year is published: retire it after %d days or more", keepTime/day, successorTime/day)},
+		{retireDelay < successorTime, PolicyRetireEarly, fmt.Sprintf("the year is retired %d days after the next year is published: retire it after %d days or more", retireDelay/day, successorTime/day)},
 	} {
 		if w.isWrong {
 			return &PolicyError{w.code, "rotation calendar: " + w.text}

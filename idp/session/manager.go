@@ -122,7 +122,7 @@ func (m *Manager) Touch(ctx context.Context, s *idp.Session) error {
 }
 
 // StartPending begins the sign-in of a user whose password was right. emailMark is stored for the
-// second factor; see idp.Session.CameAs. The events are written in the same step.
+// second factor; see idp.Session.SignInEmailMark. The events are written in the same step.
 func (m *Manager) StartPending(w http.ResponseWriter, r *http.Request, user idp.UserID, emailMark string, events ...idp.AuditEvent) (*idp.Session, error) {
 	now := m.Clock.Now()
 	s := &idp.Session{

@@ -69,7 +69,7 @@ func (s *Signer) Sign(ctx context.Context, id idp.EntityID, decide func(*sp.Prov
 	return sign(signer)
 }
 
-// CheckKey returns idp.ErrKeyAway if the year's key is in a token that does not answer. It is
+// CheckKey returns idp.ErrKeyUnavailable if the year's key is in a token that does not answer. It is
 // called before an answer is recorded: once recorded, the request could not be sent again.
 func (s *Signer) CheckKey(y idp.Year, now time.Time) error {
 	entry, _ := s.Years.Lookup(y, now)

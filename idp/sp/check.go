@@ -46,8 +46,8 @@ type InvalidError struct {
 	Suggestions []idp.Suggestion
 }
 
-// Suggested returns the suggestions, for idp.SuggestionsOf.
-func (e *InvalidError) Suggested() []idp.Suggestion { return e.Suggestions }
+// ListSuggestions returns the suggestions, for idp.FindSuggestions.
+func (e *InvalidError) ListSuggestions() []idp.Suggestion { return e.Suggestions }
 
 func (e *InvalidError) Error() string {
 	lines := make([]string, len(e.Problems))

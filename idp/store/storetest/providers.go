@@ -69,7 +69,7 @@ func testProviderErrors(t *testing.T, s idp.OwnedStore) {
 	checkKinds(t, s, 0)
 }
 
-// lastScope returns the scope of a removed service provider.
+// readLastScope returns the scope of a removed service provider.
 func readLastScope(ctx context.Context, s idp.OwnedStore, id idp.EntityID) (idp.NameIDScope, error) {
 	_, err := s.Provider(ctx, id)
 	if removedErr, ok := errors.AsType[*idp.RemovedError](err); ok && errors.Is(err, idp.ErrNotFound) {
