@@ -102,13 +102,19 @@ type ProviderUpdate struct {
 
 // UserStore keeps users, their Profiles and their NameIDs. Records are sealed at rest, the
 // Profile apart from the User, and email addresses are looked up by a keyed hash.
+//
+// An email address that was disclosed to a service provider as a NameID (Email.DisclosedTo) is
+// reserved for its user permanently, even after the user has removed it or was deleted: see
+// User.ReservedEmails. The same user may add it again.
 type UserStore interface {
 	// ImportUsers adds users with their Profiles and NameIDs, as many as possible in one
 	// step, and appends the events of those added. The first result contains an error for
-	// each user, nil for those added: ErrExists if one of their email addresses or their
-	// ID is taken, even by a deleted user; ErrNotFound for a user that should exist and
-	// does not; or a *TakenError if a NameID belongs to another user, or the user already
-	// has another one there. Earlier users in the list count for later ones.
+	// each user, nil for those added: ErrExists if one of their email addresses, reserved
+	// ones included, or their ID is taken, even by a deleted user; ErrNotFound for a user
+	// that should exist and does not; or a *TakenError if a NameID belongs to another user,
+	// or the user already has another one there. Earlier users in the list count for later
+	// ones. A reserved email address of a deleted user that is already reserved is left out.
+	// It is ErrExists if nothing else of the user is left.
 	ImportUsers(ctx context.Context, users []ImportedUser) ([]error, error)
 	User(ctx context.Context, id UserID) (*User, error)
 	// UserByEmail finds a user by any of their email addresses, compared without case.
@@ -116,7 +122,8 @@ type UserStore interface {
 	// Users lists users by ID.
 	Users(ctx context.Context, q UserQuery) ([]*User, error)
 	// UpdateUser changes a user and keeps the index of email addresses in step. It returns
-	// ErrExists if an added email address is taken. ID and Proofing must stay.
+	// ErrExists if an added email address is taken, or reserved for another user. ID, Proofing
+	// and ReservedEmails must stay. UpdateUser adds to ReservedEmails.
 	UpdateUser(ctx context.Context, id UserID, change func(*User) error, events ...AuditEvent) error
 	// Profile returns a user's proofed identity, or ErrNotFound. No other method unseals
 	// it.
@@ -125,7 +132,8 @@ type UserStore interface {
 	// updates the User: its Proofing from p, and its UpdatedAt.
 	SetProfile(ctx context.Context, id UserID, p *Profile, at time.Time, events ...AuditEvent) error
 	// DeleteUser removes a user with their Profile and ends their sessions. The ID and the
-	// NameIDs stay taken permanently. The email addresses become available again.
+	// NameIDs stay taken permanently. The email addresses become available again, except those
+	// that are reserved.
 	DeleteUser(ctx context.Context, id UserID, events ...AuditEvent) error
 
 	// NameID returns the user's identifier in the scope, also for deleted users.
@@ -142,7 +150,7 @@ type UserStore interface {
 type UserQuery struct {
 	After UserID
 	Limit int
-	// Deleted selects deleted users, of whom only the ID is left.
+	// Deleted selects deleted users, of whom only the ID and ReservedEmails are left.
 	Deleted bool
 }
 

@@ -38,8 +38,10 @@
 //	provider-scopes   MAC  EntityID -> NameIDScope, of providers that were removed
 //	users                  UserID -> sealed JSON, context "user/ID"
 //	profiles               UserID -> sealed JSON, context "profile/ID"
-//	user-emails       MAC  keyed hash of the lower-cased email address -> UserID
-//	user-tombstones   MAC  UserID -> time of deletion: IDs are never used again
+//	user-emails       MAC  keyed hash of the lower-cased email address -> UserID; keyed hash
+//	                       of User.ReservedEmails -> UserID, permanent
+//	user-tombstones   MAC  UserID -> time of deletion, then their User.ReservedEmails, see
+//	                       reservation.go: IDs are never used again
 //	name-ids          MAC  NameIDScope+UserID -> NameID, permanent
 //	name-id-users     MAC  NameIDScope+NameID -> UserID, permanent
 //	sessions          MAC  SessionID -> record, see recordForm

@@ -41,6 +41,8 @@ func Run(t *testing.T, open Open) {
 		{"user list", testUserList},
 		{"user deleted", testUserDeleted},
 		{"users imported", testImport},
+		{"email addresses reserved", testReservedEmails},
+		{"email addresses reserved by an import", testReservedEmailsImported},
 		{"NameID scopes", testNameIDScopes},
 		{"sessions", testSessions},
 		{"session replaced", testSessionReplaced},
