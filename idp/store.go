@@ -102,13 +102,19 @@ type ProviderUpdate struct {
 
 // UserStore keeps users, their Profiles and their NameIDs. Records are sealed at rest, the
 // Profile apart from the User, and email addresses are looked up by a keyed hash.
+//
+// An email address that was disclosed to a service provider as a NameID (Email.DisclosedTo) is
+// reserved for its user permanently, even after the user has removed it or was deleted: see
+// User.ReservedEmails. The same user may add it again.
 type UserStore interface {
 	// ImportUsers adds users with their Profiles and NameIDs, as many as possible in one
 	// step, and appends the events of those added. The first result contains an error for
-	// each user, nil for those added: ErrExists if one of their email addresses or their
-	// ID is taken, even by a deleted user; ErrNotFound for a user that should exist and
-	// does not; or a *TakenError if a NameID belongs to another user, or the user already
-	// has another one there. Earlier users in the list count for later ones.
+	// each user, nil for those added: ErrExists if one of their email addresses, reserved
+	// ones included, or their ID is taken, even by a deleted user; ErrNotFound for a user
+	// that should exist and does not; or a *TakenError if a NameID belongs to another user,
+	// or the user already has another one there. Earlier users in the list count for later
+	// ones. A reserved email address of a deleted user that is already reserved is left out.
+	// It is ErrExists if nothing else of the user is left.
 	ImportUsers(ctx context.Context, users []ImportedUser) ([]error, error)
 	User(ctx context.Context, id UserID) (*User, error)
 	// UserByEmail finds a user by any of their email addresses, compared without case.
@@ -116,7 +122,8 @@ type UserStore interface {
 	// Users lists users by ID.
 	Users(ctx context.Context, q UserQuery) ([]*User, error)
 	// UpdateUser changes a user and keeps the index of email addresses in step. It returns
-	// ErrExists if an added email address is taken. ID and Proofing must stay.
+	// ErrExists if an added email address is taken, or reserved for another user. ID, Proofing
+	// and ReservedEmails must stay. UpdateUser adds to ReservedEmails.
 	UpdateUser(ctx context.Context, id UserID, change func(*User) error, events ...AuditEvent) error
 	// Profile returns a user's proofed identity, or ErrNotFound. No other method unseals
 	// it.
@@ -125,7 +132,8 @@ type UserStore interface {
 	// updates the User: its Proofing from p, and its UpdatedAt.
 	SetProfile(ctx context.Context, id UserID, p *Profile, at time.Time, events ...AuditEvent) error
 	// DeleteUser removes a user with their Profile and ends their sessions. The ID and the
-	// NameIDs stay taken permanently. The email addresses become available again.
+	// NameIDs stay taken permanently. The email addresses become available again, except those
+	// that are reserved.
 	DeleteUser(ctx context.Context, id UserID, events ...AuditEvent) error
 
 	// NameID returns the user's identifier in the scope, also for deleted users.
@@ -142,7 +150,7 @@ type UserStore interface {
 type UserQuery struct {
 	After UserID
 	Limit int
-	// Deleted selects deleted users, of whom only the ID is left.
+	// Deleted selects deleted users, of whom only the ID and ReservedEmails are left.
 	Deleted bool
 }
 
@@ -300,16 +308,29 @@ type DocumentStore interface {
 type AuditStore interface {
 	// AppendAudit adds events that change nothing else, such as refusals.
 	AppendAudit(ctx context.Context, events ...AuditEvent) error
-	// AuditPage reads up to limit stored records after a position, whatever they contain,
-	// and the state of the whole trail at that moment. From 0, it begins with the first
-	// one. If only the checkpoint cannot be read, it returns the page with the error.
-	AuditPage(ctx context.Context, after uint64, limit int) (*AuditPage, error)
+	// AuditPage reads a part of the trail, and the state of the whole trail at that moment. If
+	// only the checkpoint cannot be read, it returns the page with the error.
+	AuditPage(ctx context.Context, q AuditQuery) (*AuditPage, error)
 	// PruneAudit makes c the beginning of the trail, unless it already is, and then
 	// removes up to limit of the records up to it, the oldest first, but never the last of
 	// the trail. It returns their number. Fewer than limit means that none is left. c.Hash
 	// must be the hash of that record. c must be after the current checkpoint, or be the
 	// same one, even with another MAC. Otherwise nothing changes.
 	PruneAudit(ctx context.Context, c AuditCheckpoint, limit int, events ...AuditEvent) (removed int, err error)
+}
+
+// AuditQuery selects up to Limit stored records after the position After, whatever they contain,
+// oldest first. From 0, it begins with the first one.
+//
+// With User, it selects the newest Limit records about that user before the position Before,
+// newest first, and After has no effect. A Before of 0 begins with the newest one. A record that
+// cannot be read, or that an earlier version wrote without the index of users, is left out. The
+// page then does not report HasStrayIPAddress.
+type AuditQuery struct {
+	After  uint64
+	Limit  int
+	User   UserID
+	Before uint64
 }
 
 // StoreExaminer is a store that can be searched for damage while it is in use.

@@ -1,6 +1,7 @@
 package idp
 
 import (
+	"crypto/sha256"
 	"crypto/subtle"
 	"slices"
 	"strings"
@@ -14,6 +15,10 @@ type User struct {
 	// Emails are the user's email addresses, the primary one first. An email address
 	// belongs to at most one user.
 	Emails []Email `json:"emails"`
+	// ReservedEmails are the hashes (HashEmail) of email addresses that were disclosed to a service
+	// provider as a NameID and then removed. No other user may get them, because the service
+	// provider would take that user for this one. Only the store adds them.
+	ReservedEmails [][]byte `json:"reserved_emails,omitempty"`
 	// PasswordHash is in PHC form: "$argon2id$…" or "$pbkdf2-sha256$…".
 	PasswordHash      string    `json:"password_hash,omitempty"`
 	PasswordChangedAt time.Time `json:"password_changed_at,omitzero"`
@@ -142,6 +147,13 @@ type Email struct {
 	DisclosedTo []EntityID `json:"disclosed_to,omitempty"`
 }
 
+// HashEmail returns the SHA-256 of an email address without case. The store seals it, because an email
+// address can be guessed.
+func HashEmail(address string) []byte {
+	sum := sha256.Sum256([]byte(strings.ToLower(address)))
+	return sum[:]
+}
+
 // DisclosedEmail returns the user's email address that equals address, ignoring case, if the
 // provider received it as a NameID; nil otherwise.
 func (u *User) DisclosedEmail(provider EntityID, address string) *Email {
@@ -257,12 +269,12 @@ type ImportedUser struct {
 	Profile *Profile
 	// NameIDs become the NameIDs of the user, as if they had been issued here.
 	NameIDs map[NameIDScope]NameID
-	// IsDeleted is true for a user deleted at the source. Only User.ID and the NameIDs are
-	// stored, so that no other user gets them.
+	// IsDeleted is true for a user deleted at the source. Only User.ID, User.ReservedEmails and
+	// the NameIDs are stored, so that no other user gets them.
 	IsDeleted bool
 	// AlreadyExists is true for a user who already exists here: the NameIDs are added to the
-	// user's own. Only the ID of User is used, and DisclosedTo of its Emails, which is
-	// added to the same email address, compared without case.
+	// user's own. Only the ID of User is used, its ReservedEmails, which are added, and
+	// DisclosedTo of its Emails, which is added to the same email address, compared without case.
 	AlreadyExists bool
 	// Event is recorded if the user is added. An event without a Kind is not recorded.
 	Event AuditEvent

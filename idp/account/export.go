@@ -2,6 +2,7 @@ package account
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"regexp"
@@ -29,7 +30,7 @@ type ExportPage struct {
 }
 
 // Marks at the beginning of ExportPage.Next. An export lists the users by ID, then the deleted
-// users, whose NameIDs must never be reused in the new installation.
+// users, whose NameIDs and disclosed email addresses must never be reused in the new installation.
 const (
 	usersMark        = "p"
 	deletedUsersMark = "d"
@@ -89,7 +90,7 @@ func (s *Service) exportPage(ctx context.Context, options ExportOptions) (*Expor
 	}
 	page := &ExportPage{Records: []Record{}}
 	for _, u := range users {
-		rec := Record{Deleted: true}
+		rec := Record{Deleted: true, ReservedEmails: encodeHashes(u.ReservedEmails)}
 		if !query.Deleted {
 			profile, err := s.Profile(ctx, u)
 			if err != nil {
@@ -100,7 +101,7 @@ func (s *Service) exportPage(ctx context.Context, options ExportOptions) (*Expor
 		if rec.NameIDs, err = s.listNameIDs(ctx, u.ID, keys); err != nil {
 			return nil, err
 		}
-		if !query.Deleted || len(rec.NameIDs) > 0 {
+		if !query.Deleted || len(rec.NameIDs)+len(rec.ReservedEmails) > 0 {
 			page.Records = append(page.Records, rec)
 		}
 	}
@@ -137,6 +138,7 @@ func newRecord(u *idp.User, profile *idp.Profile, includeSecrets bool) Record {
 	rec := Record{
 		Role: u.Role, CreatedAt: u.CreatedAt,
 		Locked: u.IsLocked(), LockedAt: u.LockedAt, LockReason: u.LockReason,
+		ReservedEmails: encodeHashes(u.ReservedEmails),
 	}
 	for _, e := range u.Emails {
 		rec.Emails = append(rec.Emails, RecordEmail{
@@ -160,4 +162,11 @@ func newRecord(u *idp.User, profile *idp.Profile, includeSecrets bool) Record {
 		})
 	}
 	return rec
+}
+
+func encodeHashes(hashes [][]byte) (texts []string) {
+	for _, hash := range hashes {
+		texts = append(texts, hex.EncodeToString(hash))
+	}
+	return texts
 }

@@ -102,7 +102,10 @@ func (s *Service) Import(ctx context.Context, lines []ImportLine, options Import
 		}
 	}
 	for i, err := range outcomes {
+		isReservation := users[i].IsDeleted && len(users[i].NameIDs) == 0
 		switch {
+		case isReservation && errors.Is(err, idp.ErrExists):
+			im.result.PresentLines = append(im.result.PresentLines, lineNumbers[i])
 		case err != nil:
 			im.addConflict(lineNumbers[i], err)
 		case users[i].AlreadyExists:
@@ -138,7 +141,7 @@ func (im *importer) addConflict(line int, err error) {
 	case errors.Is(err, idp.ErrNotFound):
 		im.addProblem(line, "emails", "the user was deleted during the import")
 	default:
-		im.addProblem(line, "emails", "another user has one of these email addresses")
+		im.addProblem(line, "emails", "another user has one of these email addresses, or had it when it was disclosed as a NameID")
 	}
 }
 
@@ -196,13 +199,15 @@ func (im *importer) newUser(rec *Record) (*idp.User, *idp.Profile, InputErrors) 
 	f.checkPast("created_at", rec.CreatedAt)
 	if rec.Deleted {
 		if len(rec.Emails)+len(rec.TOTPs) > 0 || rec.PasswordHash != "" || rec.Profile != nil || rec.Locked {
-			f.addInvalid("deleted", "a deleted user can have only name_ids: remove the other fields")
+			f.addInvalid("deleted", "a deleted user can have only name_ids and reserved_emails: remove the other fields")
 		}
-		if len(rec.NameIDs) == 0 {
+		if len(rec.NameIDs)+len(rec.ReservedEmails) == 0 {
 			f.addInvalid("name_ids", "is missing")
 		}
+		u.ReservedEmails = f.readHashes(rec.ReservedEmails)
 		return u, nil, f.problems
 	}
+	u.ReservedEmails = f.readHashes(rec.ReservedEmails)
 	u.Emails = f.readEmails(rec.Emails, u.CreatedAt)
 	f.readPassword(rec, u)
 	f.readTOTPs(rec, u)

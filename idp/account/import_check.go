@@ -2,6 +2,8 @@ package account
 
 import (
 	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"strings"
@@ -91,6 +93,25 @@ func (f *faults) checkDisclosures(providers []idp.EntityID) {
 		}
 		seen[id] = true
 	}
+}
+
+// maxReservedEmails limits the reserved email addresses of one record.
+const maxReservedEmails = 1000
+
+func (f *faults) readHashes(texts []string) (hashes [][]byte) {
+	if len(texts) > maxReservedEmails {
+		f.addInvalid("reserved_emails", fmt.Sprintf("has more than %d email addresses", maxReservedEmails))
+		return nil
+	}
+	for _, text := range texts {
+		hash, err := hex.DecodeString(text)
+		if err != nil || len(hash) != sha256.Size {
+			f.addInvalid("reserved_emails", "must be a list of SHA-256 hashes in hex")
+			return nil
+		}
+		hashes = append(hashes, hash)
+	}
+	return hashes
 }
 
 func (f *faults) readPassword(rec *Record, u *idp.User) {

@@ -1,6 +1,7 @@
 package account
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -107,13 +108,16 @@ func (im *importer) compareUser(ctx context.Context, line *ImportLine, candidate
 		}
 	}
 	disclosures := newDisclosures(candidate.User, storedUser)
+	newReserved := slices.DeleteFunc(slices.Clone(candidate.User.ReservedEmails), func(hash []byte) bool {
+		return slices.ContainsFunc(storedUser.ReservedEmails, func(h []byte) bool { return bytes.Equal(h, hash) })
+	})
 	switch {
 	case len(differences) > 0:
 		slices.Sort(differences)
 		im.addProblem(line.Line, strings.Join(slices.Compact(differences), ", "), "the existing user with this email address differs, so nothing was changed")
-	case len(newNameIDs)+len(disclosures) > 0:
+	case len(newNameIDs)+len(disclosures)+len(newReserved) > 0:
 		update := *storedUser
-		update.Emails = disclosures
+		update.Emails, update.ReservedEmails = disclosures, newReserved
 		return &idp.ImportedUser{User: &update, NameIDs: newNameIDs, AlreadyExists: true}, nil
 	default:
 		im.result.PresentLines = append(im.result.PresentLines, line.Line)

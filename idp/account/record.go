@@ -25,7 +25,11 @@ type Record struct {
 	// agency name or entity ID.
 	NameIDs   map[string]idp.NameID `json:"name_ids,omitempty"`
 	CreatedAt time.Time             `json:"created_at,omitzero"`
-	// Deleted marks a deleted user. Only their NameIDs remain, so that they are never reused.
+	// ReservedEmails are the SHA-256 hashes, in hex, of email addresses that service providers
+	// received as a NameID and that the user has removed. No other user may get them.
+	ReservedEmails []string `json:"reserved_emails,omitempty"`
+	// Deleted marks a deleted user. Only their NameIDs and ReservedEmails remain, so that they
+	// are never reused.
 	Deleted bool `json:"deleted,omitempty"`
 }
 

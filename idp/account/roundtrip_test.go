@@ -31,6 +31,7 @@ const (
 var fieldFates = map[string]string{
 	"User.ID":                notExported + "each installation has IDs of its own, and no file may choose one",
 	"User.Emails":            exported,
+	"User.ReservedEmails":    exported,
 	"User.PasswordHash":      exportedWithSecrets,
 	"User.PasswordChangedAt": exportedWithSecrets,
 	"User.TOTPs":             exportedWithSecrets,
@@ -306,6 +307,9 @@ func drawUser(t *rapid.T, now time.Time, n int) idp.ImportedUser {
 		}
 		e.Address = drawAddress(t, fmt.Sprintf("%d.%d.", n, i))
 		u.Emails = append(u.Emails, e)
+	}
+	for i := range rapid.IntRange(0, 2).Draw(t, "reserved") {
+		u.ReservedEmails = append(u.ReservedEmails, idp.HashEmail(fmt.Sprintf("former%d.%d@x.gov", n, i)))
 	}
 	if rapid.Bool().Draw(t, "password") {
 		u.PasswordHash, u.PasswordChangedAt = drawHash(t), at.Draw(t, "changed")

@@ -77,7 +77,7 @@ func (s *Service) apply(ctx context.Context, p *plan, actor string) (*SinceRepor
 		}
 	}
 	for _, id := range sortKeys(p.users) {
-		if err := s.applyUser(ctx, id, p.users[id], report, actor); err != nil {
+		if err := s.applyUser(ctx, id, p, report, actor); err != nil {
 			return nil, fmt.Errorf("user %s: %w", id, err)
 		}
 	}
@@ -115,7 +115,8 @@ func sortKeys[K idp.UserID | idp.EntityID, V any](m map[K]V) []K {
 }
 
 // applyUser repeats the deletion, locks and removals of a user who is in the backup.
-func (s *Service) applyUser(ctx context.Context, id idp.UserID, changes *userChanges, report *SinceReport, actor string) error {
+func (s *Service) applyUser(ctx context.Context, id idp.UserID, p *plan, report *SinceReport, actor string) error {
+	changes := p.users[id]
 	u, err := s.Store.User(ctx, id)
 	if errors.Is(err, idp.ErrNotFound) {
 		return nil
@@ -126,6 +127,9 @@ func (s *Service) applyUser(ctx context.Context, id idp.UserID, changes *userCha
 	email := u.PrimaryEmail()
 	if changes.isDeleted {
 		report.Deleted = append(report.Deleted, id)
+		if err := s.discloseEmails(ctx, u, p); err != nil {
+			return err
+		}
 		return s.Accounts.Delete(ctx, email, actor)
 	}
 	if changes.hasLostFactors && len(u.TOTPs) > 0 {
@@ -208,6 +212,40 @@ func dropEndedCerts(pems, fingerprints []string) (certsLeft []string) {
 		}
 	}
 	return certsLeft
+}
+
+// discloseEmails records each email address of a user as disclosed to the service providers that may
+// have received it as a NameID after the backup, so that it stays reserved when the user is
+// deleted. The trail does not show which one they received.
+func (s *Service) discloseEmails(ctx context.Context, u *idp.User, p *plan) error {
+	var receivers []idp.EntityID
+	for v := range p.visits {
+		if v.user != u.ID {
+			continue
+		}
+		provider, err := s.Registry.Get(ctx, v.sp)
+		if err != nil && !errors.Is(err, idp.ErrNotFound) {
+			return err
+		}
+		if err != nil || provider.AllowsNameIDFormat(idp.NameIDFormatEmail) {
+			receivers = append(receivers, v.sp)
+		}
+	}
+	if len(receivers) == 0 {
+		return nil
+	}
+	slices.Sort(receivers)
+	return s.Store.UpdateUser(ctx, u.ID, func(u *idp.User) error {
+		for i := range u.Emails {
+			e := &u.Emails[i]
+			for _, sp := range receivers {
+				if !slices.Contains(e.DisclosedTo, sp) {
+					e.DisclosedTo = append(e.DisclosedTo, sp)
+				}
+			}
+		}
+		return nil
+	})
 }
 
 // countNewNameIDs counts the NameIDs that are lost.

@@ -319,6 +319,27 @@ func TestRestoreBringsLostKeyBack(t *testing.T) {
 	}
 }
 
+// TestRestoreKeepsEmailAddressReserved checks that the email address of a user whom --since deletes
+// again is not given to another user if a service provider may have received it after the backup.
+func TestRestoreKeepsEmailAddressReserved(t *testing.T) {
+	t.Parallel()
+	for outcome, isReserved := range map[string]bool{"ok": true, "sp_unknown": false} {
+		t.Run(outcome, func(t *testing.T) {
+			t.Parallel()
+			d := newDeployment(t)
+			f := d.backup()
+			e := idp.AuditEvent{Kind: idp.AuditSignIn, Outcome: outcome, User: d.ann.Record.ID, SP: "https://unregistered.example"}
+			d.ok(d.Store.AppendAudit(t.Context(), e))
+			d.ok(d.Accounts.Delete(t.Context(), d.ann.Email, "test"))
+			d.restore(f, d.export(0))
+			outcomes, err := d.Store.ImportUsers(t.Context(), []idp.ImportedUser{{User: &idp.User{ID: "new", Emails: []idp.Email{{Address: d.ann.Email}}}}})
+			if err != nil || errors.Is(outcomes[0], idp.ErrExists) != isReserved {
+				t.Errorf("another user with the email address: %v, %v", outcomes, err)
+			}
+		})
+	}
+}
+
 // TestRestoreRevivesNoDeletedUser checks that --since deletes a user again.
 func TestRestoreRevivesNoDeletedUser(t *testing.T) {
 	t.Parallel()

@@ -41,6 +41,8 @@ the columns, JSON lines, or a JSON array. The names are the same in all:
     name_ids              NameIDs by agency or entity ID, as permanent as if they
                           had been issued here, in CSV a column name_ids.KEY each
     locked, lock_reason   users that cannot sign in
+    reserved_emails       SHA-256 hashes of email addresses that service providers
+                          got as a NameID and the user removed: no one else gets them
     role, created_at, password_changed_at, deleted
 
 Valid lines are imported, in batches of one transaction each. Invalid ones are

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"slices"
 	"strings"
-	"time"
 
 	"vernal/idp"
 )
@@ -68,6 +67,17 @@ func (m *importWriter) addUser(entry *idp.ImportedUser) error {
 		case isTaken || m.takenKeys[inUserEmails.String()+string(m.emailKey(email))]:
 			return clashError{existsError(inUserEmails)}
 		}
+		isReserved, err := m.isReservedForOther(email, entry.User.ID)
+		switch {
+		case err != nil:
+			return err
+		case isReserved || m.takenKeys[inUserEmails.String()+string(m.reservedKeys(idp.HashEmail(email))[0])]:
+			return clashError{existsError(inUserEmails)}
+		}
+	}
+	reserved, err := m.findNewReserved(entry)
+	if err != nil {
+		return err
 	}
 	if err := m.checkNameIDs(entry); err != nil {
 		return err
@@ -75,23 +85,56 @@ func (m *importWriter) addUser(entry *idp.ImportedUser) error {
 	for email := range emails {
 		m.note(inUserEmails, m.emailKey(email), id)
 	}
+	for _, hash := range reserved {
+		m.note(inUserEmails, m.reservedKeys(hash)[0], id)
+	}
 	for scope, name := range entry.NameIDs {
 		m.note(inNameIDs, pairKey(string(scope), string(entry.User.ID)), []byte(name))
 		m.note(inNameIDUsers, pairKey(string(scope), string(name)), id)
 	}
 	switch {
 	case entry.AlreadyExists:
-		return m.addDisclosures(entry.User)
+		return m.addDisclosures(entry.User, reserved)
 	case entry.IsDeleted:
-		m.note(inUserTombstones, id, []byte(m.store.clock.Now().Format(time.RFC3339)))
+		m.note(inUserTombstones, id, m.newTombstone(entry.User.ID, reserved))
 		return nil
 	}
 	m.takenKeys[inUsers.String()+string(id)] = true
 	return m.putUserAndProfile(entry.User, entry.Profile, m.newUserKey(entry.User.ID))
 }
 
-// addDisclosures adds the service providers in DisclosedTo of source to the stored user.
-func (m *importWriter) addDisclosures(source *idp.User) error {
+// findNewReserved returns the reserved email addresses of an entry that are not reserved yet, or a
+// clashError if another user needs one of them.
+func (m *importWriter) findNewReserved(entry *idp.ImportedUser) (reserved [][]byte, err error) {
+	for _, hash := range entry.User.ReservedEmails {
+		reserver, err := m.findReserver(hash)
+		if err != nil {
+			return nil, err
+		}
+		isTaken := reserver != "" && reserver != entry.User.ID || m.takenKeys[inUserEmails.String()+string(m.reservedKeys(hash)[0])]
+		switch {
+		case isTaken && !entry.IsDeleted && !m.hasReserved(entry.User.ID, hash):
+			return nil, clashError{existsError(inUserEmails)}
+		case !isTaken && reserver == "" && !hasHash(reserved, hash):
+			reserved = append(reserved, hash)
+		}
+	}
+	if entry.IsDeleted && len(entry.NameIDs)+len(reserved) == 0 && len(entry.User.ReservedEmails) > 0 {
+		return nil, clashError{existsError(inUserEmails)}
+	}
+	return reserved, nil
+}
+
+// hasReserved reports whether an earlier entry of the import reserved the email address for the same
+// existing user.
+func (m *importWriter) hasReserved(id idp.UserID, hash []byte) bool {
+	u := m.changedUsers[id]
+	return u != nil && hasHash(u.ReservedEmails, hash)
+}
+
+// addDisclosures adds reserved email addresses, and the service providers in DisclosedTo of source,
+// to the stored user.
+func (m *importWriter) addDisclosures(source *idp.User, reserved [][]byte) error {
 	u, ok := m.changedUsers[source.ID]
 	if !ok {
 		var err error
@@ -99,7 +142,8 @@ func (m *importWriter) addDisclosures(source *idp.User) error {
 			return err
 		}
 	}
-	hasChanged := false
+	hasChanged := len(reserved) > 0
+	u.ReservedEmails = append(u.ReservedEmails, reserved...)
 	for _, e := range source.Emails {
 		n := slices.IndexFunc(u.Emails, func(other idp.Email) bool { return strings.EqualFold(other.Address, e.Address) })
 		for _, id := range e.DisclosedTo {

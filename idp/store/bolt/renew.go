@@ -11,7 +11,7 @@ import (
 )
 
 // renewalBuckets are the buckets that a renewal rewrites, in this order. It rewrites user-emails
-// together with users.
+// together with users and user-tombstones.
 var renewalBuckets = []bucket{
 	inMeta, inProviders, inProviderScopes, inUsers, inUserTombstones, inNameIDs, inNameIDUsers, inSessions,
 	inRequests, inLogouts, inLogoutMessages, inDocuments,
@@ -97,6 +97,12 @@ func (w *writer) renewEntries(b bucket, afterKey []byte, limit int) (seen int, l
 		if err != nil {
 			continue // a value that is not authentic stays unchanged
 		}
+		if b == inUserTombstones {
+			if err := ignoreTampered(w.renewTombstone(idp.UserID(last), content)); err != nil {
+				return 0, nil, err
+			}
+			continue
+		}
 		w.put(b, last, bytes.Clone(content))
 	}
 	return seen, nil, nil
@@ -132,6 +138,9 @@ func (w *writer) renewUser(id idp.UserID) error {
 	}
 	if p != nil && !p.Proofing().Equal(u.Proofing) {
 		return nil // someone put back an older profile
+	}
+	if err := w.renewReserved(id, u.ReservedEmails); err != nil {
+		return ignoreTampered(err)
 	}
 	for email := range ownEmails {
 		w.put(inUserEmails, w.emailKey(email), key)

@@ -221,3 +221,50 @@ func TestRenewalOfFailedCommit(t *testing.T) {
 	}))
 	must(t, s.BeginRenewal(t.Context()))
 }
+
+// TestRenewalKeepsReservedEmails checks that email addresses that were disclosed and removed stay
+// reserved during and after a renewal of the keys, and that nothing stays under the old keys.
+func TestRenewalKeepsReservedEmails(t *testing.T) {
+	t.Parallel()
+	s := openInside(t)
+	ctx := t.Context()
+	for _, id := range []idp.UserID{"u1", "u2", "u3"} {
+		email := func(name string) idp.Email {
+			return idp.Email{Address: name + "@" + string(id), DisclosedTo: []idp.EntityID{"sp"}}
+		}
+		must(t, AddUser(ctx, s, &idp.User{ID: id, Emails: []idp.Email{email("kept"), email("removed")}}))
+		must(t, s.UpdateUser(ctx, id, func(u *idp.User) error { u.Emails = u.Emails[:1]; return nil }))
+	}
+	must(t, s.DeleteUser(ctx, "u2"))
+	check := func(when string) {
+		t.Helper()
+		for _, address := range []string{"removed@u1", "kept@u2", "removed@u2", "removed@u3", "kept@u3"} {
+			if err := AddUser(ctx, s, &idp.User{ID: "new", Emails: []idp.Email{{Address: address}}}); !errors.Is(err, idp.ErrExists) {
+				t.Errorf("%s, %s: %v, want ErrExists", when, address, err)
+			}
+		}
+	}
+	check("before")
+	must(t, s.BeginRenewal(ctx))
+	check("begun")
+	must(t, s.DeleteUser(ctx, "u3"))
+	check("deleted during the renewal")
+	renewAll(t, s)
+	check("renewed")
+	must(t, s.EndRenewal(ctx))
+	check("ended")
+	must(t, s.view(ctx, func(r *reader) error {
+		for _, b := range []bucket{inUserEmails, inUserTombstones} {
+			for key, value := range r.scan(b, nil) {
+				if _, err := r.verifyValue(b, key, value); err != nil {
+					t.Errorf("%v still has a record of the old keys", b)
+				}
+			}
+		}
+		return nil
+	}))
+	deleted, err := s.Users(ctx, idp.UserQuery{Limit: 10, Deleted: true})
+	if err != nil || len(deleted) != 2 || len(deleted[0].ReservedEmails) != 2 || len(deleted[1].ReservedEmails) != 2 {
+		t.Errorf("deleted users: %+v, %v", deleted, err)
+	}
+}

@@ -222,7 +222,7 @@ var readings = map[string][]func(context.Context, *bolt.Store) error{
 // unread are the guarded buckets without a reading above, and why.
 var unread = map[string]string{
 	"meta":            "it is read at Open and by changes of keys, see renew_window_test.go",
-	"user-tombstones": "it is asked only whether a user is there: a forged entry can but keep a user out",
+	"user-tombstones": "TestTamperedTombstoneIsRefused reads them",
 }
 
 // victims finds in a bucket the key of u1's record, or its SP's, and of another one.
@@ -433,5 +433,40 @@ func TestOlderRecordContradictsNewerOnes(t *testing.T) {
 	defer closeStore(t, s)
 	if _, err := s.UserByEmail(t.Context(), "u1@example.org"); !errors.Is(err, idp.ErrTampered) {
 		t.Errorf("an address that was taken away finds its user: %v", err)
+	}
+}
+
+// TestTamperedTombstoneIsRefused forges what is left of a deleted user, and an entry of an email
+// address that is reserved for that user.
+func TestTamperedTombstoneIsRefused(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"user-tombstones", "user-emails"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir, ctx := t.TempDir(), t.Context()
+			s := open(t, dir)
+			err := bolt.AddUser(ctx, s, &idp.User{ID: "u1", Emails: []idp.Email{{Address: "a@example.org", DisclosedTo: []idp.EntityID{"sp"}}}})
+			if err = errors.Join(err, s.DeleteUser(ctx, "u1")); err != nil {
+				t.Fatal(err)
+			}
+			closeStore(t, s)
+			edit(t, dir, func(tx *bbolt.Tx) error {
+				b := tx.Bucket([]byte(name))
+				key, value := b.Cursor().First()
+				value = bytes.Clone(value)
+				value[0] ^= 1
+				return b.Put(bytes.Clone(key), value)
+			})
+			s = open(t, dir)
+			defer closeStore(t, s)
+			_, err = s.Users(ctx, idp.UserQuery{Limit: 10, Deleted: true})
+			if isRead := err == nil; isRead == (name == "user-tombstones") || !isRead && !errors.Is(err, idp.ErrTampered) {
+				t.Errorf("deleted users: %v", err)
+			}
+			err = bolt.AddUser(ctx, s, &idp.User{ID: "u2", Emails: []idp.Email{{Address: "a@example.org"}}})
+			if want := map[string]error{"user-tombstones": idp.ErrExists, "user-emails": idp.ErrTampered}[name]; !errors.Is(err, want) {
+				t.Errorf("another user with the reserved email address: %v, want %v", err, want)
+			}
+		})
 	}
 }

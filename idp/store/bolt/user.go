@@ -1,12 +1,13 @@
 package bolt
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
-	"time"
 
 	"vernal/idp"
 	"vernal/idp/seal"
@@ -149,6 +150,11 @@ func (w *writer) indexEmails(id idp.UserID, before, after map[string]bool) error
 		} else if isTaken {
 			return existsError(inUserEmails)
 		}
+		if isReserved, err := w.isReservedForOther(email, id); err != nil {
+			return err
+		} else if isReserved {
+			return existsError(inUserEmails)
+		}
 		w.put(inUserEmails, w.emailKey(email), []byte(id))
 	}
 	for email := range before {
@@ -199,7 +205,10 @@ func (s *Store) Users(ctx context.Context, q idp.UserQuery) ([]*idp.User, error)
 			}
 			u := &idp.User{ID: idp.UserID(k)}
 			if q.Deleted {
-				_, err = r.verifyValue(b, k, v)
+				var content []byte
+				if content, err = r.verifyValue(b, k, v); err == nil {
+					_, u.ReservedEmails, err = r.decodeTombstone(u.ID, content)
+				}
 			} else {
 				u, err = r.openUser(u.ID, v)
 			}
@@ -212,14 +221,14 @@ func (s *Store) Users(ctx context.Context, q idp.UserQuery) ([]*idp.User, error)
 	})
 }
 
-// UpdateUser changes a user. ID and Proofing must not change.
+// UpdateUser changes a user. ID, Proofing and ReservedEmails must not change.
 func (s *Store) UpdateUser(ctx context.Context, id idp.UserID, change func(*idp.User) error, events ...idp.AuditEvent) error {
 	return s.update(ctx, events, func(w *writer) error {
 		u, err := w.readUser(id)
 		if err != nil {
 			return err
 		}
-		before, proofing := listEmails(u), u.Proofing
+		before, disclosed, proofing, reserved := listEmails(u), listDisclosed(u), u.Proofing, slices.Clone(u.ReservedEmails)
 		if proofing != nil {
 			previous := *proofing
 			proofing = &previous
@@ -233,15 +242,19 @@ func (s *Store) UpdateUser(ctx context.Context, id idp.UserID, change func(*idp.
 		if !proofing.Equal(u.Proofing) {
 			return errProofingChange
 		}
+		if !slices.EqualFunc(reserved, u.ReservedEmails, bytes.Equal) {
+			return errors.New("a change of a user must not change its ReservedEmails")
+		}
 		if err := w.indexEmails(id, before, listEmails(u)); err != nil {
 			return err
 		}
+		w.reserveEmails(u, disclosed, listDisclosed(u))
 		return w.putUser(u)
 	})
 }
 
 // DeleteUser removes a user with the profile, sessions and email addresses. The ID and the
-// NameIDs stay taken.
+// NameIDs stay taken, and disclosed email addresses reserved.
 func (s *Store) DeleteUser(ctx context.Context, id idp.UserID, events ...idp.AuditEvent) error {
 	return s.update(ctx, events, func(w *writer) error {
 		u, err := w.readUser(id)
@@ -251,10 +264,15 @@ func (s *Store) DeleteUser(ctx context.Context, id idp.UserID, events ...idp.Aud
 		if err := w.indexEmails(id, listEmails(u), nil); err != nil {
 			return err
 		}
+		// A renewal does not visit the tombstone, because it has the newest keys.
+		if err := w.renewReserved(id, u.ReservedEmails); err != nil {
+			return err
+		}
+		w.reserveEmails(u, listDisclosed(u), nil)
 		w.delete(inUserKeys, []byte(id))
 		w.delete(inUsers, []byte(id))
 		w.delete(inProfiles, []byte(id))
-		w.put(inUserTombstones, []byte(id), []byte(s.clock.Now().Format(time.RFC3339)))
+		w.put(inUserTombstones, []byte(id), w.newTombstone(id, u.ReservedEmails))
 		_, err = w.endUserSessions(id, "")
 		return err
 	})
