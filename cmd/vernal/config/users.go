@@ -53,11 +53,13 @@ func (v *validator) readUserText(key string, l Localized) map[string]string {
 	}
 	values := map[string]string{"": l.Text, "en": l.EN, "es": l.ES, "fr": l.FR}
 	texts := make(map[string]string)
+	var firstPath string
 	for _, lang := range append([]string{""}, languages...) {
 		path := strings.TrimSuffix(key+"."+lang, ".")
 		if values[lang] == "" {
 			continue
 		}
+		firstPath = cmp.Or(firstPath, path)
 		text, err := v.config.readText(values[lang])
 		if err != nil {
 			v.add(path, "%v", err)
@@ -69,7 +71,7 @@ func (v *validator) readUserText(key string, l Localized) map[string]string {
 	for _, lang := range v.config.Languages {
 		text := cmp.Or(texts[lang], texts[""])
 		if text == "" {
-			v.add(key, "has no text in %q, which is one of languages: set %s.%s, or %s for all other languages", lang, key, lang, key)
+			v.add(firstPath, "the same text is needed in %q, which is one of languages: set %s.%s, or %s for all other languages", lang, key, lang, key)
 		}
 		result[lang] = text
 	}
