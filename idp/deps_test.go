@@ -24,7 +24,7 @@ var layers = []struct {
 	name     string
 	packages []string
 }{
-	{"vocabulary and small tools", []string{"idp", "idp/smtptest", "idp/durable", "idp/gate", "idp/suggest", "idp/shellquote", "idp/secretfile", "idp/budget", "idp/filetext", "idp/idptest/binary"}},
+	{"vocabulary and small tools", []string{"idp", "idp/smtptest", "idp/durable", "idp/gate", "idp/suggest", "idp/shellquote", "idp/secretfile", "idp/budget", "idp/filetext", "idp/blocklist", "idp/idptest/binary"}},
 	{"calls to other servers", []string{"idp/outbound"}},
 	{"the browser for tests", []string{"idp/idptest/chromium"}},
 	{"rules of the rotation", []string{"idp/rotation"}},

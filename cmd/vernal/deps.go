@@ -86,7 +86,7 @@ func openDeps(c *Config, log *slog.Logger, clock idp.Clock, getenv func(string) 
 		Master:     func() (*seal.Master, error) { return seal.LoadMaster(c.MasterKeyFile, getenv(config.MasterKeyEnv)) },
 		Backup:     backup.Policy{Every: c.Backup.Every, Dir: c.Backup.Dir, Keep: c.Backup.Keep},
 		ConfigText: []byte(c.WithoutSecrets()), Version: currentVersion().Version,
-		Outbound: c.OutboundClient(), Log: log, Clock: clock,
+		Users: c.AccountSettings(), Outbound: c.OutboundClient(), Log: log, Clock: clock,
 	}
 	mailErr := setNotices(c, &settings, getenv)
 	store, err := bolt.Open(filepath.Join(c.DataDir, storeName), bolt.Options{

@@ -75,7 +75,7 @@ type InputError struct {
 	// "totp_period". For a profile or a record it is the JSON name, or "" for the whole.
 	Field string
 	// Problem is a stable code, for catalogues: "invalid", "too_short",
-	// "too_long", "contains_email", "too_many", "missing", "unknown", "taken", "unregistered".
+	// "too_long", "contains_email", "common", "too_many", "missing", "unknown", "taken", "unregistered".
 	Problem string
 	// Detail describes the problem in a sentence, without the value.
 	Detail string
@@ -142,7 +142,7 @@ func (s *Service) Create(ctx context.Context, newUser NewUser, actor string) (*i
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := CheckNewPassword(newUser.Password, email); err != nil {
+	if err := checkPassword(newUser.Password, email); err != nil {
 		return nil, nil, err
 	}
 	now := s.Clock.Now().Truncate(time.Second)

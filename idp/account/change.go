@@ -16,7 +16,7 @@ func (s *Service) SetPassword(ctx context.Context, email, password, actor string
 		return 0, err
 	}
 	for _, e := range u.Emails {
-		if err := CheckNewPassword(password, e.Address); err != nil {
+		if err := checkPassword(password, e.Address); err != nil {
 			return 0, err
 		}
 	}

@@ -3,12 +3,13 @@ package account
 import (
 	"fmt"
 	"net/mail"
-	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
+
+	"vernal/idp/blocklist"
 )
 
 // Limits of the values that users choose.
@@ -54,9 +55,22 @@ func isForbiddenInEmail(r rune) bool {
 		unicode.Is(unicode.Cf, r) || r == '"'
 }
 
-// CheckNewPassword returns an *InputError if a password is not acceptable: shorter than
-// MinPassword, too long, or derived from the email address.
-func CheckNewPassword(password, email string) error {
+// CheckNewPassword returns an *InputError if a user must not choose a password: if checkPassword
+// refuses it, or if it is among the first guesses of an attacker. The context contains texts that
+// make it easier to guess, such as the name of the service.
+func CheckNewPassword(password, email string, context ...string) error {
+	if err := checkPassword(password, email); err != nil {
+		return err
+	}
+	if blocklist.IsCommon(password, append(context, email)...) {
+		return &InputError{"password", "common", "must not be one of the passwords that attackers try first, such as a common word with a year"}
+	}
+	return nil
+}
+
+// checkPassword returns an *InputError if an account cannot have a password: if it is shorter than
+// MinPassword, too long, or contains the email address.
+func checkPassword(password, email string) error {
 	switch n := utf8.RuneCountInString(password); {
 	case !utf8.ValidString(password):
 		return &InputError{"password", "invalid", "must be valid UTF-8"}
@@ -76,12 +90,7 @@ func CheckNewPassword(password, email string) error {
 
 // IsWeakPassword reports whether a password is among the first guesses. An operator who sets one
 // for a user gets a warning and no refusal, because it may be temporary or for a test.
-func IsWeakPassword(password string) bool {
-	lower := strings.ToLower(password)
-	runes := []rune(lower)
-	slices.Sort(runes)
-	return len(slices.Compact(runes)) < 5 || isCommon(lower)
-}
+func IsWeakPassword(password string) bool { return isHashable(password) && blocklist.IsCommon(password) }
 
 // isHashable reports whether a password is short enough to be hashed. The limit keeps a
 // request from choosing how much work it causes.
@@ -92,32 +101,3 @@ func isHashable(password string) bool {
 // normalizePassword returns the form to hash. Keyboards differ in how they compose an accented
 // letter (RFC 8265 §4.2.2 requires NFC).
 func normalizePassword(password string) []byte { return norm.NFC.Bytes([]byte(password)) }
-
-// isCommon reports whether a lower-case password is one of the first guesses. The usual lists
-// contain hardly any entry of MinPassword characters, so it looks for short entries repeated
-// or combined.
-func isCommon(password string) bool {
-	for password != "" {
-		n := 0
-		for _, w := range commonWords {
-			if strings.HasPrefix(password, w) {
-				n = max(n, len(w))
-			}
-		}
-		if n == 0 {
-			return false
-		}
-		password = password[n:]
-	}
-	return true
-}
-
-// commonWords are the building blocks of the most common passwords.
-var commonWords = []string{
-	"password", "passwort", "passw0rd", "p@ssw0rd", "p@ssword", "motdepasse", "contraseña",
-	"qwerty", "qwertz", "azerty", "qwertyuiop", "asdf", "asdfghjkl", "zxcvbnm", "1q2w3e4r", "1qaz2wsx", "qazwsx",
-	"abc", "abcdef", "abcdefgh", "letmein", "welcome", "admin", "login", "iloveyou", "monkey", "dragon",
-	"football", "baseball", "sunshine", "princess", "changeme", "secret", "test", "user", "hello",
-	"correcthorsebatterystaple", "correct", "horse", "battery", "staple",
-	"0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "!", ".", "-", "_", " ", "@", "#", "$", "?",
-}

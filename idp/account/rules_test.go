@@ -71,11 +71,13 @@ func TestCheckNewPassword(t *testing.T) {
 		{"newline", "tulips in\nthe snow", "invalid"},
 		{"the address", "my alice@example.gov", "contains_email"},
 		{"the address in upper case", "ALICE@EXAMPLE.GOV", "contains_email"},
+		{"a part of the address", "Alice-2026-2026", "common"},
+		{"the name of the service", "tulipomania-2026", "common"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			err := CheckNewPassword(tt.password, alice)
+			err := CheckNewPassword(tt.password, alice, "Tulipomania")
 			input, _ := errors.AsType[*InputError](err)
 			switch {
 			case tt.problem == "" && err == nil:
@@ -108,8 +110,12 @@ func TestWeakPassword(t *testing.T) {
 			if got := IsWeakPassword(tt.password); got != tt.weak {
 				t.Errorf("weak: %v, want %v", got, tt.weak)
 			}
-			if err := CheckNewPassword(tt.password, alice); err != nil {
+			if err := checkPassword(tt.password, alice); err != nil {
 				t.Errorf("an operator may not set it: %v", err)
+			}
+			input, _ := errors.AsType[*InputError](CheckNewPassword(tt.password, alice))
+			if isRefused := input != nil && input.Problem == "common"; isRefused != tt.weak {
+				t.Errorf("refused for a user: %v, want %v", isRefused, tt.weak)
 			}
 		})
 	}

@@ -19,6 +19,7 @@ var publicKeys = []string{
 	"rotation.automatic", "rotation.key_source", "rotation.pkcs11.module", "rotation.pkcs11.token", "rotation.pkcs11.pin_file",
 	"rotation.key_bits", "rotation.make_on", "rotation.publish_on", "rotation.prefer_on", "rotation.certificate_end", "rotation.retire_on",
 	"rotation.notify", "rotation.webhook.secret_file", "session.idle", "session.absolute",
+	"users.sign_up", "users.inactive_after", "users.rules", "users.privacy", "users.system_use", "consent", "factors.totp", "factors.recovery_codes",
 	"mail.server", "mail.from", "mail.tls", "mail.username", "mail.password_file",
 	"branding.name", "branding.organization", "branding.organization_url", "branding.contact", "branding.logo", "branding.color",
 	"branding.banner", "branding.support_email", "branding.support_url", "branding.help_url", "branding.privacy_url",

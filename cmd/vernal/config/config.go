@@ -77,6 +77,18 @@ type Config struct {
 		Idle     time.Duration `yaml:"idle"`
 		Absolute time.Duration `yaml:"absolute"`
 	} `yaml:"session"`
+	Users struct {
+		SignUp        string        `yaml:"sign_up"`
+		InactiveAfter time.Duration `yaml:"inactive_after"`
+		Rules         Localized     `yaml:"rules"`
+		Privacy       Localized     `yaml:"privacy"`
+		SystemUse     Localized     `yaml:"system_use"`
+	} `yaml:"users"`
+	Consent bool `yaml:"consent"`
+	Factors struct {
+		TOTP          bool `yaml:"totp"`
+		RecoveryCodes bool `yaml:"recovery_codes"`
+	} `yaml:"factors"`
 	Mail struct {
 		Server       string `yaml:"server"`
 		From         string `yaml:"from"`
@@ -132,6 +144,8 @@ type Config struct {
 	portable string
 	// logo is the image of branding.logo, nil for none.
 	logo *logo.Image
+	// userTexts are the texts of users.*, by key and language, as Validate read them.
+	userTexts map[string]map[string]string
 }
 
 // Error lists all problems of a configuration, one on each line.

@@ -66,6 +66,7 @@ func (c *Config) Validate() []string {
 	v.checkKeySource()
 	v.checkCalendar()
 	v.checkSession()
+	v.checkUsers()
 	v.checkMail()
 	v.checkNotices()
 	v.checkBackup()
