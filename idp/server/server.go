@@ -113,7 +113,8 @@ func (s *Server) Handler() (http.Handler, error) {
 	}
 	signOn := &sso.Handler{
 		IdP: s.IdP, Store: s.Store, Registry: s.Registry, Sessions: sessions, Access: access, Signing: signer,
-		Pages: pages, Clock: s.Clock, SignInPath: authn.SignInPath, StepUpPath: authn.StepUpPath,
+		Pages: pages, Clock: s.Clock, SignInPath: authn.SignInPath, StepUpPath: authn.StepUpPath, AccountPath: authn.AccountPath,
+		NoConsent: s.Users.NoConsent,
 	}
 	signOut := &logout.Handler{
 		IdP: s.IdP, Store: s.Store, Registry: s.Registry, Sessions: sessions, Access: access, Signing: signer,
