@@ -74,6 +74,8 @@ type Options struct {
 	CodeTime time.Duration
 	// Folder is the data folder; a temporary one if empty.
 	Folder string
+	// Users are the choices about accounts.
+	Users account.Settings
 	// NoUsage removes the ledger of uses from the server, to measure its cost.
 	NoUsage bool
 }
@@ -183,7 +185,7 @@ func (i *IdP) Start() {
 
 // configure applies the options.
 func (i *IdP) configure(c *installation.Config) {
-	c.IdP.BaseURL, c.Log = i.URL, slog.New(i.options.Log)
+	c.IdP.BaseURL, c.Log, c.Users = i.URL, slog.New(i.options.Log), i.options.Users
 	if key := i.options.Key; key != nil {
 		c.NewSigner = func(int) (crypto.Signer, error) { return key, nil }
 	}

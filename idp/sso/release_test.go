@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
 
 	"vernal/idp"
@@ -106,8 +108,26 @@ func TestAssertionHoldsOnlyPermittedAttributes(t *testing.T) {
 			return
 		}
 		a := acceptedRequest{request: req, provider: p, need: need}
-		checkLeft(t, &p.ServiceProvider, ask, user, a.newAssertion(s, user, profile, idp.IssuedIDs{NameID: "the-name-id", SessionIndex: "_index"}, now, values["locale"]))
+		assertion := a.newAssertion(s, user, profile, idp.IssuedIDs{NameID: "the-name-id", SessionIndex: "_index"}, now, values["locale"])
+		checkLeft(t, &p.ServiceProvider, ask, user, assertion)
+		if diff := cmp.Diff(listPersonal(assertion), a.findDisclosure(user).Names, cmpopts.EquateEmpty()); diff != "" {
+			t.Fatalf("personal attributes (-in the assertion +the user is asked for):\n%s", diff)
+		}
 	})
+}
+
+// listPersonal returns the attributes with a value that is data about the user.
+func listPersonal(a *saml.Assertion) (names []string) {
+	for _, attr := range a.Attributes {
+		switch attr.FriendlyName {
+		case "uuid", "ial", "aal", "locale":
+			continue
+		}
+		if len(attr.Values) > 0 {
+			names = append(names, attr.FriendlyName)
+		}
+	}
+	return names
 }
 
 // checkLeft checks the contents of an assertion against the rules, independently of how it was

@@ -64,6 +64,7 @@ func testIssuanceDisclosed(t *testing.T, s idp.OwnedStore) {
 		requireNoError(t, err)
 	}
 	u.Emails[1].DisclosedTo = []idp.EntityID{"https://sp.example"}
+	u.Services = []idp.ConnectedService{{SP: "https://sp.example", FirstAt: startTime.Add(time.Minute), LastAt: startTime.Add(time.Minute)}}
 	got, err := s.User(ctx, "u1")
 	checkSame(t, u, got, err)
 
@@ -77,6 +78,88 @@ func testIssuanceDisclosed(t *testing.T, s idp.OwnedStore) {
 	i = newIssuance("s2", "rehearsal", "m9") // a user without a record
 	i.EmailAddress = "ann@example.org"
 	requireNoError(t, s.StartSession(ctx, idp.SessionStart{Session: newSession("s2", "rehearsal")}))
+	_, err = s.RecordIssuance(ctx, i)
+	requireNoError(t, err)
+}
+
+// testIssuanceVisits checks that the sign-ins at a service provider are recorded with the user, exact
+// to a day, and the consents that the user gave in them.
+func testIssuanceVisits(t *testing.T, s idp.OwnedStore) {
+	ctx := t.Context()
+	u := newUser("u1", "ann@example.org")
+	requireNoError(t, addUser(ctx, s, u))
+	requireNoError(t, s.StartSession(ctx, idp.SessionStart{Session: newSession("s1", "u1")}))
+	const a, b = "https://a.example", "https://b.example"
+	at := func(hours int) time.Time { return startTime.Add(time.Duration(hours) * time.Hour) }
+	withdraw := func(u *idp.User) error {
+		u.Services[0].Attributes, u.Services[0].WithdrawnAt, u.Services[0].Email = nil, at(49), "ann@example.org"
+		return nil
+	}
+	steps := []struct {
+		sp      idp.EntityID
+		hours   int
+		consent *idp.Consent
+		change  func(*idp.User) error // before
+		want    []idp.ConnectedService
+	}{
+		{a, 1, nil, nil, []idp.ConnectedService{{SP: a, FirstAt: at(1), LastAt: at(1)}}},
+		{a, 24, nil, nil, []idp.ConnectedService{{SP: a, FirstAt: at(1), LastAt: at(1)}}}, // within a day
+		{a, 25, nil, nil, []idp.ConnectedService{{SP: a, FirstAt: at(1), LastAt: at(25)}}},
+		{a, 26, &idp.Consent{Attributes: []string{"email", "dob"}, At: at(26)}, nil,
+			[]idp.ConnectedService{{SP: a, FirstAt: at(1), LastAt: at(26), Attributes: []string{"email", "dob"}, ConsentAt: at(26)}}},
+		{a, 27, &idp.Consent{Attributes: []string{"ssn", "email"}, At: at(27)}, nil,
+			[]idp.ConnectedService{{SP: a, FirstAt: at(1), LastAt: at(27), Attributes: []string{"email", "dob", "ssn"}, ConsentAt: at(27)}}},
+		{b, 28, &idp.Consent{At: at(28)}, nil, []idp.ConnectedService{
+			{SP: a, FirstAt: at(1), LastAt: at(27), Attributes: []string{"email", "dob", "ssn"}, ConsentAt: at(27)}, {SP: b, FirstAt: at(28), LastAt: at(28), ConsentAt: at(28)}}},
+		{a, 50, &idp.Consent{Attributes: []string{"email"}, At: at(50)}, withdraw, []idp.ConnectedService{
+			{SP: a, FirstAt: at(1), LastAt: at(50), Attributes: []string{"email"}, ConsentAt: at(50), Email: "ann@example.org"}, {SP: b, FirstAt: at(28), LastAt: at(28), ConsentAt: at(28)}}},
+	}
+	for n, step := range steps {
+		if step.change != nil {
+			requireNoError(t, s.UpdateUser(ctx, "u1", step.change))
+		}
+		i := newIssuance("s1", "u1", "m"+strconv.Itoa(n))
+		i.Request.SP, i.At, i.Consent = step.sp, at(step.hours), step.consent
+		_, err := s.RecordIssuance(ctx, i)
+		requireNoError(t, err)
+		u.Services = step.want
+		got, err := s.User(ctx, "u1")
+		checkSame(t, u, got, err)
+	}
+}
+
+// testIssuanceUserChecked checks that an issuance decides again about the user's record as it is in
+// the write, and that a refused one changes nothing.
+func testIssuanceUserChecked(t *testing.T, s idp.OwnedStore) {
+	ctx := t.Context()
+	u := newUser("u1", "ann@example.org")
+	requireNoError(t, addUser(ctx, s, u))
+	requireNoError(t, s.StartSession(ctx, idp.SessionStart{Session: newSession("s1", "u1")}))
+	before, err := s.Session(ctx, "s1")
+	requireNoError(t, err)
+	refused := errors.New("refused")
+	i := newIssuance("s1", "u1", "m1")
+	i.EmailAddress, i.Consent = "ann@example.org", &idp.Consent{Attributes: []string{"email"}, At: i.At}
+	i.CheckUser = func(got *idp.User) error {
+		checkSame(t, u, got, nil)
+		return refused
+	}
+	_, err = s.RecordIssuance(ctx, i)
+	checkError(t, err, refused)
+	got, err := s.User(ctx, "u1")
+	checkSame(t, u, got, err)
+	session, err := s.Session(ctx, "s1")
+	checkSame(t, before, session, err)
+	_, err = s.LoginRequest(ctx, idp.RequestKey{Handle: i.Request.Handle})
+	checkError(t, err, idp.ErrNotFound)
+	_, err = s.NameID(ctx, i.Scope, "u1")
+	checkError(t, err, idp.ErrNotFound)
+	checkKinds(t, s, 0)
+
+	// A user without a record is not checked.
+	requireNoError(t, s.StartSession(ctx, idp.SessionStart{Session: newSession("s2", "rehearsal")}))
+	i = newIssuance("s2", "rehearsal", "m2")
+	i.CheckUser = func(*idp.User) error { return refused }
 	_, err = s.RecordIssuance(ctx, i)
 	requireNoError(t, err)
 }

@@ -59,6 +59,8 @@ func Run(t *testing.T, open Open) {
 		{"issuance of a stored request", testIssuanceStored},
 		{"issuance names an address", testIssuanceDisclosed},
 		{"issuance refused", testIssuanceRefused},
+		{"issuance visits", testIssuanceVisits},
+		{"issuance user checked", testIssuanceUserChecked},
 		{"issuance NameIDs", testIssuanceNameIDs},
 		{"issuance NameID race", testIssuanceRace},
 		{"issuance once", testIssuanceOnce},

@@ -167,8 +167,10 @@ func testReopened(t *testing.T, open Open) {
 	checkSame(t, newProvider("https://a.example"), p, err)
 	scope, err := readLastScope(ctx, s, "https://b.example")
 	checkSame(t, "sp:https://b.example", scope, err)
+	wantUser := newUser("u1", "ann@example.org")
+	wantUser.Services = []idp.ConnectedService{{SP: "https://sp.example", FirstAt: startTime.Add(time.Minute), LastAt: startTime.Add(time.Minute)}}
 	u, err := s.UserByEmail(ctx, "ANN@example.org")
-	checkSame(t, newUser("u1", "ann@example.org"), u, err)
+	checkSame(t, wantUser, u, err)
 	checkError(t, addUser(ctx, s, newUser("u2")), idp.ErrExists)
 	x, err := s.Session(ctx, "s1")
 	checkSame(t, 1, len(x.Participants), err)
