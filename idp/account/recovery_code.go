@@ -56,6 +56,20 @@ func (s *Service) ReplaceRecoveryCodes(ctx context.Context, user idp.UserID, eve
 	return codes, nil
 }
 
+// RemoveRecoveryCodes removes a user's recovery codes. Errors: idp.ErrNotFound.
+func (s *Service) RemoveRecoveryCodes(ctx context.Context, user idp.UserID, actor string) error {
+	event := newChangeEvent(idp.AuditUserRecoveryCodes, user, actor)
+	event.Detail = map[string]string{"count": "0"}
+	err := s.Store.UpdateUser(ctx, user, func(u *idp.User) error {
+		u.RecoveryCodes, u.UpdatedAt = nil, s.Clock.Now()
+		return nil
+	}, event)
+	if err != nil {
+		return fmt.Errorf("remove recovery codes: %w", err)
+	}
+	return nil
+}
+
 func newRecoveryCode() string {
 	var random [8]byte
 	rand.Read(random[:])

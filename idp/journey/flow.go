@@ -122,11 +122,18 @@ func (f Flow) NameProvider(err error) error { return web.NameSender(f.Sender(), 
 // CheckObstacles returns the refusal of a user who cannot satisfy the requirement of the Flow,
 // considering the factors proved so far, or nil.
 func (f Flow) CheckObstacles(current *idp.Session, u *idp.User, now time.Time) error {
-	obstacle := f.Requirement.FindObstacle(current, assurance.ReadProofing(u.Proofing), u.Factors(), now)
+	obstacle := f.Requirement.FindUserObstacle(current, u, now)
 	if obstacle == nil {
 		return nil
 	}
 	return web.NewLackError(&f.Provider.ServiceProvider, f.Sender(), obstacle)
+}
+
+// NeedsRecoveryCode reports whether the user can satisfy the requirement only by signing in with a
+// recovery code, because the proofed identity is paused.
+func (f Flow) NeedsRecoveryCode(current *idp.Session, u *idp.User, now time.Time) bool {
+	obstacle := f.Requirement.FindUserObstacle(current, u, now)
+	return obstacle != nil && obstacle.Lack == assurance.LackActiveProofing && u.RecoveryCodes != nil && len(u.RecoveryCodes.Hashes) > 0
 }
 
 // AddRequest adds the flow's handle to one of our URLs.
