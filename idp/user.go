@@ -67,6 +67,14 @@ func (u *User) ActiveProofing() *Proofing {
 	return u.Proofing
 }
 
+// RecoveryCodeCount returns the number of unused recovery codes.
+func (u *User) RecoveryCodeCount() int {
+	if u.RecoveryCodes == nil {
+		return 0
+	}
+	return len(u.RecoveryCodes.Hashes)
+}
+
 // RecoveryCodes is a set of single-use codes that replace a lost factor (NIST SP 800-63B §5.1.2,
 // look-up secrets).
 type RecoveryCodes struct {

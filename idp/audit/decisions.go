@@ -42,6 +42,8 @@ const (
 	FormRefused
 	Failed
 
+	MailThrottled // too many mails were requested for an email address or from a network
+
 	AssertionIssued
 	NoPassive
 	LoggedOut           // the sessions that a LogoutRequest names ended or never existed
@@ -150,6 +152,8 @@ var rules = [decisionCount]Rule{
 	RequestRefused:    {"request_refused", WriterPage, idp.AuditRefusal, "", visitFields | HasErrorID, requestFields | HasActor | HasUser, []string{"route", "field"}, []string{"sp", "seen"}},
 	FormRefused:       {"form_refused", WriterPage, idp.AuditRefusal, "bad_form", visitFields | HasErrorID, requestFields | HasActor | HasUser, []string{"route"}, nil},
 	Failed:            {"failed", WriterPage, idp.AuditFailure, "", visitFields | HasErrorID, requestFields | HasActor | HasUser, []string{"route"}, []string{"sp"}},
+
+	MailThrottled: {"mail_throttled", WriterBudget, idp.AuditRefusal, "throttled", visitFields, requestFields, []string{"route", "limit"}, nil},
 
 	AssertionIssued:     {"assertion_issued", WriterChange, idp.AuditSignIn, "ok", userFields | requestFields, 0, nil, []string{"preview"}},
 	NoPassive:           {"no_passive", WriterChange, idp.AuditSignIn, "no_passive", HasActor | requestFields | visitFields, HasUser, nil, nil},
