@@ -200,7 +200,7 @@ func (a *acceptedRequest) newAssertion(s *idp.Session, user *idp.User, profile *
 // listAttributes returns the attributes of the assertion, with their values.
 func (a *acceptedRequest) listAttributes(user *idp.User, profile *idp.Profile, name idp.NameID, lang string) []assurance.Attribute {
 	return assurance.Release(a.need, &a.provider.ServiceProvider, assurance.UserData{
-		UUID: name, Email: a.chooseEmail(user), Emails: user.Emails, Locale: lang, Proofed: user.Proofing, Profile: profile,
+		UUID: name, Email: a.chooseEmail(user), Emails: user.Emails, Locale: lang, Proofed: user.ActiveProofing(), Profile: profile,
 	})
 }
 
