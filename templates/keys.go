@@ -40,6 +40,17 @@ const (
 	NoticeDemoSignedOut Key = "demo.signed_out"
 )
 
+// What the user should know or do about the account, for Attention.Text and Attention.Link.
+const (
+	AttentionDeletion  Key = "account.attention.deletion" // the time follows
+	AttentionKeep      Key = "account.attention.keep"
+	AttentionReset     Key = "account.attention.reset" // the time follows
+	AttentionResetLink Key = "account.attention.reset_link"
+	AttentionNoCodes   Key = "account.attention.no_codes"
+	AttentionFewCodes  Key = "account.attention.few_codes" // {0} codes
+	AttentionCodesLink Key = "account.attention.codes_link"
+)
+
 // Reasons for the end of a session, for SessionEndedPage.Reason.
 const (
 	EndedIdle      Key = "ended.idle"

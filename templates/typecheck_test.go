@@ -13,7 +13,7 @@ import (
 
 // pageTypes says which struct each file of pages/ is rendered with.
 var pageTypes = map[string]any{
-	"signin.html": SignInPage{}, "code.html": CodePage{}, "account.html": AccountPage{},
+	"signin.html": SignInPage{}, "code.html": CodePage{}, "account.html": AccountPage{}, "sessions.html": SessionsPage{},
 	"signedout.html": SignedOutPage{}, "confirm.html": ConfirmPage{}, "logout.html": LogoutPage{}, "response.html": responseData{},
 	"preview.html": PreviewPage{}, "error.html": ErrorPage{}, "error.txt": ErrorPage{}, "refusal.html": RefusalPage{}, "refusal.txt": RefusalPage{}, "lack.html": LackPage{}, "attributes.html": AttributesPage{},
 	"demohome.html": DemoHomePage{}, "demosignedin.html": DemoSignedInPage{}, "demoerror.html": DemoErrorPage{}, "demomail.txt": DemoMailPage{},
