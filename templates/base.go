@@ -14,12 +14,27 @@ const (
 	FieldDevice   = "device"   // OwnDevice.ID
 	FieldProblem  = "problem"  // Problem.String, kept while the language is switched
 	FieldNotice   = "notice"   // a Notice, kept like problems
+	FieldToken    = "token"    // of a mailed link
+	FieldName     = "name"     // a name for an authenticator
+
+	FieldNewPassword = "new_password"
+	FieldFactor      = "factor" // OwnFactor.ID
+	FieldSealed      = "sealed" // AddFactorPage.Sealed
+	FieldSure        = "sure"   // "yes" once the user has confirmed a change
+	FieldNext        = "next"   // the page that asked for a factor
+	FieldWith        = "with"   // the kind of factor to confirm with
 )
 
 // IDs of the forms that carry the language switcher; for Languages.Form.
 const (
 	FormSignIn = "sign-in"
 	FormCode   = "enter-code"
+
+	FormConfirmFactor  = "confirm-factor"
+	FormChangePassword = "change-password"
+	FormAddFactor      = "add-factor"
+	FormAddEmail       = "add-email"
+	FormDelete         = "delete-account"
 )
 
 // Base is the common data of all pages. The zero value is a page in English, outside any flow.

@@ -73,6 +73,19 @@ type OwnFactor struct {
 	Name    string // "" without one
 	AddedAt time.Time
 	IsOnly  bool // the only second factor, which cannot be removed
+	// Typed is the value of the form with its name, and Problem what is wrong with it; "" for
+	// nothing.
+	Typed   string
+	Problem Key
+}
+
+// FieldID returns the ID of the field with the name. The summary of problems links to one without a
+// number.
+func (f OwnFactor) FieldID() string {
+	if f.Problem != "" {
+		return FieldName
+	}
+	return FieldName + "-" + f.ID
 }
 
 // AddFactorPage sets up another authenticator.

@@ -45,6 +45,14 @@ func (s *Service) ConfirmEmail(ctx context.Context, c OwnChange, address, stamp 
 	return err
 }
 
+// CanRemoveEmail reports whether RemoveEmail would remove the email address.
+func CanRemoveEmail(u *idp.User, address string) bool {
+	i := findEmail(u, address)
+	return i > 0 && slices.ContainsFunc(u.Emails, func(e idp.Email) bool {
+		return !e.ConfirmedAt.IsZero() && !strings.EqualFold(e.Address, address)
+	})
+}
+
 // RemoveEmail removes one of the user's email addresses. The primary one stays, and so does the last
 // confirmed one. Errors: *InputError with problem "needed" for these; idp.ErrNotFound if it is not the
 // user's; ErrLocked.
@@ -54,11 +62,10 @@ func (s *Service) RemoveEmail(ctx context.Context, c OwnChange, address string) 
 		if i < 0 {
 			return idp.ErrNotFound
 		}
-		rest := slices.Delete(slices.Clone(u.Emails), i, i+1)
-		if i == 0 || !slices.ContainsFunc(rest, func(e idp.Email) bool { return !e.ConfirmedAt.IsZero() }) {
+		if !CanRemoveEmail(u, address) {
 			return &InputError{"email", "needed", "the primary email address and the last confirmed one cannot be removed"}
 		}
-		u.Emails = rest
+		u.Emails = slices.Delete(slices.Clone(u.Emails), i, i+1)
 		for j := range u.Services {
 			if strings.EqualFold(u.Services[j].Email, address) {
 				u.Services[j].Email = ""

@@ -8,6 +8,7 @@ import (
 	"vernal/idp/account"
 	"vernal/idp/audit"
 	"vernal/idp/journey"
+	"vernal/idp/web"
 	"vernal/templates"
 )
 
@@ -41,3 +42,14 @@ func (h *Handler) newFormFrame(r *http.Request, v visitor, path, form string) te
 	}
 	return frame
 }
+
+// newPageBase returns the base of the answer to a form that has no page of its own URL: a change of
+// language leads to the page with the path.
+func (h *Handler) newPageBase(r *http.Request, path string) templates.Base {
+	base := h.Pages.Base(r, "")
+	base.Languages = h.Pages.Languages(path)
+	return base
+}
+
+// allowLocalTimes allows the script that shows times in the user's time zone.
+func allowLocalTimes(w http.ResponseWriter) (nonce string) { return web.AllowScript(w) }

@@ -23,14 +23,16 @@ const (
 
 // showFactors answers GET /account/factors.
 func (h *Handler) showFactors(w http.ResponseWriter, r *http.Request, v visitor) journey.Exit {
-	return journey.ExitWithPage(h.writeFactors(w, r, v, http.StatusOK, nil))
+	return journey.ExitWithPage(h.writeFactors(w, r, v, http.StatusOK, "", ""))
 }
 
-func (h *Handler) writeFactors(w http.ResponseWriter, r *http.Request, v visitor, status int, problems templates.Problems) func() error {
+// writeFactors writes the page. wrong is the ID of the authenticator for which the user typed a name
+// that it cannot have, "" for none.
+func (h *Handler) writeFactors(w http.ResponseWriter, r *http.Request, v visitor, status int, wrong, typed string) func() error {
 	return func() error {
 		page := templates.FactorsPage{
-			AccountBase: h.newFrame(r, v, journey.FactorsPath), Problems: problems,
-			IsFull: len(v.user.TOTPs) >= account.MaxTOTPs, Max: account.MaxTOTPs,
+			AccountBase: h.newFrame(r, v, journey.FactorsPath),
+			IsFull:      len(v.user.TOTPs) >= account.MaxTOTPs, Max: account.MaxTOTPs,
 			AddURL: addFactorPath, RenameAction: renameFactorPath, RemoveAction: removeFactorPath,
 			OffersCodes: !h.Settings.NoRecoveryCodes, CodesURL: h.RecoveryCodesURL,
 			ResetAt: v.user.FactorResetAt, CancelAction: cancelResetPath,
@@ -39,7 +41,12 @@ func (h *Handler) writeFactors(w http.ResponseWriter, r *http.Request, v visitor
 			page.CodesLeft = len(v.user.RecoveryCodes.Hashes)
 		}
 		for _, t := range v.user.TOTPs {
-			page.Factors = append(page.Factors, templates.OwnFactor{ID: t.ID(), Name: t.Name, AddedAt: t.AddedAt, IsOnly: len(v.user.TOTPs) == 1})
+			f := templates.OwnFactor{ID: t.ID(), Name: t.Name, AddedAt: t.AddedAt, IsOnly: len(v.user.TOTPs) == 1, Typed: t.Name}
+			if f.ID == wrong {
+				f.Typed, f.Problem = typed, templates.ProblemFactorName
+				page.Problems = templates.NewProblems(f.Problem)
+			}
+			page.Factors = append(page.Factors, f)
 		}
 		page.Nonce = allowLocalTimes(w)
 		return h.Pages.Render(w, status, page)
@@ -120,9 +127,10 @@ func (h *Handler) renameFactor(w http.ResponseWriter, r *http.Request, v visitor
 	if err := r.ParseForm(); err != nil {
 		return journey.ExitWithError(journey.NewFormError(err))
 	}
-	err := h.Accounts.RenameTOTP(r.Context(), h.newChange(r, v, audit.FactorRenamed), r.PostForm.Get(templates.FieldFactor), strings.TrimSpace(r.PostForm.Get(templates.FieldName)))
-	if _, isInput := errors.AsType[*account.InputError](err); isInput {
-		return journey.ExitWithPage(h.writeFactors(w, r, v, http.StatusUnprocessableEntity, templates.Problems{{Key: templates.ProblemFactorName}}))
+	id, name := r.PostForm.Get(templates.FieldFactor), strings.TrimSpace(r.PostForm.Get(templates.FieldName))
+	err := h.Accounts.RenameTOTP(r.Context(), h.newChange(r, v, audit.FactorRenamed), id, name)
+	if _, isInput := errors.AsType[*account.InputError](err); isInput && v.user.TOTP(id) != nil {
+		return journey.ExitWithPage(h.writeFactors(w, r, v, http.StatusUnprocessableEntity, id, name))
 	}
 	if errors.Is(err, idp.ErrNotFound) { // removed in another tab
 		return journey.RedirectTo(w, r, journey.FactorsPath)
