@@ -54,6 +54,7 @@ const (
 	ResetCanceled // of the second factors
 	DeletionPlanned
 	DeletionCanceled
+	MailThrottled // too many mails were requested for an email address or from a network
 
 	AssertionIssued
 	NoPassive
@@ -65,6 +66,12 @@ const (
 	PreviewFetched      // a document of an unpublished year was fetched through a link
 	PreviewAdmitted     // a request to an unpublished year was let in
 	UsersExported       // one page of an export
+
+	PasswordReset    // through a mailed link
+	RecoveryCodeUsed // as a second factor, followed by SignedIn
+	DeletionPlanned  // by a user
+	DeletionCanceled // through a mailed link, or by a signed-in user
+	FactorResetWaits // an operator planned it
 
 	UserAdded
 	UserImported
@@ -169,6 +176,7 @@ var rules = [decisionCount]Rule{
 	ResetCanceled:        {"reset_canceled", WriterChange, idp.AuditUserCancelReset, "ok", userFields, 0, nil, nil},
 	DeletionPlanned:      {"deletion_planned", WriterChange, idp.AuditUserPlanDeletion, "ok", userFields, 0, []string{"due"}, nil},
 	DeletionCanceled:     {"deletion_canceled", WriterChange, idp.AuditUserCancelDeletion, "ok", userFields, 0, nil, nil},
+	MailThrottled:        {"mail_throttled", WriterBudget, idp.AuditRefusal, "throttled", visitFields, requestFields, []string{"route", "limit"}, nil},
 
 	AssertionIssued:     {"assertion_issued", WriterChange, idp.AuditSignIn, "ok", userFields | requestFields, 0, nil, []string{"preview"}},
 	NoPassive:           {"no_passive", WriterChange, idp.AuditSignIn, "no_passive", HasActor | requestFields | visitFields, HasUser, nil, nil},
@@ -183,10 +191,16 @@ var rules = [decisionCount]Rule{
 	UsersExported: {"users_exported", WriterChange, idp.AuditUserExport, "ok", HasActor, 0,
 		[]string{"secrets", "count", "after"}, []string{"next"}},
 
-	UserAdded:    {"user_added", WriterChange, idp.AuditUserAdd, "ok", callerFields, 0, nil, nil},
-	UserImported: {"user_imported", WriterChange, idp.AuditUserImport, "ok", callerFields, 0, []string{"name_ids", "level"}, nil},
-	UserLocked:   {"user_locked", WriterChange, idp.AuditUserLock, "ok", callerFields, 0, nil, nil},
-	UserUnlocked: {"user_unlocked", WriterChange, idp.AuditUserUnlock, "ok", callerFields, 0, nil, nil},
+	UserAdded:        {"user_added", WriterChange, idp.AuditUserAdd, "ok", callerFields, 0, nil, nil},
+	UserImported:     {"user_imported", WriterChange, idp.AuditUserImport, "ok", callerFields, 0, []string{"name_ids", "level"}, nil},
+	UserLocked:       {"user_locked", WriterChange, idp.AuditUserLock, "ok", callerFields, 0, nil, nil},
+	UserUnlocked:     {"user_unlocked", WriterChange, idp.AuditUserUnlock, "ok", callerFields, 0, nil, nil},
+	PasswordReset:    {"password_reset", WriterChange, idp.AuditUserResetPassword, "ok", userFields, requestFields, nil, nil},
+	RecoveryCodeUsed: {"recovery_code_used", WriterChange, idp.AuditUserUseRecoveryCode, "ok", userFields, requestFields, nil, nil},
+	DeletionPlanned:  {"deletion_planned", WriterChange, idp.AuditUserPlanDeletion, "ok", userFields, requestFields, []string{"due"}, nil},
+	DeletionCanceled: {"deletion_canceled", WriterChange, idp.AuditUserCancelDeletion, "ok", userFields, requestFields, nil, nil},
+	FactorResetWaits: {"factor_reset_waits", WriterChange, idp.AuditUserPlanReset, "ok", callerFields, 0, []string{"due"}, nil},
+
 	PasswordSet:  {"password_set", WriterChange, idp.AuditUserSetPassword, "ok", callerFields, 0, nil, nil},
 	FactorAdded:  {"factor_added", WriterChange, idp.AuditUserAddTOTP, "ok", callerFields, 0, nil, nil},
 	FactorsReset: {"factors_reset", WriterChange, idp.AuditUserResetMFA, "ok", callerFields, 0, nil, nil},

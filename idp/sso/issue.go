@@ -136,7 +136,7 @@ var errProfileChanged = errors.New("the user's profile was changed during the si
 // loadProfile unseals the user's profile if the assertion discloses attributes of it.
 // Otherwise it returns nil and the profile stays sealed.
 func (h *Handler) loadProfile(r *http.Request, a *acceptedRequest, user *idp.User) (*idp.Profile, error) {
-	if !a.need.ReadsProfile(&a.provider.ServiceProvider, user.Proofing) {
+	if !a.need.ReadsProfile(&a.provider.ServiceProvider, user.ActiveProofing()) {
 		return nil, nil
 	}
 	p, err := h.Store.Profile(r.Context(), user.ID)
@@ -145,7 +145,7 @@ func (h *Handler) loadProfile(r *http.Request, a *acceptedRequest, user *idp.Use
 		return nil, errProfileChanged
 	case err != nil:
 		return nil, fmt.Errorf("unseal profile: %w", err)
-	case !p.Proofing().Equal(user.Proofing):
+	case !p.Proofing().Equal(user.ActiveProofing()):
 		return nil, errProfileChanged
 	}
 	return p, nil
@@ -179,7 +179,7 @@ func (a *acceptedRequest) newAssertion(s *idp.Session, user *idp.User, profile *
 		NameID: subject, NameIDFormat: a.request.NameIDFormat,
 		SessionIndex: issuance.SessionIndex, AuthnInstant: a.need.AuthnInstant(s, now), ClassRef: a.need.ClassRef,
 		Attributes: assurance.Release(a.need, &a.provider.ServiceProvider, assurance.UserData{
-			UUID: issuance.NameID, Email: email, Emails: user.Emails, Locale: lang, Proofed: user.Proofing, Profile: profile,
+			UUID: issuance.NameID, Email: email, Emails: user.Emails, Locale: lang, Proofed: user.ActiveProofing(), Profile: profile,
 		}),
 	}
 }
