@@ -4,10 +4,13 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"time"
 
+	"vernal/idp"
 	"vernal/idp/account"
 	"vernal/idp/audit"
 	"vernal/idp/journey"
+	"vernal/idp/usermail"
 	"vernal/templates"
 )
 
@@ -43,8 +46,34 @@ func (h *Handler) planDeletion(w http.ResponseWriter, r *http.Request, v visitor
 	if !strings.EqualFold(typed, v.user.PrimaryEmail()) {
 		return journey.ExitWithPage(h.writeDelete(w, r, v, http.StatusUnprocessableEntity, typed, templates.NewProblems(templates.ProblemDeleteEmail)))
 	}
-	_, err := h.Accounts.PlanDeletion(r.Context(), v.user.ID, h.Accounts.Clock.Now().Add(account.DeletionWait), journey.NewOwnEvent(r, audit.DeletionPlanned, v.user.ID))
-	return h.endChange(w, r, v, audit.DeletionPlanned, err, redirectDone(w, r, journey.DeletePath, doneDeletionPlanned))
+	done := redirectDone(w, r, journey.DeletePath, doneDeletionPlanned)
+	if !v.user.DeletionAt.IsZero() { // the form was sent twice
+		return journey.ExitWithPage(done)
+	}
+	dueAt := h.Accounts.Clock.Now().Add(account.DeletionWait)
+	if err := h.mailDeletion(r, v.user, dueAt); err != nil {
+		return journey.ExitWithError(err)
+	}
+	_, err := h.Accounts.PlanDeletion(r.Context(), v.user.ID, dueAt, journey.NewOwnEvent(r, audit.DeletionPlanned, v.user.ID))
+	return h.endChange(w, r, v, audit.DeletionPlanned, err, done)
+}
+
+// mailDeletion notifies all confirmed email addresses that the account will be deleted, before that is
+// planned: no deletion can be without its notice.
+func (h *Handler) mailDeletion(r *http.Request, u *idp.User, dueAt time.Time) error {
+	if !h.Mails.CanSend() {
+		return nil
+	}
+	var mails []usermail.Mail
+	for _, e := range u.Emails {
+		if !e.ConfirmedAt.IsZero() {
+			mails = append(mails, usermail.Mail{Kind: usermail.DeletionPlanned, To: e.Address, Lang: h.mailLang(r, u), Args: usermail.Args{By: "user", DueAt: dueAt}})
+		}
+	}
+	if len(mails) == 0 {
+		return nil
+	}
+	return h.Mails.Queue(r.Context(), mails...)
 }
 
 // cancelDeletion answers POST /account/delete/cancel. It needs no recent factor, because it keeps

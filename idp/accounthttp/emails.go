@@ -79,7 +79,7 @@ func (h *Handler) addEmail(w http.ResponseWriter, r *http.Request, v visitor) jo
 	}
 	err = h.Accounts.CountMail(r.Context(), address, web.EventOf(r).Client)
 	if throttled, ok := errors.AsType[*account.ThrottledError](err); ok {
-		return h.RetryLater(w, r, audit.CodeThrottled, v.user.ID, throttled.RetryAfter, throttled.Limit,
+		return h.RetryLater(w, r, audit.MailThrottled, "", throttled.RetryAfter, throttled.Limit,
 			showAgain(http.StatusTooManyRequests, templates.Throttled(throttled.RetryAfter)))
 	}
 	if err == nil {

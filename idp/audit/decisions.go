@@ -52,8 +52,6 @@ const (
 	FactorRenamed
 	FactorRemoved
 	ResetCanceled // of the second factors
-	DeletionPlanned
-	DeletionCanceled
 	MailThrottled // too many mails were requested for an email address or from a network
 
 	AssertionIssued
@@ -174,8 +172,6 @@ var rules = [decisionCount]Rule{
 	FactorRenamed:        {"factor_renamed", WriterChange, idp.AuditUserRenameTOTP, "ok", userFields, 0, nil, nil},
 	FactorRemoved:        {"factor_removed", WriterChange, idp.AuditUserRemoveTOTP, "ok", userFields, 0, nil, nil},
 	ResetCanceled:        {"reset_canceled", WriterChange, idp.AuditUserCancelReset, "ok", userFields, 0, nil, nil},
-	DeletionPlanned:      {"deletion_planned", WriterChange, idp.AuditUserPlanDeletion, "ok", userFields, 0, []string{"due"}, nil},
-	DeletionCanceled:     {"deletion_canceled", WriterChange, idp.AuditUserCancelDeletion, "ok", userFields, 0, nil, nil},
 	MailThrottled:        {"mail_throttled", WriterBudget, idp.AuditRefusal, "throttled", visitFields, requestFields, []string{"route", "limit"}, nil},
 
 	AssertionIssued:     {"assertion_issued", WriterChange, idp.AuditSignIn, "ok", userFields | requestFields, 0, nil, []string{"preview"}},
