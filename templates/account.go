@@ -11,17 +11,53 @@ type Visit struct {
 	At     time.Time
 }
 
+// AccountBase is the frame of the pages of an account.
+type AccountBase struct {
+	Base
+	Email string // the primary email address
+	// Parts are the pages of the account, the overview first.
+	Parts      []AccountPart
+	Notice     Key // the result of the last action; "" for none
+	NoticeArgs []string
+}
+
+// AccountPart is a page of the account.
+type AccountPart struct {
+	Name, URL string
+	IsCurrent bool // the page itself
+}
+
+// Title is the text of a link to the page.
+func (p AccountPart) Title() Key { return Key("account.part." + p.Name) }
+
+// Text describes the page.
+func (p AccountPart) Text() Key { return Key("account.part." + p.Name + ".text") }
+
+// Attention is something that the user should know or do.
+type Attention struct {
+	Text Key // {0} is Count
+	// Count is the number in the text, and At the time after it; zero for none.
+	Count int
+	At    time.Time
+	// Link is the text of a link to URL, or of the button of a form that is posted to Action.
+	Link        Key
+	URL, Action string
+}
+
 // AccountPage is the home page of a signed-in user.
 type AccountPage struct {
-	Base
-	Email      string
-	Visits     []Visit
-	Action     string // where the sign-out form is posted
-	Notice     Key    // the result of the last action; "" for none
-	NoticeArgs []string
+	AccountBase
+	Attention []Attention
+	Visits    []Visit
+	Action    string // where the sign-out form is posted
 	// Idle is how many minutes the session lasts without use, EndAt is its absolute end.
 	Idle  int
 	EndAt time.Time
+}
+
+// SessionsPage lists where a user is signed in, and the browsers that are remembered.
+type SessionsPage struct {
+	AccountBase
 	// Sessions are the user's own sessions, the current one first. UnlistedCount is the
 	// number of the others that are not listed.
 	Sessions                   []OwnSession

@@ -16,19 +16,32 @@ const (
 	FieldProblem  = "problem"  // Problem.String, kept while the language is switched
 	FieldNotice   = "notice"   // a Notice, kept like problems
 	FieldToken    = "token"    // of a mailed link
-	FieldSent     = "sent"     // "yes" in the form of the page that says that a mail was sent
 	FieldName     = "name"     // a name for an authenticator
-	FieldSet      = "set"      // the set of recovery codes to replace
-	FieldRules    = "rules"    // "yes" to accept the rules of use
-	FieldPrivacy  = "privacy"  // "yes" to accept the privacy notice
+
+	FieldNewPassword = "new_password"
+	FieldFactor      = "factor"  // OwnFactor.ID
+	FieldSealed      = "sealed"  // AddFactorPage.Sealed
+	FieldSure        = "sure"    // "yes" once the user has confirmed a change
+	FieldNext        = "next"    // the page that asked for a factor
+	FieldWith        = "with"    // the kind of factor to confirm with
+	FieldSent        = "sent"    // "yes" in the form of the page that says that a mail was sent
+	FieldSet         = "set"     // the set of recovery codes to replace
+	FieldRules       = "rules"   // "yes" to accept the rules of use
+	FieldPrivacy     = "privacy" // "yes" to accept the privacy notice
 )
 
 // IDs of the forms that carry the language switcher; for Languages.Form.
 const (
 	FormSignIn = "sign-in"
 	FormCode   = "enter-code"
-	FormSignUp = "sign-up"
-	FormSetUp  = "set-up"
+
+	FormConfirmFactor  = "confirm-factor"
+	FormChangePassword = "change-password"
+	FormAddFactor      = "add-factor"
+	FormAddEmail       = "add-email"
+	FormDelete         = "delete-account"
+	FormSignUp         = "sign-up"
+	FormSetUp          = "set-up"
 )
 
 // Base is the common data of all pages. The zero value is a page in English, outside any flow.

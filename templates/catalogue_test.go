@@ -86,6 +86,18 @@ func usedKeys(t *testing.T) map[Key]bool {
 	for _, k := range constants(t, "keys.go", "Key") {
 		keys[Key(k)] = true
 	}
+	keys[AttentionFewCodes+".one"] = true
+	parts, err := os.ReadFile("../idp/accounthttp/handler.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range regexp.MustCompile(`path: journey\.\w+, name: "(\w+)"`).FindAllSubmatch(parts, -1) {
+		p := AccountPart{Name: string(m[1])}
+		keys[p.Title()] = true
+		if p.Name != "overview" { // which does not list itself
+			keys[p.Text()] = true
+		}
+	}
 	for _, state := range constants(t, "../idp/rotation/state.go", "State") {
 		keys[YearKey(rotation.State(state))] = true
 	}

@@ -52,6 +52,12 @@ func words(n *html.Node) string {
 // service providers and is not part of the flow of one.
 func isAdmin(name string) bool { return isWall(name) || strings.HasPrefix(name, "board-") }
 
+// isAccount reports whether a page is one of the account, which names service providers and belongs
+// to none.
+func isAccount(html string) bool {
+	return strings.Contains(html, `class="vernal-parts"`) || strings.Contains(html, "vernal-account")
+}
+
 // isWall reports whether the sample is a wallboard, which embeds its stylesheet and has no
 // font of its own.
 func isWall(name string) bool { return strings.HasPrefix(name, "wall-") }

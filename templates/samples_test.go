@@ -24,6 +24,9 @@ const (
 // test opens each. The response page posts to acs.
 func samples(lang Lang, acs string) []sample { return brandedSamples(lang, acs, Branding{}) }
 
+// moreSamples are the samples of other files, on a page outside any flow.
+var moreSamples []func(Base) []sample
+
 // brandedSamples returns samples with a configured branding.
 func brandedSamples(lang Lang, acs string, branding Branding) []sample {
 	langs := Languages{Action: "/language", Return: "/sign-in?request=Zx81", Langs: []Lang{"en", "es", "fr"}}
@@ -127,26 +130,6 @@ func brandedSamples(lang Lang, acs string, branding Branding) []sample {
 		code("code-over", func(p *CodePage) { p.Time.WarnIn, p.Time.EndIn = -1, -1 }), // so that the picture shows it
 		code("code-wrong", func(p *CodePage) { p.Problems, p.Languages.Form = NewProblems(ProblemCodeWrong), FormCode }),
 		code("code-throttled", func(p *CodePage) { p.Problems = Throttled(time.Minute) }),
-		{"account", false, func(s *Set, w io.Writer) error {
-			return s.WriteHTML(w, AccountPage{Base: alone, Email: "ada@example.com", Action: "/sign-out",
-				Visits: []Visit{{SPName: spName, SPLogo: logoPath, At: at}, {SPName: "Department of Very Long Names and Other Affairs", At: at.Add(time.Hour)}},
-				Idle:   15, EndAt: at.Add(12 * time.Hour), EndAction: "/end", EndOthersAction: "/end-others", UnlistedCount: 3, Notice: NoticeSessionEnded,
-				Sessions: []OwnSession{
-					{ID: "0123456789abcdef", Browser: "Firefox", System: "Linux", Network: "203.0.113.x", IsCurrent: true, BegunAt: at, SeenAt: at,
-						Services: []string{spName, "Department of Very Long Names and Other Affairs"}},
-					{ID: "1123456789abcdef", Browser: "Samsung Internet", System: "Android", Network: "2001:db8:1234:x", BegunAt: at, SeenAt: at},
-					{ID: "2123456789abcdef", System: "Windows", BegunAt: at, SeenAt: at, IsPending: true},
-				},
-				ForgetAction: "/forget", ForgetAllAction: "/forget-all",
-				Devices: []OwnDevice{
-					{ID: "3123456789abcdef", Browser: "Firefox", System: "Linux", IsCurrent: true, At: at, UntilAt: at.AddDate(0, 0, 30)},
-					{ID: "4123456789abcdef", At: at, UntilAt: at.AddDate(0, 0, 30), UsedAt: at.AddDate(0, 0, 2)},
-				}})
-		}},
-		{"account-new", false, func(s *Set, w io.Writer) error {
-			return s.WriteHTML(w, AccountPage{Base: b, Email: "ada@example.com", Action: "/sign-out", Idle: 1, EndAt: at,
-				Sessions: []OwnSession{{ID: "0123456789abcdef", IsCurrent: true, BegunAt: at, SeenAt: at}}})
-		}},
 		{"stay", false, func(s *Set, w io.Writer) error {
 			return s.WriteHTML(w, StayPage{Base: alone, IsDue: true, EndAt: at, Minutes: 2, Action: "/stay", AccountURL: "/account"})
 		}},
@@ -264,6 +247,9 @@ func brandedSamples(lang Lang, acs string, branding Branding) []sample {
 		}},
 	}
 	people = append(people, consentSamples(b, long)...)
+	for _, add := range moreSamples {
+		people = append(people, add(alone)...)
+	}
 	return append(boardSamples(lang, branding), people...)
 }
 

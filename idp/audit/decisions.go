@@ -42,6 +42,16 @@ const (
 	FormRefused
 	Failed
 
+	// Changes that users make to how they sign in.
+	EmailAdded
+	EmailRemoved
+	PrimaryEmailChosen
+	PrimaryEmailRestored // through a link that was mailed to the earlier one
+	PasswordChanged
+	OwnFactorAdded
+	FactorRenamed
+	FactorRemoved
+	ResetCanceled // of the second factors
 	MailThrottled // too many mails were requested for an email address or from a network
 
 	AssertionIssued
@@ -153,7 +163,16 @@ var rules = [decisionCount]Rule{
 	FormRefused:       {"form_refused", WriterPage, idp.AuditRefusal, "bad_form", visitFields | HasErrorID, requestFields | HasActor | HasUser, []string{"route"}, nil},
 	Failed:            {"failed", WriterPage, idp.AuditFailure, "", visitFields | HasErrorID, requestFields | HasActor | HasUser, []string{"route"}, []string{"sp"}},
 
-	MailThrottled: {"mail_throttled", WriterBudget, idp.AuditRefusal, "throttled", visitFields, requestFields, []string{"route", "limit"}, nil},
+	EmailAdded:           {"email_added", WriterChange, idp.AuditUserAddEmail, "ok", userFields, 0, nil, nil},
+	EmailRemoved:         {"email_removed", WriterChange, idp.AuditUserRemoveEmail, "ok", userFields, 0, nil, nil},
+	PrimaryEmailChosen:   {"primary_email_chosen", WriterChange, idp.AuditUserEditEmail, "ok", userFields, 0, nil, nil},
+	PrimaryEmailRestored: {"primary_email_restored", WriterChange, idp.AuditUserEditEmail, "ok", userFields, 0, nil, nil},
+	PasswordChanged:      {"password_changed", WriterChange, idp.AuditUserSetPassword, "ok", userFields, 0, nil, nil},
+	OwnFactorAdded:       {"own_factor_added", WriterChange, idp.AuditUserAddTOTP, "ok", userFields, 0, nil, nil},
+	FactorRenamed:        {"factor_renamed", WriterChange, idp.AuditUserRenameTOTP, "ok", userFields, 0, nil, nil},
+	FactorRemoved:        {"factor_removed", WriterChange, idp.AuditUserRemoveTOTP, "ok", userFields, 0, nil, nil},
+	ResetCanceled:        {"reset_canceled", WriterChange, idp.AuditUserCancelReset, "ok", userFields, 0, nil, nil},
+	MailThrottled:        {"mail_throttled", WriterBudget, idp.AuditRefusal, "throttled", visitFields, requestFields, []string{"route", "limit"}, nil},
 
 	AssertionIssued:     {"assertion_issued", WriterChange, idp.AuditSignIn, "ok", userFields | requestFields, 0, nil, []string{"preview", "consent"}},
 	NoPassive:           {"no_passive", WriterChange, idp.AuditSignIn, "no_passive", HasActor | requestFields | visitFields, HasUser, nil, nil},

@@ -50,16 +50,16 @@ func TestForgetDevices(t *testing.T) {
 	bobs := rememberBrowser(t, i, bob)
 	third, _ := signIn(t, i, ann)
 
-	checkPage(t, third.Get("/account"), http.StatusOK, text("account.remembered"), text("account.remembered_unused"))
-	names := devices(third.Get("/account"))
-	bobsNames := devices(bobs.Get("/account"))
+	checkPage(t, third.Get("/account/sessions"), http.StatusOK, text("account.remembered"), text("account.remembered_unused"))
+	names := devices(third.Get("/account/sessions"))
+	bobsNames := devices(bobs.Get("/account/sessions"))
 	if len(names) != 2 || len(bobsNames) != 1 {
 		t.Fatalf("listed: %v, and bob's %v", names, bobsNames)
 	}
-	if body := string(two.Get("/account").Body); strings.Count(body, "vernal-this") != 2 || !strings.Contains(body, `id="remembered-`+names[0]) {
+	if body := string(two.Get("/account/sessions").Body); strings.Count(body, "vernal-this") != 2 || !strings.Contains(body, `id="remembered-`+names[0]) {
 		t.Error("the page does not mark which device is this one")
 	}
-	if strings.Contains(string(third.Get("/account").Body), bobsNames[0]) {
+	if strings.Contains(string(third.Get("/account/sessions").Body), bobsNames[0]) {
 		t.Error("the page lists another user's device")
 	}
 
@@ -72,7 +72,7 @@ func TestForgetDevices(t *testing.T) {
 	if asksForCode(t, bobs, bob) || asksForCode(t, one, ann) {
 		t.Error("a device was forgotten by a user who may not")
 	}
-	if n := strings.Count(one.Get("/account").Text(), "\n"+text("account.remembered_unused")+"\n"); n != 1 {
+	if n := strings.Count(one.Get("/account/sessions").Text(), "\n"+text("account.remembered_unused")+"\n"); n != 1 {
 		t.Errorf("%d devices were not used yet, want the other one alone", n)
 	}
 
@@ -113,11 +113,11 @@ func TestRememberedDeviceExpiresAfter30Days(t *testing.T) {
 	if asksForCode(t, b, ann) {
 		t.Fatal("asked for a code after 29 days")
 	}
-	first := devices(b.Get("/account"))
+	first := devices(b.Get("/account/sessions"))
 	i.Clock.Advance(24 * time.Hour)
 	b.Post("/account/sign-out", nil)
 	checkPage(t, b.GiveCode(b.GivePassword(b.Get("/sign-in"), ann), ann, "remember"), http.StatusOK, text("account.sign_out"))
-	if now := devices(b.Get("/account")); len(now) != 1 || len(first) != 1 || now[0] == first[0] {
+	if now := devices(b.Get("/account/sessions")); len(now) != 1 || len(first) != 1 || now[0] == first[0] {
 		t.Errorf("listed first %v, then %v", first, now)
 	}
 	if u, err := i.Store.User(t.Context(), ann.Record.ID); err != nil || len(u.Devices) != 1 {
@@ -125,7 +125,7 @@ func TestRememberedDeviceExpiresAfter30Days(t *testing.T) {
 	}
 	i.Clock.Advance(30 * 24 * time.Hour)
 	other, _ := signIn(t, i, ann)
-	checkPage(t, other.Get("/account"), http.StatusOK, text("account.remembered_none"))
+	checkPage(t, other.Get("/account/sessions"), http.StatusOK, text("account.remembered_none"))
 }
 
 // Changes to how a user signs in remove their remembered devices, as seen from a browser.
@@ -160,7 +160,7 @@ func TestChangesForgetDevices(t *testing.T) {
 				t.Error("the device is remembered")
 			}
 			other, _ := signIn(t, i, ann)
-			checkPage(t, other.Get("/account"), http.StatusOK, text("account.remembered_none"))
+			checkPage(t, other.Get("/account/sessions"), http.StatusOK, text("account.remembered_none"))
 		})
 	}
 	t.Run("reset-mfa", func(t *testing.T) {

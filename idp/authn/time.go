@@ -22,14 +22,14 @@ type limit struct {
 
 // newPendingLimit returns the limit of a sign-in that waits for its code.
 func (h *Handler) newPendingLimit(s *idp.Session) limit {
-	warnAt := s.ExpiresAt.Add(-min(warnBefore, h.Sessions.TimeForCode()/2))
+	warnAt := s.ExpiresAt.Add(-min(journey.WarnBefore, h.Sessions.TimeForCode()/2))
 	return limit{warnAt, s.ExpiresAt, !s.ExpiresAt.Before(h.Sessions.PendingEndsAt(s))}
 }
 
 // newSessionLimit returns the limit of a step-up, which ends with the session.
 func (h *Handler) newSessionLimit(s *idp.Session) limit {
 	endsAt := h.Sessions.EndsAt(s)
-	return limit{h.warnAt(s), endsAt, !endsAt.Before(s.ExpiresAt)}
+	return limit{h.SessionWarnsAt(s), endsAt, !endsAt.Before(s.ExpiresAt)}
 }
 
 // showMoreTime answers the button of the code page that asks for more time, once the time is

@@ -51,7 +51,8 @@ func TestUserGetsMoreTimeForCode(t *testing.T) {
 		t.Error("what was ticked is lost, or the code is in the page")
 	}
 	i.Clock.Advance(9 * time.Minute)
-	checkPage(t, b.GiveCode(page, ann, "remember"), http.StatusOK, text("account.sign_out"), text("account.remembered"), text("account.forget"))
+	checkPage(t, b.GiveCode(page, ann, "remember"), http.StatusOK, text("account.sign_out"))
+	checkPage(t, b.Get("/account/sessions"), http.StatusOK, text("account.remembered"), text("account.forget"))
 }
 
 // More time is available at least ten times, not without end, and never once the time is over.

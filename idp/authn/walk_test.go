@@ -158,7 +158,7 @@ func (w *walker) handle(b *idptest.Browser, a *idptest.Provider) string {
 
 var errDisk = errors.New("no space left on device")
 
-// exits returns the exits of the handlers of package authn.
+// exits returns the exits of the handlers of packages authn and accounthttp.
 func exits() []exitCase {
 	type page = func() *idptest.Page
 	nothing := []audit.Decision(nil)
@@ -382,6 +382,11 @@ func exits() []exitCase {
 			w.lockQuietly(ann)
 			return func() *idptest.Page { return b.Get("/account") }
 		}, one(audit.AccountLocked), false, ""},
+		{"sessions page", func(w *walker, ann *idptest.User) page {
+			b, _ := signIn(w.t, w.IdP, ann)
+			return func() *idptest.Page { return b.Get("/account/sessions") }
+		}, nothing, false, ""},
+		{"sessions page without a session", get("/account/sessions"), nothing, true, ""},
 		{"session that lapsed", func(w *walker, ann *idptest.User) page {
 			b, _ := signIn(w.t, w.IdP, ann)
 			w.Clock.Advance(time.Hour)
@@ -417,7 +422,7 @@ func exits() []exitCase {
 		}, one(audit.SessionsEnded, audit.SessionsEnded), false, ""},
 		{"forget a device", func(w *walker, ann *idptest.User) page {
 			b := rememberBrowser(w.t, w.IdP, ann)
-			return w.post(b, "/account/devices/forget", "device", devices(b.Get("/account"))[0])
+			return w.post(b, "/account/devices/forget", "device", devices(b.Get("/account/sessions"))[0])
 		}, one(audit.DevicesForgotten), false, ""},
 		{"forget no device", func(w *walker, ann *idptest.User) page {
 			b, _ := signIn(w.t, w.IdP, ann)
@@ -472,7 +477,7 @@ func TestEveryExitIsRecorded(t *testing.T) {
 		}
 	}
 
-	source := readPackage(t, ".")
+	source := readPages(t)
 	for _, name := range source.selected("audit") {
 		d, ok := decisionNamed(name)
 		switch {
@@ -522,13 +527,13 @@ func TestEveryOutcomeOfAccountIsDecided(t *testing.T) {
 	}
 }
 
-// TestEveryHandlerEndsWithDecision checks that the router reaches the handlers of this package
-// only through RunStep, or through its wrappers, which require a decision.
+// TestEveryHandlerEndsWithDecision checks that the router reaches the handlers of this package and
+// accounthttp only through RunStep, or through its wrappers, which require a decision.
 func TestEveryHandlerEndsWithDecision(t *testing.T) {
 	t.Parallel()
-	ways := []string{"RunStep", "WrapFlowStep", "wrapSignInStep", "wrapStepUp", "WrapSessionStep"}
+	ways := []string{"RunStep", "WrapFlowStep", "wrapSignInStep", "wrapStepUp", "WrapSessionStep", "wrapPage", "wrapForm"}
 	mounted := 0
-	for _, f := range readPackage(t, ".") {
+	for _, f := range readPages(t) {
 		ast.Inspect(f, func(n ast.Node) bool {
 			lit, ok := n.(*ast.CompositeLit)
 			if !ok {
@@ -579,6 +584,12 @@ func readPackage(t *testing.T, folder string) (files source) {
 		t.Fatalf("found %d files in %s", len(files), folder)
 	}
 	return files
+}
+
+// readPages returns the code of the packages whose exits are walked here.
+func readPages(t *testing.T) source {
+	t.Helper()
+	return append(readPackage(t, "."), readPackage(t, "../accounthttp")...)
 }
 
 // selected returns the names of another package that the code uses.

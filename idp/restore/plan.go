@@ -50,6 +50,8 @@ var effects = map[idp.AuditKind]effect{
 	idp.AuditRotationExport: effectHarmless, idp.AuditRotationNotice: effectHarmless, idp.AuditRotationRehearse: effectHarmless,
 	idp.AuditUserExport: effectHarmless, idp.AuditRestored: effectHarmless, idp.AuditRestoredSince: effectHarmless,
 
+	idp.AuditUserAddEmail: effectLost, idp.AuditUserEditEmail: effectLost, idp.AuditUserRemoveEmail: effectLost,
+	idp.AuditUserRemoveTOTP: effectLost, idp.AuditUserRenameTOTP: effectLost,
 	idp.AuditUserPlanDeletion: effectLost, idp.AuditUserPlanReset: effectLost,
 	idp.AuditUserAdd: effectLost, idp.AuditUserAddTOTP: effectLost, idp.AuditUserImport: effectLost, idp.AuditSPAdd: effectLost,
 	idp.AuditKeysRenew: effectLost, idp.AuditKeysRenewed: effectLost,

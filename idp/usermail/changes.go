@@ -25,6 +25,11 @@ var changes = map[idp.AuditKind]bool{
 	idp.AuditUserLock:            true,
 	idp.AuditUserUnlock:          true,
 	idp.AuditUserVerify:          true,
+	idp.AuditUserAddEmail:        true,
+	idp.AuditUserEditEmail:       true,
+	idp.AuditUserRemoveEmail:     true,
+	idp.AuditUserRemoveTOTP:      true,
+	idp.AuditUserRenameTOTP:      false, // small, too
 	idp.AuditUserForgetDevice:    false, // the user's own small change
 }
 

@@ -1,4 +1,4 @@
-package authn
+package accounthttp
 
 import (
 	"context"
@@ -17,26 +17,28 @@ import (
 	"vernal/templates"
 )
 
-// maxListedSessions limits the sessions on the account page to the most recently used ones.
+// maxListedSessions limits the listed sessions to the most recently used ones.
 // "End all others" also ends the sessions that are not listed.
 const maxListedSessions = 20
 
-// Values in the account page's URL that name the change a form has made.
-const (
-	doneSession       = "session"
-	doneOtherSessions = "others"
-	doneDevice        = "device"
-	doneDevices       = "devices"
-)
-
-// doneNotices are the texts of these values. The map is read-only.
-var doneNotices = map[string]templates.Key{
-	doneSession: templates.NoticeSessionEnded, doneOtherSessions: templates.NoticeSessionsEnded,
-	doneDevice: templates.NoticeDeviceForgotten, doneDevices: templates.NoticeDevicesForgotten,
+// showSessions answers GET /account/sessions: where the user is signed in, and the remembered
+// browsers.
+func (h *Handler) showSessions(w http.ResponseWriter, r *http.Request, v visitor) journey.Exit {
+	page := templates.SessionsPage{
+		AccountBase: h.newFrame(r, v, journey.SessionsPath),
+		EndAction:   endPath, EndOthersAction: endOthersPath, ForgetAction: forgetPath, ForgetAllAction: forgetAllPath,
+	}
+	if err := h.listSessions(r.Context(), v.session, &page); err != nil {
+		return journey.ExitWithError(err)
+	}
+	h.listDevices(r, v.user, &page)
+	page.Nonce = web.AllowScript(w)
+	h.scheduleWarning(w, v.session)
+	return journey.ExitWithPage(h.WritePage(w, page))
 }
 
-// listSessions adds the user's sessions to the account page, the current one first.
-func (h *Handler) listSessions(ctx context.Context, current *idp.Session, page *templates.AccountPage) error {
+// listSessions adds the user's sessions to the page, the current one first.
+func (h *Handler) listSessions(ctx context.Context, current *idp.Session, page *templates.SessionsPage) error {
 	sessions, err := h.Sessions.ListOwnSessions(ctx, current.User)
 	if err != nil {
 		return err
@@ -112,7 +114,7 @@ func changeOwnItems(w http.ResponseWriter, r *http.Request, s *idp.Session, d au
 		return journey.ExitWithError(err)
 	}
 	web.EventOf(r).Note(slog.Int(d.Rule().Name, n))
-	redirect := journey.WriteRedirect(w, r, journey.AccountPath+"?done="+doneValue)
+	redirect := redirectDone(w, r, journey.SessionsPath, doneValue)
 	if n == 0 {
 		return journey.ExitWithPage(redirect)
 	}

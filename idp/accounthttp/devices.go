@@ -1,4 +1,4 @@
-package authn
+package accounthttp
 
 import (
 	"bytes"
@@ -12,9 +12,8 @@ import (
 	"vernal/templates"
 )
 
-// listDevices adds the user's remembered browsers to the account page, the newest first. It
-// omits expired ones.
-func (h *Handler) listDevices(r *http.Request, u *idp.User, page *templates.AccountPage) {
+// listDevices adds the user's remembered browsers to the page, the newest first. It omits expired ones.
+func (h *Handler) listDevices(r *http.Request, u *idp.User, page *templates.SessionsPage) {
 	currentHash, now := h.Sessions.DeviceHash(r), h.Sessions.Clock.Now()
 	for i := len(u.Devices) - 1; i >= 0; i-- {
 		d := &u.Devices[i]

@@ -1,4 +1,4 @@
-package authn
+package accounthttp
 
 import (
 	"cmp"
@@ -14,19 +14,10 @@ import (
 	"vernal/templates"
 )
 
-// warnBefore is how long before the end of a session the user is warned and offered one button
-// to stay (WCAG 2.2.1 requires at least 20 seconds).
-const warnBefore = 2 * time.Minute
-
-// warnAt returns when to warn of the end of the session. Short sessions warn halfway.
-func (h *Handler) warnAt(s *idp.Session) time.Time {
-	return h.Sessions.EndsAt(s).Add(-min(warnBefore, h.Sessions.IdleTimeout/2))
-}
-
 // scheduleWarning makes the browser load the warning automatically, at its time and without a script. Use
 // it only on pages without input, because the reload would discard it.
 func (h *Handler) scheduleWarning(w http.ResponseWriter, s *idp.Session) {
-	h.scheduleStay(w, h.warnAt(s))
+	h.scheduleStay(w, h.SessionWarnsAt(s))
 }
 
 func (h *Handler) scheduleStay(w http.ResponseWriter, at time.Time) {
@@ -38,7 +29,7 @@ func (h *Handler) scheduleStay(w http.ResponseWriter, at time.Time) {
 // warning. Browsers load this page automatically, so loading it does not count as use.
 // Otherwise two open tabs would keep the session alive permanently.
 func (h *Handler) showStay(w http.ResponseWriter, r *http.Request, s *idp.Session) journey.Exit {
-	now, endsAt, warnAt := h.Sessions.Clock.Now(), h.Sessions.EndsAt(s), h.warnAt(s)
+	now, endsAt, warnAt := h.Sessions.Clock.Now(), h.Sessions.EndsAt(s), h.SessionWarnsAt(s)
 	page := templates.StayPage{
 		Base: h.Pages.Base(r, ""), Action: journey.StayPath, AccountURL: journey.AccountPath, SignInURL: journey.SignInPath + "?again=1",
 		IsDue: !now.Before(warnAt), IsFinal: endsAt.Equal(s.ExpiresAt), EndAt: endsAt,

@@ -1,14 +1,9 @@
-package authn_test
+package accounthttp_test
 
 import (
-	"cmp"
-	"encoding/json"
-	"fmt"
+	crand "crypto/rand"
 	"net/http"
 	"net/url"
-	"os"
-	"regexp"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,54 +12,6 @@ import (
 	"vernal/idp/audit"
 	"vernal/idp/idptest"
 )
-
-// checkPage fails unless the page has the status and all the words.
-func checkPage(t *testing.T, page *idptest.Page, status int, words ...string) {
-	t.Helper()
-	if page.Status != status {
-		t.Fatalf("%s: status %d, want %d:\n%s", page.URL, page.Status, status, page.Text())
-	}
-	for _, w := range words {
-		if !strings.Contains(page.Text(), w) {
-			t.Errorf("%s does not say %q:\n%s", page.URL, w, page.Text())
-		}
-	}
-}
-
-// text returns an English text of the pages, so that tests name a key and not its words. For a
-// text with placeholders, it returns the longest part between two.
-func text(key string) string {
-	texts := make(map[string]string)
-	b, err := os.ReadFile("../../templates/catalogue/en.json")
-	if err == nil {
-		err = json.Unmarshal(b, &texts)
-	}
-	if err != nil || texts[key] == "" {
-		panic(fmt.Sprintf("no text %q: %v", key, err))
-	}
-	parts := regexp.MustCompile(`\{\d\}`).Split(texts[key], -1)
-	return strings.TrimSpace(slices.MaxFunc(parts, func(a, b string) int { return cmp.Compare(len(a), len(b)) }))
-}
-
-// signIn returns a browser in which the user has signed in, and its session.
-func signIn(t *testing.T, i *idptest.IdP, p *idptest.User) (*idptest.Browser, *idp.Session) {
-	t.Helper()
-	b := i.Browser()
-	checkPage(t, b.SignIn(b.Get("/sign-in"), p), http.StatusOK, text("account.sign_out"), p.Email)
-	sessions, err := i.Store.Sessions(t.Context(), idp.SessionQuery{User: p.Record.ID})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b, sessions[len(sessions)-1]
-}
-
-// giveOnlyPassword returns a browser in which the user has given only the password.
-func giveOnlyPassword(t *testing.T, i *idptest.IdP, p *idptest.User) *idptest.Browser {
-	t.Helper()
-	b := i.Browser()
-	checkPage(t, b.Post("/sign-in", url.Values{"email": {p.Email}, "password": {p.Password}}), http.StatusOK, "Enter your code")
-	return b
-}
 
 func TestUserSeesAndEndsOwnSessions(t *testing.T) {
 	t.Parallel()
@@ -77,7 +24,7 @@ func TestUserSeesAndEndsOwnSessions(t *testing.T) {
 	bobs, bobsSession := signIn(t, i, bob)
 	third := giveOnlyPassword(t, i, ann)
 
-	page := here.Get("/account")
+	page := here.Get("/account/sessions")
 	checkPage(t, page, http.StatusOK, "this browser", text("account.pending"), "127.0.0.x", "Services")
 	if strings.Contains(string(page.Body), string(mine.ID)) || strings.Contains(string(page.Body), "bob@") {
 		t.Error("the page holds a whole SessionID, or another user")
@@ -92,7 +39,7 @@ func TestUserSeesAndEndsOwnSessions(t *testing.T) {
 	checkPage(t, here.Post("/account/sessions/end", one), http.StatusOK, "That session has ended")
 	checkPage(t, bobs.Get("/account"), http.StatusOK, "bob@example.gov")
 	checkPage(t, here.Post("/account/sessions/end", nil), http.StatusBadRequest)
-	checkPage(t, here.Post("/account/sessions/end", url.Values{"session": {mine.ID.ShortID()}}), http.StatusOK, "ann@example.gov") // the sign-out button is for that
+	checkPage(t, here.Post("/account/sessions/end", url.Values{"session": {mine.ID.ShortID()}}), http.StatusOK, text("account.this")) // the sign-out button is for that
 	checkPage(t, here.CrossSitePost("/account/sessions/end-others", nil), http.StatusForbidden)
 	checkPage(t, i.Browser().Post("/account/sessions/end-others", nil), http.StatusOK, "Password") // no session
 
@@ -130,12 +77,12 @@ func TestUnlistedSessionsEndToo(t *testing.T) {
 	ann := i.AddUser("ann@example.gov")
 	here, _ := signIn(t, i, ann)
 	for range 25 {
-		s := &idp.Session{ID: idp.HashSessionToken(rand()), User: ann.Record.ID, CreatedAt: i.Clock.Now(), SeenAt: i.Clock.Now(), ExpiresAt: i.Clock.Now().Add(time.Hour)}
+		s := &idp.Session{ID: idp.HashSessionToken(crand.Text()), User: ann.Record.ID, CreatedAt: i.Clock.Now(), SeenAt: i.Clock.Now(), ExpiresAt: i.Clock.Now().Add(time.Hour)}
 		if err := i.Store.StartSession(t.Context(), idp.SessionStart{Session: s}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	page := here.Get("/account")
+	page := here.Get("/account/sessions")
 	checkPage(t, page, http.StatusOK, "this browser", "6 "+text("account.more"))
 	if n := strings.Count(page.Text(), "End this session"); n != 19 {
 		t.Errorf("%d sessions can be ended, want 19", n)
