@@ -119,10 +119,16 @@ func (k Key) Field() string {
 	switch k {
 	case ProblemEmailMissing, ProblemEmailInvalid:
 		return FieldEmail
-	case ProblemPasswordMissing:
+	case ProblemPasswordMissing, ProblemPasswordShort, ProblemPasswordLong, ProblemPasswordCommon, ProblemPasswordEmail, ProblemPasswordChars:
 		return FieldPassword
-	case ProblemCodeMissing, ProblemCodeFormat, ProblemCodeWrong:
+	case ProblemCodeMissing, ProblemCodeFormat, ProblemCodeWrong, ProblemSetUpCode:
 		return FieldCode
+	case ProblemRulesMissing:
+		return FieldRules
+	case ProblemPrivacyMissing:
+		return FieldPrivacy
+	case ProblemNameInvalid:
+		return FieldName
 	}
 	return ""
 }
