@@ -72,7 +72,7 @@ var only = map[string][]string{
 	"github.com/emersion/go-smtp":                    {"idp/smtptest"},
 	"github.com/crewjam/saml/samlsp":                 {"cmd/vernal/demo"},
 	"filippo.io/age":                                 {"idp/backup"},
-	"vernal/idp/smtptest":                            {"cmd/vernal/demo"},
+	"vernal/idp/smtptest":                            {"cmd/vernal/demo", "idp/idptest"},
 	"vernal/idp/store/bolt":                          {"cmd/vernal", "idp/idptest/fixture"},
 	"github.com/yuin/goldmark":                       {"idp/guide"},
 	"vernal/idp/usage":                               {"idp/migration", "idp/installation"},

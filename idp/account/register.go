@@ -20,7 +20,7 @@ import (
 var ErrOutdated = errors.New("account has changed since")
 
 // CheckOwnPassword works like CheckNewPassword, for a password that a user chooses: it also refuses
-// the first guesses (NIST SP 800-63B §5.1.1.2) with problem "too_common".
+// the first guesses (NIST SP 800-63B §5.1.1.2) with problem "common".
 func CheckOwnPassword(password string, emails ...string) error {
 	for _, email := range append([]string{""}, emails...) {
 		if err := CheckNewPassword(password, email); err != nil {
@@ -28,7 +28,7 @@ func CheckOwnPassword(password string, emails ...string) error {
 		}
 	}
 	if IsWeakPassword(password) {
-		return &InputError{"password", "too_common", "is one of the first passwords that attackers try"}
+		return &InputError{"password", "common", "is one of the first passwords that attackers try"}
 	}
 	return nil
 }

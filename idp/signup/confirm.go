@@ -114,7 +114,7 @@ func (h *Handler) findProblems(password, email string, page templates.SignUpConf
 
 // passwordProblems are the texts of InputError.Problem. The map is read-only.
 var passwordProblems = map[string]templates.Key{
-	"too_short": templates.ProblemPasswordShort, "too_long": templates.ProblemPasswordLong, "too_common": templates.ProblemPasswordCommon,
+	"too_short": templates.ProblemPasswordShort, "too_long": templates.ProblemPasswordLong, "common": templates.ProblemPasswordCommon,
 	"contains_email": templates.ProblemPasswordEmail, "invalid": templates.ProblemPasswordChars,
 }
 
