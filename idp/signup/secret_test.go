@@ -2,6 +2,7 @@ package signup_test
 
 import (
 	"encoding/base32"
+	"net/http"
 	"strings"
 
 	"golang.org/x/net/html"
@@ -72,4 +73,11 @@ func links(page *idptest.Page) (all []string) {
 	}
 	walk(page.Doc)
 	return all
+}
+
+func cookieNames(cookies []*http.Cookie) (names []string) {
+	for _, c := range cookies {
+		names = append(names, c.Name)
+	}
+	return names
 }
