@@ -54,20 +54,22 @@ var argCounts = map[Key]int{
 	ProblemNewPasswordMissing: 0, ProblemNewPasswordShort: 0, ProblemNewPasswordLong: 0, ProblemNewPasswordEmail: 0,
 	ProblemNewPasswordCommon: 0, ProblemNewPasswordSame: 0, ProblemNewPasswordInvalid: 0,
 	ProblemEmailOwn: 0, ProblemEmailFull: 0, ProblemEmailNeeded: 0, ProblemEmailUnconfirmed: 0, ProblemDeleteEmail: 0,
+	ProblemPasswordShort: 0, ProblemPasswordLong: 0, ProblemPasswordCommon: 0, ProblemPasswordEmail: 0, ProblemPasswordChars: 0,
+	ProblemRulesMissing: 0, ProblemPrivacyMissing: 0, ProblemNameInvalid: 0, ProblemSetUpCode: 0,
 }
 
 // ParseNotice parses FieldNotice. The browser sends it, so it accepts only the notices that are
 // shown once; "" for any other.
 func ParseNotice(value string) Key {
 	switch key := Key(value); key {
-	case NoticeForceAuthn, NoticeTimedOut, NoticeMoreTime:
+	case NoticeForceAuthn, NoticeTimedOut, NoticeMoreTime, NoticeAccountExists:
 		return key
 	}
 	return ""
 }
 
 // maxProblems is the largest number of fields in one of our forms.
-const maxProblems = 2
+const maxProblems = 3
 
 // ParseProblems parses FieldProblem. The browser sends it, so it accepts only problems that a
 // page can have, each once, and only small numbers in them.

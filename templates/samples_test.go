@@ -250,6 +250,7 @@ func brandedSamples(lang Lang, acs string, branding Branding) []sample {
 	for _, add := range moreSamples {
 		people = append(people, add(alone)...)
 	}
+	people = append(people, signUpSamples(b, alone, long)...)
 	return append(boardSamples(lang, branding), people...)
 }
 

@@ -51,8 +51,12 @@ const (
 	OwnFactorAdded
 	FactorRenamed
 	FactorRemoved
-	ResetCanceled // of the second factors
-	MailThrottled // too many mails were requested for an email address or from a network
+	ResetCanceled       // of the second factors
+	MailThrottled       // too many mails were requested for an email address or from a network
+	Registered          // the user confirmed the email address and chose a password
+	InvitationCompleted // the same, for an account that an operator created
+	FirstFactorAdded    // in a sign-in with only the password
+	RecoveryCodesMade
 
 	AssertionIssued
 	NoPassive
@@ -163,6 +167,10 @@ var rules = [decisionCount]Rule{
 	FormRefused:       {"form_refused", WriterPage, idp.AuditRefusal, "bad_form", visitFields | HasErrorID, requestFields | HasActor | HasUser, []string{"route"}, nil},
 	Failed:            {"failed", WriterPage, idp.AuditFailure, "", visitFields | HasErrorID, requestFields | HasActor | HasUser, []string{"route"}, []string{"sp"}},
 
+	Registered:           {"registered", WriterChange, idp.AuditUserAdd, "ok", userFields, requestFields, nil, nil},
+	InvitationCompleted:  {"invitation_completed", WriterChange, idp.AuditUserSetPassword, "ok", userFields, requestFields, nil, nil},
+	FirstFactorAdded:     {"first_factor_added", WriterChange, idp.AuditUserAddTOTP, "ok", userFields, requestFields, nil, nil},
+	RecoveryCodesMade:    {"recovery_codes_made", WriterChange, idp.AuditUserRecoveryCodes, "ok", userFields, requestFields, nil, nil},
 	EmailAdded:           {"email_added", WriterChange, idp.AuditUserAddEmail, "ok", userFields, 0, nil, nil},
 	EmailRemoved:         {"email_removed", WriterChange, idp.AuditUserRemoveEmail, "ok", userFields, 0, nil, nil},
 	PrimaryEmailChosen:   {"primary_email_chosen", WriterChange, idp.AuditUserEditEmail, "ok", userFields, 0, nil, nil},

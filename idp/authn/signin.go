@@ -81,7 +81,11 @@ func (h *Handler) checkSignIn(w http.ResponseWriter, r *http.Request, f journey.
 func (h *Handler) beginSignIn(w http.ResponseWriter, r *http.Request, f journey.Flow, user *idp.User, email string, wrongPage func() error) journey.Exit {
 	now := h.Accounts.Clock.Now()
 	candidate := &idp.Session{User: user.ID, Factors: []idp.FactorUse{{Factor: idp.FactorPassword, At: now}}}
-	if err := f.CheckObstacles(candidate, user, now); err != nil {
+	check := h.checkSetUp
+	if user.HasSecondFactor() {
+		check = func(f journey.Flow, s *idp.Session, u *idp.User) error { return f.CheckObstacles(s, u, now) }
+	}
+	if err := check(f, candidate, user); err != nil {
 		return journey.ExitWithError(err)
 	}
 	// A right password without a following code is the surest sign of a stolen password,
@@ -110,6 +114,9 @@ func (h *Handler) beginSignIn(w http.ResponseWriter, r *http.Request, f journey.
 		return journey.ExitWithError(err)
 	case latestUser.IsLocked():
 		return journey.ExitWithError(idp.Refuse(idp.RefusedAccountLocked, "account", ""))
+	}
+	if !latestUser.HasSecondFactor() {
+		return journey.ExitWithDecision(audit.PasswordRight, user.ID, journey.WriteRedirect(w, r, f.AddRequest(journey.SetUpPath)))
 	}
 	if device, ok := h.Sessions.LookupRemembered(r, latestUser); ok && f.MayRemember() {
 		// A device that is removed at this moment no longer counts.
@@ -149,6 +156,9 @@ func (h *Handler) writeSignInPage(w http.ResponseWriter, r *http.Request, f jour
 		page.Action = journey.SignInPath
 		page.HelpText = f.Provider.HelpText
 		page.Request = string(f.Request.Handle)
+		if h.OffersSignUp() {
+			page.SignUpURL = f.AddRequest(journey.SignUpPath)
+		}
 		return h.Pages.Render(w, status, page)
 	}
 }

@@ -58,17 +58,21 @@ func (h *Handler) extendPending(w http.ResponseWriter, r *http.Request, f journe
 // discard the user's input.
 func (h *Handler) writeCodePage(w http.ResponseWriter, r *http.Request, f journey.Flow, user *idp.User, status int, page templates.CodePage, codeLimit limit) func() error {
 	return func() error {
-		left := codeLimit.endsAt.Sub(h.Sessions.Clock.Now())
-		warningTime := min(codeLimit.endsAt.Sub(codeLimit.warnAt), left)
 		page.Base = f.NewPageBase(h.Pages, r)
 		page.Nonce, page.Languages.Form = web.AllowScript(w), chooseLanguageForm(page.Languages, templates.FormCode)
 		page.Request = string(f.Request.Handle)
 		page.Email = user.PrimaryEmail()
-		page.Time = templates.CodeTime{
-			// Rounding may make the warning early and the end late, not the reverse.
-			WarnIn: max(0, int((left - warningTime).Seconds())), EndIn: max(1, int(math.Ceil(left.Seconds()))),
-			Minutes: max(1, int(warningTime.Minutes())), IsFinal: codeLimit.isFinal, RestartURL: f.AddRequest(journey.SignInPath),
-		}
+		page.Time = h.newCodeTime(f, codeLimit)
 		return h.Pages.Render(w, status, page)
+	}
+}
+
+func (h *Handler) newCodeTime(f journey.Flow, codeLimit limit) templates.CodeTime {
+	left := codeLimit.endsAt.Sub(h.Sessions.Clock.Now())
+	warningTime := min(codeLimit.endsAt.Sub(codeLimit.warnAt), left)
+	return templates.CodeTime{
+		// Rounding may make the warning early and the end late, not the reverse.
+		WarnIn: max(0, int((left - warningTime).Seconds())), EndIn: max(1, int(math.Ceil(left.Seconds()))),
+		Minutes: max(1, int(warningTime.Minutes())), IsFinal: codeLimit.isFinal, RestartURL: f.AddRequest(journey.SignInPath),
 	}
 }

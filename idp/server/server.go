@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"vernal/idp"
+	"vernal/idp/account"
 	"vernal/idp/accounthttp"
 	"vernal/idp/adminhttp"
 	"vernal/idp/authn"
@@ -33,6 +34,7 @@ import (
 	"vernal/idp/logout"
 	"vernal/idp/session"
 	"vernal/idp/signing"
+	"vernal/idp/signup"
 	"vernal/idp/sso"
 	"vernal/idp/web"
 	"vernal/idp/yearaccess"
@@ -128,6 +130,10 @@ func (s *Server) Handler() (http.Handler, error) {
 	}
 	shared := &journey.Service{
 		Accounts: s.Accounts, Users: s.Store, Sessions: sessions, Registry: s.Registry, Pages: pages, ContinuePath: sso.ContinuePath,
+		Settings: s.Users, CanMail: s.UserMails.CanSend(),
+	}
+	if s.Users.SignUpMode() != account.SignUpOff {
+		signOn.SignUpPath = journey.SignUpPath
 	}
 	router := web.NewRouter(pages)
 	for _, h := range []interface{ Mount(*web.Router) }{
@@ -135,6 +141,7 @@ func (s *Server) Handler() (http.Handler, error) {
 		signOn,
 		&authn.Handler{Service: shared},
 		&accounthttp.Handler{Service: shared, Settings: s.Users, Links: s.MailLinks, Mails: s.UserMails},
+		&signup.Handler{Service: shared, Links: s.MailLinks, Mails: s.UserMails, Clock: s.Clock, BaseURL: s.IdP.BaseURL},
 		&developers.Handler{IdP: s.IdP, Registry: s.Registry, Access: access, Pages: pages},
 		&guide.Handler{Book: book, BaseURL: s.IdP.BaseURL, Years: s.Years, Clock: s.Clock, Pages: pages},
 		signOut,

@@ -93,6 +93,8 @@ type Handler struct {
 	AccountPath string
 	// NoConsent discloses data without asking users, whatever the registrations say.
 	NoConsent bool
+	// SignUpPath is where a user creates an account, "" without that page. Package signup owns it.
+	SignUpPath string
 	// Uses records that a year was used, see recordUse. If nil, no use is recorded.
 	Uses Uses
 
@@ -162,6 +164,14 @@ func (h *Handler) newUserError(a *acceptedRequest, s step) error {
 		return &web.Error{Sender: a.describeSender(), SignInURL: h.makeSignInURL(a.request), Err: s.refusal}
 	}
 	return s.refusal
+}
+
+// makeFirstURL returns the URL at which a user without a session begins.
+func (h *Handler) makeFirstURL(req *idp.LoginRequest) string {
+	if req.AsksForSignUp && h.SignUpPath != "" {
+		return h.SignUpPath + "?request=" + url.QueryEscape(string(req.Handle))
+	}
+	return h.makeSignInURL(req)
 }
 
 func (h *Handler) makeSignInURL(req *idp.LoginRequest) string {

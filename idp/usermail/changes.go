@@ -29,6 +29,7 @@ var changes = map[idp.AuditKind]bool{
 	idp.AuditUserEditEmail:       true,
 	idp.AuditUserRemoveEmail:     true,
 	idp.AuditUserRemoveTOTP:      true,
+	idp.AuditUserRecoveryCodes:   true,
 	idp.AuditUserRenameTOTP:      false, // small, too
 	idp.AuditUserForgetDevice:    false, // the user's own small change
 }
