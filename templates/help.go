@@ -18,12 +18,12 @@ var helpTags = []atom.Atom{atom.P, atom.Br, atom.Ol, atom.Ul, atom.Li, atom.A, a
 var hiddenTags = []atom.Atom{atom.Script, atom.Style, atom.Template, atom.Noscript, atom.Iframe, atom.Object, atom.Svg, atom.Math,
 	atom.Textarea, atom.Title, atom.Xmp, atom.Noembed, atom.Noframes, atom.Plaintext, atom.Select}
 
-// renderHelp renders the part of the sign-in page that a service provider's operator wrote, in
-// the language of the page or else in English. It returns "" without a text.
+// renderHelp renders the help text of a service provider for its sign-in page, in the language
+// of the page or else in English. It returns "" without a text.
 //
-// The text is parsed like a browser does and rebuilt from the result: elements of the list
+// The text is parsed as browsers parse it and rebuilt from the result: the allowed elements
 // without attributes, links to the web and to email addresses, and text. None of its markup is
-// copied, so only the listed elements get through. Placeholders are filled after that, in text
+// copied, so only allowed elements remain. Placeholders are filled after that, in text
 // and not in URLs.
 func renderHelp(lang Lang, texts map[string]string, spName, brand string) htmltemplate.HTML {
 	text, textLang := texts[string(lang)], lang

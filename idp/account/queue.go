@@ -164,8 +164,8 @@ func (a Attempt) listShares() []share {
 	return shares
 }
 
-// findSite returns the IPv6 /48 of an IP address. An IPv4 address has no site: many users share
-// an address, and a sender has few.
+// findSite returns the IPv6 /48 of an IP address. An IPv4 address has no site: many users
+// share one, and a sender has few of them.
 func findSite(clientIP netip.Addr) (netip.Prefix, bool) {
 	clientIP = clientIP.Unmap().WithZone("")
 	if !clientIP.Is6() {

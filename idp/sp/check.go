@@ -84,7 +84,7 @@ func (c *checker) checkAll(p *idp.ServiceProvider) []Problem {
 	return c.problems
 }
 
-func (c *checker) add(field, value, format string, args ...any) {
+func (c *checker) addProblem(field, value, format string, args ...any) {
 	c.problems = append(c.problems, Problem{Field: field, Value: idp.Clip(value, 80), Text: fmt.Sprintf(format, args...)})
 }
 
@@ -92,32 +92,32 @@ func (c *checker) checkIdentity(p *idp.ServiceProvider) {
 	id := string(p.EntityID)
 	switch {
 	case id == "":
-		c.add("entity_id", "", "is missing")
+		c.addProblem("entity_id", "", "is missing")
 	case len(id) > idp.MaxEntityID:
-		c.add("entity_id", id, "is longer than %d bytes", idp.MaxEntityID)
+		c.addProblem("entity_id", id, "is longer than %d bytes", idp.MaxEntityID)
 	case p.EntityID == idp.RehearsalSP:
-		c.add("entity_id", id, "is reserved for rehearsals")
+		c.addProblem("entity_id", id, "is reserved for rehearsals")
 	case !utf8.ValidString(id) || idp.HasControl(id) || strings.ContainsAny(id, " \u00a0"):
-		c.add("entity_id", id, "must not contain spaces or control characters")
+		c.addProblem("entity_id", id, "must not contain spaces or control characters")
 	}
 	if strings.TrimSpace(p.Name) == "" {
-		c.add("name", "", "is missing: users see it on every page of a sign-in")
+		c.addProblem("name", "", "is missing: users see it on every page of a sign-in")
 	}
 	c.checkText("name", p.Name, idp.MaxName)
 	c.checkText("agency", p.Agency, idp.MaxName)
 	if p.Agency != strings.TrimSpace(p.Agency) {
-		c.add("agency", p.Agency, "must not begin or end with a space")
+		c.addProblem("agency", p.Agency, "must not begin or end with a space")
 	}
 }
 
 func (c *checker) checkURLs(p *idp.ServiceProvider) {
 	if len(p.ACSURLs) == 0 {
-		c.add("acs_urls", "", "is empty: give a URL for Responses")
+		c.addProblem("acs_urls", "", "is empty: give a URL for Responses")
 	}
 	if len(p.ACSURLs) != len(p.ACSIndexes) { // with indexes, a URL may occur several times
 		c.checkList("acs_urls", p.ACSURLs, idp.MaxList)
 	} else if len(p.ACSURLs) > idp.MaxList {
-		c.add("acs_urls", "", "has %d entries, and only %d are allowed", len(p.ACSURLs), idp.MaxList)
+		c.addProblem("acs_urls", "", "has %d entries, and only %d are allowed", len(p.ACSURLs), idp.MaxList)
 	}
 	c.checkList("redirect_uris", p.RedirectURIs, idp.MaxList)
 	for _, f := range listURLFields(p) {
@@ -126,20 +126,20 @@ func (c *checker) checkURLs(p *idp.ServiceProvider) {
 			if problem == "" || isPermitted && c.isHTTPAllowed(a) {
 				continue
 			}
-			c.add(f.name, a, "%s", problem)
+			c.addProblem(f.name, a, "%s", problem)
 			if isPermitted {
 				c.problems[len(c.problems)-1].Option = insecureURLOption
 			}
 		}
 	}
 	if n := len(p.ACSIndexes); n > 0 && n != len(p.ACSURLs) {
-		c.add("acs_indexes", "", "has %d entries for %d URLs in acs_urls", n, len(p.ACSURLs))
+		c.addProblem("acs_indexes", "", "has %d entries for %d URLs in acs_urls", n, len(p.ACSURLs))
 	}
 	for i, index := range p.ACSIndexes {
 		if index < 0 || index > idp.MaxIndex {
-			c.add("acs_indexes", fmt.Sprint(index), "is not between 0 and %d", idp.MaxIndex)
+			c.addProblem("acs_indexes", fmt.Sprint(index), "is not between 0 and %d", idp.MaxIndex)
 		} else if slices.Contains(p.ACSIndexes[:i], index) {
-			c.add("acs_indexes", fmt.Sprint(index), "occurs twice")
+			c.addProblem("acs_indexes", fmt.Sprint(index), "occurs twice")
 		}
 	}
 }
@@ -166,24 +166,24 @@ func listURLFields(p *idp.ServiceProvider) []namedValues {
 
 func (c *checker) checkCerts(p *idp.ServiceProvider) {
 	if len(p.Certs) == 0 && p.SignRequests == idp.SignRequestsRequired {
-		c.add("certs", "", "is empty: with sign_requests required, no one could sign in")
+		c.addProblem("certs", "", "is empty: give the request certificate, because sign_requests is required")
 	}
 	if len(p.Certs) == 0 && len(p.EncryptionCerts) == 0 && p.Encryption != idp.EncryptionNone {
-		c.add("encryption_certs", "", "is empty: encryption needs a certificate")
+		c.addProblem("encryption_certs", "", "is empty: give a certificate, because encryption needs one")
 	}
 	for _, f := range []namedValues{{"certs", p.Certs}, {"encryption_certs", p.EncryptionCerts}} {
 		c.checkList(f.name, f.values, maxCerts)
 		for _, s := range f.values {
 			certificates, err := partnercert.Read([]byte(s))
 			if err != nil {
-				c.add(f.name, "", "%v", err)
+				c.addProblem(f.name, "", "%v", err)
 			}
 			for _, cert := range certificates {
 				if problem := partnercert.CheckKey(cert); problem != "" {
-					c.add(f.name, nameCert(cert), "%s", problem)
+					c.addProblem(f.name, nameCert(cert), "%s", problem)
 				}
 				if slices.ContainsFunc(c.ourCerts, cert.Equal) {
-					c.add(f.name, nameCert(cert), "is our own signing certificate: give the certificate of the provider")
+					c.addProblem(f.name, nameCert(cert), "is our own signing certificate: give the certificate of the provider")
 				}
 			}
 		}
@@ -194,22 +194,22 @@ func (c *checker) checkValues(p *idp.ServiceProvider) {
 	for _, f := range fieldTable {
 		for _, v := range f.Read(p) {
 			if len(f.Values) > 0 && !slices.Contains(f.Values, v) {
-				c.add(f.Name, v, "is not one of %s", strings.Join(f.Values, ", "))
+				c.addProblem(f.Name, v, "is not one of %s", strings.Join(f.Values, ", "))
 			}
 		}
 	}
 	if p.Compat == idp.CompatLoginGov && p.SignRequests == idp.SignRequestsOptional {
 		// An attacker who names the provider in an unsigned request would get the
 		// looser rules.
-		c.add("compat", p.Compat, "requires sign_requests required: anyone can send an unsigned request")
+		c.addProblem("compat", p.Compat, "requires sign_requests required: anyone can send an unsigned request")
 	}
 	if len(p.NameIDFormats) == 0 {
-		c.add("name_id_formats", "", "is empty: an assertion needs a format for the name of the user")
+		c.addProblem("name_id_formats", "", "is empty: give the format of the NameID in an assertion")
 	}
 	c.checkList("name_id_formats", p.NameIDFormats, idp.MaxList)
 	c.checkList("attributes", p.Attributes, idp.MaxList)
 	if p.Preview != "" && !p.Preview.IsValid() {
-		c.add("preview", string(p.Preview), "is not a year, such as 2027 or 2027b")
+		c.addProblem("preview", string(p.Preview), "is not a year, such as 2027 or 2027b")
 	}
 }
 
@@ -221,7 +221,7 @@ func (c *checker) checkTexts(p *idp.ServiceProvider) {
 	c.checkText("team", p.Team, idp.MaxName)
 	for lang, text := range p.HelpText {
 		if !slices.Contains(languages, lang) {
-			c.add("help_text", lang, "is not one of %s", strings.Join(languages, ", "))
+			c.addProblem("help_text", lang, "is not one of %s", strings.Join(languages, ", "))
 		}
 		c.checkText("help_text", strings.ReplaceAll(text, "\n", " "), idp.MaxText)
 	}
@@ -230,26 +230,26 @@ func (c *checker) checkTexts(p *idp.ServiceProvider) {
 // checkText checks one line of text for users or operators.
 func (c *checker) checkText(field, s string, limit int) {
 	if n := utf8.RuneCountInString(s); n > limit {
-		c.add(field, s, "has %d characters, and only %d are allowed", n, limit)
+		c.addProblem(field, s, "has %d characters, and only %d are allowed", n, limit)
 	}
 	if !utf8.ValidString(s) || idp.HasControl(s) {
-		c.add(field, "", "contains control characters, marks that change the direction of text, or invalid UTF-8")
+		c.addProblem(field, "", "contains control characters, marks that change the direction of text, or invalid UTF-8")
 	}
 }
 
 // checkList checks the length of a list and that it has no duplicates.
 func (c *checker) checkList(field string, values []string, limit int) {
 	if len(values) > limit {
-		c.add(field, "", "has %d entries, and only %d are allowed", len(values), limit)
+		c.addProblem(field, "", "has %d entries, and only %d are allowed", len(values), limit)
 	}
 	for i, v := range values {
 		if slices.Contains(values[:i], v) {
-			c.add(field, firstLine(v), "occurs twice")
+			c.addProblem(field, cutFirstLine(v), "occurs twice")
 		}
 	}
 }
 
-func firstLine(s string) string {
+func cutFirstLine(s string) string {
 	line, _, _ := strings.Cut(s, "\n")
 	return line
 }

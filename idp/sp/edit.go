@@ -290,6 +290,6 @@ func (a *applier) removeCert(f *Field, list *[]string, v string) {
 		return isMatch
 	})
 	if !hasMatch {
-		a.addProblem(f.Name, firstLine(v), "is not the fingerprint of a registered certificate: give at least its first 8 digits")
+		a.addProblem(f.Name, cutFirstLine(v), "is not the fingerprint of a registered certificate: give at least its first 8 digits")
 	}
 }

@@ -21,9 +21,9 @@ func (a *commands) verifyCommand() *cobra.Command {
 		Long: `Verify the audit trail, record by record, and name the first changed record. No
 one can change a record unnoticed without the master key.
 
-With the master key, or with an older copy of the store, it is possible, unless you
-know the end of the trail from another source. The server logs it every hour, as seq
-and head. Give such a place with --head, from a protected copy of the log.
+With the master key, or with an older copy of the store, a change can go unnoticed,
+unless you know the end of the trail from another source. The server logs the end
+every hour, as seq and head. Give it with --head, from a protected copy of the log.
 
 --file verifies an exported file, and whether it matches the trail in the store.
 
@@ -102,7 +102,7 @@ func (a *commands) printProgress(progress *audit.Progress) {
 		fmt.Fprintf(a.Out, "records up to %d were exported on %s, and the checkpoint is ours\n", c.Seq, cli.FormatDay(c.At))
 	}
 	if progress.Compared {
-		fmt.Fprintln(a.Out, "it contains the recorded place")
+		fmt.Fprintln(a.Out, "the trail contains the place that you gave")
 	}
 }
 
@@ -129,7 +129,7 @@ func (a *commands) verifyAuditFile(ctx context.Context, name string, place *audi
 	case file.Broken != nil:
 		return file.Broken
 	case place != nil && !file.Compared:
-		return fmt.Errorf("record %d is not in %s", place.Seq, name)
+		return fmt.Errorf("record %d is not in %s: give the file that contains it, with --file", place.Seq, name)
 	case a.JSON:
 		return nil
 	}
@@ -147,13 +147,13 @@ func (f *auditFile) addJudgement(judgement *ops.AuditJudgement) {
 	}
 	switch judgement.Last {
 	case "differs":
-		f.Broken = &audit.BrokenError{Seq: f.Last, Problem: "is another one in the store"}
+		f.Broken = &audit.BrokenError{Seq: f.Last, Problem: "differs from the record in the store"}
 	case "present":
 		f.Standing = "the trail in the store contains its last record"
 	case "checkpoint":
 		f.Standing = "the trail in the store continues where it ends"
 	default:
-		f.Standing = "the store does not know its last record"
+		f.Standing = "its last record is not in the store"
 		if f.Signed {
 			f.Standing = "its last record has a checkpoint of ours"
 		}

@@ -18,7 +18,7 @@ import (
 	"vernal/templates"
 )
 
-// memory keeps values by random handles, the latest ones at least.
+// memory keeps up to maxValues values, each under a random handle.
 type memory[T any] struct {
 	mu     sync.Mutex
 	values map[string]T
@@ -88,7 +88,7 @@ func newSessions(o samlsp.Options) *sessions {
 	return s
 }
 
-// signedOutCookie makes the next first page say that the session is over.
+// signedOutCookie makes the home page report once that the session ended.
 const signedOutCookie = "signed_out"
 
 // CreateSession creates a session for an accepted assertion.
@@ -137,7 +137,7 @@ func (c codec) Decode(handle string) (samlsp.Session, error) {
 	if v, ok := c.s.sampleSessions.get(handle); ok {
 		return v, nil
 	}
-	return nil, errors.New("the session is over")
+	return nil, errors.New("the session has ended: sign in again")
 }
 
 // buildPage returns the page that shows the assertion. years are those of the identity provider,
@@ -184,9 +184,8 @@ func showAttribute(p *templates.DemoSignedInPage, a saml.Attribute) templates.De
 	return attribute
 }
 
-// showSignature sets which key signed the assertion. The library has verified the
-// signature and found the certificate in it among those of the metadata, so
-// here it is only compared.
+// showSignature adds the certificate that signed the assertion, and its year, to the page. The
+// library has already verified the signature and that the metadata contains the certificate.
 func showSignature(p *templates.DemoSignedInPage, signature *etree.Element, years []keyring.Entry) {
 	if m := signature.FindElement("./SignedInfo/SignatureMethod"); m != nil {
 		p.Algorithm = m.SelectAttrValue("Algorithm", "")

@@ -95,7 +95,7 @@ var FindAudit = declare("audit/find", func(s *Service, ctx context.Context, _ ad
 
 func explainUnknownUser(email string, err error) error {
 	if errors.Is(err, idp.ErrNotFound) {
-		return notFoundError("no user has the email address %s: for a deleted user, give the ID", email)
+		return newNotFoundError("no user has the email address %s: for a deleted user, give the ID", email)
 	}
 	return err
 }

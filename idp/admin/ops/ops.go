@@ -105,8 +105,8 @@ func invalidError(format string, args ...any) *admin.Error {
 	return &admin.Error{Code: admin.CodeInvalid, Message: fmt.Sprintf(format, args...)}
 }
 
-// notFoundError refuses a request for an object that does not exist.
-func notFoundError(format string, args ...any) *admin.Error {
+// newNotFoundError refuses a request for an object that does not exist.
+func newNotFoundError(format string, args ...any) *admin.Error {
 	return &admin.Error{Code: admin.CodeNotFound, Message: fmt.Sprintf(format, args...)}
 }
 

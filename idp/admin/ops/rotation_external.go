@@ -67,7 +67,7 @@ var RequestCertificate = declare("rotation/csr", func(s *Service, ctx context.Co
 	}
 	request, err := s.Rotation.MakeRequest(ctx, req.Year, caller.Actor(), req.DryRun)
 	if err != nil {
-		return CSR{}, stepError(err)
+		return CSR{}, convertStepError(err)
 	}
 	answer := CSR{MadeKey: request.IsNewKey, Certificate: request.Span}
 	if request.DER != nil {
@@ -85,7 +85,7 @@ var ImportCertificate = declare("rotation/import", func(s *Service, ctx context.
 	}
 	result, err := s.Rotation.Import(ctx, req.Year, input, caller.Actor(), req.DryRun)
 	if err != nil {
-		return ImportedCertificate{}, stepError(err)
+		return ImportedCertificate{}, convertStepError(err)
 	}
 	answer := ImportedCertificate{SHA256: certs.CertSHA256(result.Cert), Warnings: copyList(result.Warnings), Ignored: []string{}}
 	for _, c := range result.IgnoredCerts {
@@ -101,13 +101,13 @@ var ExportYear = declare("rotation/export", func(s *Service, ctx context.Context
 		return Export{}, err
 	}
 	if err := s.Rotation.RecordExport(ctx, req.Year, caller.Actor()); err != nil {
-		return Export{}, stepError(err)
+		return Export{}, convertStepError(err)
 	}
 	files, err := s.newDiscoveryHandler().Export(req.Year)
 	return Export{Year: req.Year, Files: files}, err
 })
 
-// parse reads external files. Its errors never quote them: they may hold a private key.
+// parse reads external files. Its errors never quote them: they may contain a private key.
 func (r ImportRequest) parse() (input rotator.Import, err error) {
 	if err := checkYear(r.Year); err != nil {
 		return input, err
@@ -134,8 +134,8 @@ func nameCertificate(c *x509.Certificate) string {
 	return "serial number " + c.SerialNumber.Text(16)
 }
 
-// stepError converts a refusal to an Error with suggestions.
-func stepError(err error) error {
+// convertStepError converts a refusal to an Error with suggestions.
+func convertStepError(err error) error {
 	var refusedErr *rotation.RefusedError
 	var importErr *certs.ImportError
 	switch {

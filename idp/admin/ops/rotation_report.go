@@ -67,12 +67,12 @@ var Report = declare("rotation/report", func(s *Service, ctx context.Context, ca
 func (s *Service) checkReportRequest(ctx context.Context, req ReportRequest) error {
 	if req.SP != "" {
 		if _, err := s.Registry.Lookup(ctx, req.SP); errors.Is(err, idp.ErrNotFound) {
-			return notFoundError("no service provider %q is registered", req.SP)
+			return newNotFoundError("no service provider %q is registered", req.SP)
 		}
 	}
 	if req.Year != "" {
 		if _, ok := s.Years.Lookup(req.Year, s.Clock.Now()); !ok {
-			return notFoundError("the year %s was never created", req.Year)
+			return newNotFoundError("the year %s was never created", req.Year)
 		}
 	}
 	return nil

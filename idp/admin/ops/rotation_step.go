@@ -71,7 +71,7 @@ var TakeStep = declare("rotation/step", func(s *Service, ctx context.Context, ca
 	}
 	outcome, err := s.takeStep(ctx, caller, req)
 	if err != nil {
-		return RotationChange{}, stepError(err)
+		return RotationChange{}, convertStepError(err)
 	}
 	answer, err := s.describeRotationChange(ctx, outcome)
 	if req.Step == rotation.StepRevoke {

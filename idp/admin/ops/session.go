@@ -135,7 +135,7 @@ func (s *Service) findSessions(ctx context.Context, q SessionQuery, limit int) (
 		sessions, err = s.findSessionByShortID(ctx, q.ID)
 		sessions = s.filterSessions(q, user, sessions)
 		if err == nil && len(sessions) == 0 {
-			err = notFoundError("no live session has the ID %q", q.ID)
+			err = newNotFoundError("no live session has the ID %q", q.ID)
 		}
 		return sessions, "", err
 	case user != "":

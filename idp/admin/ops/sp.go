@@ -88,7 +88,7 @@ var ListSPs = declare("sp/list", func(s *Service, ctx context.Context, _ admin.C
 // explainUnknownSP returns the error for a service provider that is not registered.
 func explainUnknownSP(id idp.EntityID, err error) error {
 	if errors.Is(err, idp.ErrNotFound) {
-		return notFoundError("no service provider is registered as %q", id)
+		return newNotFoundError("no service provider is registered as %q", id)
 	}
 	return err
 }

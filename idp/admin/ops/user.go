@@ -151,13 +151,13 @@ func (s *Service) resolveEmail(ctx context.Context, name string) (string, error)
 	}
 	u, err := s.Store.User(ctx, idp.UserID(name))
 	if errors.Is(err, idp.ErrNotFound) {
-		return "", notFoundError("no user with ID %q: an email address contains @", name)
+		return "", newNotFoundError("no user with ID %q: an email address contains @", name)
 	}
 	if err != nil {
 		return "", fmt.Errorf("look up user: %w", err)
 	}
 	if u.PrimaryEmail() == "" {
-		return "", notFoundError("user %s has no email address", u.ID)
+		return "", newNotFoundError("user %s has no email address", u.ID)
 	}
 	return u.PrimaryEmail(), nil
 }
@@ -170,14 +170,14 @@ func (s *Service) findUserByNameID(ctx context.Context, id idp.EntityID, name id
 	}
 	userID, err := s.Store.UserByNameID(ctx, p.NameIDScope, name)
 	if errors.Is(err, idp.ErrNotFound) {
-		return nil, notFoundError("no user of %s has the NameID %q", id, name)
+		return nil, newNotFoundError("no user of %s has the NameID %q", id, name)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("look up NameID: %w", err)
 	}
 	u, err := s.Store.User(ctx, userID)
 	if errors.Is(err, idp.ErrNotFound) {
-		return nil, notFoundError("the user with the NameID %q was deleted", name)
+		return nil, newNotFoundError("the user with the NameID %q was deleted", name)
 	}
 	return u, err
 }
@@ -325,7 +325,7 @@ func userError(email string, err error) error {
 	case errors.As(err, &inputErr):
 		return &admin.Error{Code: admin.CodeInvalid, Message: "nothing was changed, because the request is not valid", Problems: []sp.Problem{{Field: inputErr.Field, Text: inputErr.Detail}}}
 	case errors.Is(err, idp.ErrNotFound):
-		return notFoundError("no user with email %s", email)
+		return newNotFoundError("no user with email %s", email)
 	}
 	return err
 }

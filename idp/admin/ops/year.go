@@ -52,7 +52,7 @@ var ShowMetadata = declare("metadata/show", func(s *Service, ctx context.Context
 	}
 	doc, err := s.newDiscoveryHandler().Document(req.Year)
 	if err != nil {
-		return Document{}, metadataError(req.Year, err)
+		return Document{}, explainMetadataError(req.Year, err)
 	}
 	return Document{Year: req.Year, Document: string(doc)}, nil
 })
@@ -73,25 +73,25 @@ var ListYears = declare("year/list", func(s *Service, _ context.Context, _ admin
 	return list, nil
 })
 
-// metadataError returns the answer for a year without metadata.
-func metadataError(y idp.Year, err error) error {
+// explainMetadataError returns the answer for a year without metadata.
+func explainMetadataError(y idp.Year, err error) error {
 	var goneErr *web.GoneYear
 	var closedErr *web.ClosedYear
 	switch {
 	case errors.Is(err, yearaccess.ErrNotPublished):
-		e := notFoundError("the year %s has no metadata, because it is not published: name a live year", y)
+		e := newNotFoundError("the year %s has no metadata, because it is not published: name a live year", y)
 		e.Suggestions = []idp.Suggestion{idp.Suggest(idp.DoRotationStatus)}
 		return e
 	case errors.Is(err, keyring.ErrNoSigner):
-		return notFoundError("no year can sign, because the data folder has no private key: restore keys/ from a backup")
+		return newNotFoundError("no year can sign, because the data folder has no private key: restore keys/ from a backup")
 	case errors.As(err, &goneErr):
-		e := notFoundError("the year %s is retired: name a live year", y)
+		e := newNotFoundError("the year %s is retired: name a live year", y)
 		e.Suggestions = []idp.Suggestion{idp.Suggest(idp.DoRotationStatus)}
 		return e
 	case errors.As(err, &closedErr):
 		reason := closedErr.Fault.Reason(y)
 		reason.Text = templates.TerminalPhrases().Reason(reason)
-		e := notFoundError("the year %s is closed: %s", y, reason.Text)
+		e := newNotFoundError("the year %s is closed: %s", y, reason.Text)
 		e.Reason, e.Suggestions = &reason, []idp.Suggestion{closedErr.Fault.Suggestion(y)}
 		return e
 	}
