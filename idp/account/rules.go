@@ -90,7 +90,9 @@ func checkPassword(password, email string) error {
 
 // IsWeakPassword reports whether a password is among the first guesses. An operator who sets one
 // for a user gets a warning and no refusal, because it may be temporary or for a test.
-func IsWeakPassword(password string) bool { return isHashable(password) && blocklist.IsCommon(password) }
+func IsWeakPassword(password string) bool {
+	return isHashable(password) && blocklist.IsCommon(password)
+}
 
 // isHashable reports whether a password is short enough to be hashed. The limit keeps a
 // request from choosing how much work it causes.

@@ -54,6 +54,11 @@ const (
 	UsersExported       // one page of an export
 
 	UserAdded
+	UserInvited
+	UserEdited
+	StaffAddedEmail
+	StaffRemovedEmail
+	StaffChosePrimary
 	UserImported
 	UserLocked
 	UserUnlocked
@@ -159,7 +164,14 @@ var rules = [decisionCount]Rule{
 		[]string{"secrets", "count", "after"}, []string{"next"}},
 
 	UserAdded:    {"user_added", WriterChange, idp.AuditUserAdd, "ok", callerFields, 0, nil, nil},
+	UserInvited:  {"user_invited", WriterChange, idp.AuditUserInvite, "ok", callerFields, 0, nil, nil},
+	UserEdited:   {"user_edited", WriterChange, idp.AuditUserEdit, "ok", callerFields, 0, nil, nil},
 	UserImported: {"user_imported", WriterChange, idp.AuditUserImport, "ok", callerFields, 0, []string{"name_ids", "level"}, nil},
+
+	StaffAddedEmail:   {"staff_added_email", WriterChange, idp.AuditUserAddEmail, "ok", callerFields, 0, nil, nil},
+	StaffRemovedEmail: {"staff_removed_email", WriterChange, idp.AuditUserRemoveEmail, "ok", callerFields, 0, nil, nil},
+	StaffChosePrimary: {"staff_chose_primary", WriterChange, idp.AuditUserEditEmail, "ok", callerFields, 0, nil, nil},
+
 	UserLocked:   {"user_locked", WriterChange, idp.AuditUserLock, "ok", callerFields, 0, nil, nil},
 	UserUnlocked: {"user_unlocked", WriterChange, idp.AuditUserUnlock, "ok", callerFields, 0, nil, nil},
 	PasswordSet:  {"password_set", WriterChange, idp.AuditUserSetPassword, "ok", callerFields, 0, nil, nil},

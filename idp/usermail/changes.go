@@ -21,6 +21,8 @@ var changes = map[idp.AuditKind]bool{
 	idp.AuditUserUnlock:       true,
 	idp.AuditUserVerify:       true,
 	idp.AuditUserForgetDevice: false, // the user's own small change
+	idp.AuditUserInvite:       false, // the invitation is a mail itself
+	idp.AuditUserEdit:         false, // the language of mails only
 }
 
 const (
