@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"vernal/idp"
@@ -157,5 +158,5 @@ func (s *Service) checkLang(lang string) error {
 	if lang == "" || slices.Contains(langs, templates.Lang(lang)) {
 		return nil
 	}
-	return invalidError("%q is not one of the languages of this installation, %q", lang, langs)
+	return invalidError("%q is not one of the languages of this installation: %s", lang, strings.Trim(fmt.Sprint(langs), "[]"))
 }
