@@ -25,7 +25,8 @@ A service provider may get the email address of the user's last sign-in, and one
 that knows users by their email address keeps the earlier one.`,
 		Example: `    vernal user edit ana@example.gov --add-email ana.ruiz@example.gov
     vernal user edit ana@example.gov --primary ana.ruiz@example.gov
-    vernal user edit ana.ruiz@example.gov --remove-email ana@example.gov --lang es`,
+    vernal user edit ana.ruiz@example.gov --remove-email ana@example.gov
+    vernal user edit ana.ruiz@example.gov --lang es`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			req.Email = args[0]

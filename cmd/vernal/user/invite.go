@@ -30,7 +30,7 @@ import', keep what they have. A user with a password is refused.
 The link works once, for 14 days. It can be sent again, and an earlier one then
 still works until the user has a password. Mails are sent while the server runs.
 Without mail.server, or with --print-link, the links are printed instead. Give each
-one to its user only: whoever has it can complete the account.
+one to its user only: anyone who has it can complete the account.
 
 FILE, or standard input for "-", has an email address on each line, or users in a
 form that 'user import' reads, of whom the first email address is used. Wrong lines
