@@ -38,6 +38,9 @@ var (
 		OptionActive, OptionACSURL, OptionAllowInsecureURL, OptionAttribute, OptionCert, OptionEncryptionCert, OptionEncryptionDigest, OptionIAL,
 		OptionLogoutURL, OptionMetadata, OptionName, OptionNameIDFormat, OptionPreview, OptionRemoveEncryptionCert)
 	DoSPList = declareAction("sp.list")
+
+	DoUserSetPassword = declareAction("user.set-password", OptionPasswordStdin)
+	DoUserUnlock      = declareAction("user.unlock")
 )
 
 // RotationAction returns the action that takes a rotation step.
@@ -68,6 +71,7 @@ const (
 	OptionNameIDFormat         = "name_id_format"
 	OptionNewKey               = "new_key"
 	OptionOut                  = "out"
+	OptionPasswordStdin        = "password_stdin"
 	OptionPreview              = "preview"
 	OptionReason               = "reason"
 	OptionRemoveEncryptionCert = "remove_encryption_cert"
@@ -125,6 +129,8 @@ var (
 	LabelListUses            = declareLabel("who_still_uses_it")
 	LabelWriteNotices        = declareLabel("write_notices")
 	LabelListYears           = declareLabel("years_made")
+	LabelSetPassword         = declareLabel("set_password")
+	LabelUnlockUser          = declareLabel("unlock_user")
 )
 
 // SuggestionLabels returns all labels.

@@ -62,6 +62,7 @@ var (
 	AuditUserCancelReset      = declareKind("user.cancel_reset", "a user canceled the reset of the second factors")
 	AuditUserConsent          = declareKind("user.consent", "a user withdrew the consent to share data with an SP")
 	AuditUserDelete           = declareKind("user.delete", "a user was deleted")
+	AuditUserEdit             = declareKind("user.edit", "an operator changed the language of mails to a user")
 	AuditUserEditEmail        = declareKind("user.edit_email", "a user chose the primary email address, or the one that an SP gets")
 	AuditUserExport           = declareKind("user.export", "a page of users was exported, with or without secrets")
 	AuditUserForgetDevice     = declareKind("user.forget_device", "a user removed a remembered device")

@@ -49,7 +49,7 @@ func (a *app) demoFolder(dir string, ports *demo.Ports) (*Config, error) {
 	}
 	text, err := config.Write(map[string]string{
 		"base_url": demo.BaseURL("localhost", ports.IdP), "listen": ports.IdP.Addr().String(), "admin_listen": ports.Admin.Addr().String(),
-		"data_dir": ".", "mail.server": ports.Mail.Addr().String(), "mail.from": "vernal@demo.example", "mail.tls": notify.NoTLS, "rotation.notify": demoOperator,
+		"data_dir": ".", "mail.server": ports.Mail.Addr().String(), "mail.from": "vernal@demo.example", "mail.tls": notify.NoTLS, "rotation.notify": demoOperator, "users.sign_up": "open",
 	})
 	if err != nil {
 		return nil, err

@@ -14,8 +14,8 @@
 // the same delay, so that neither answer nor time discloses which users have an account or were
 // imported. If too many attempts wait, the next one gets a *BusyError.
 //
-// Operators use the other calls: Create, SetPassword, Lock, Unlock, AddTOTP, ResetMFA, Delete,
-// and Verify, which records a proofed identity. Import and Export move users between
+// Operators use the other calls: Create, Invite, EditUser, SetPassword, Lock, Unlock, AddTOTP,
+// ResetMFA, Delete, and Verify, which records a proofed identity. Import and Export move users between
 // installations:
 //
 //	RecordReader  file ─► Record, or the problems of a line

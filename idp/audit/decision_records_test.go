@@ -151,6 +151,17 @@ func TestEveryDecisionIsRecorded(t *testing.T) {
 		t.Helper()
 		w.leaves(name, func() { ok(t, do()) }, bob.ID, d)
 	}
+	w.leaves("user invited", func() {
+		_, err := w.Accounts.Invite(ctx, "ivy@example.gov", "", by)
+		ok(t, err)
+	}, anyUser, audit.UserInvited)
+	edit := func(e account.Edit) error { _, err := w.Accounts.EditUser(ctx, email, e, by); return err }
+	french, other := "fr", "bob.roe@example.gov"
+	change("language", audit.UserEdited, func() error { return edit(account.Edit{Lang: &french}) })
+	change("email added", audit.StaffAddedEmail, func() error { return edit(account.Edit{AddEmails: []string{other}}) })
+	change("primary email", audit.StaffChosePrimary, func() error { return edit(account.Edit{Primary: other}) })
+	change("primary email again", audit.StaffChosePrimary, func() error { return edit(account.Edit{Primary: email}) })
+	change("email removed", audit.StaffRemovedEmail, func() error { return edit(account.Edit{RemoveEmails: []string{other}}) })
 	change("password", audit.PasswordSet, func() error {
 		_, err := w.Accounts.SetPassword(ctx, email, "nine windows on plum jam", by)
 		return err

@@ -76,6 +76,11 @@ const (
 	FactorResetWaits // an operator planned it
 
 	UserAdded
+	UserInvited
+	UserEdited
+	StaffAddedEmail
+	StaffRemovedEmail
+	StaffChosePrimary
 	UserImported
 	UserLocked
 	UserUnlocked
@@ -205,11 +210,16 @@ var rules = [decisionCount]Rule{
 	DeletionCanceled: {"deletion_canceled", WriterChange, idp.AuditUserCancelDeletion, "ok", userFields, requestFields, nil, nil},
 	FactorResetWaits: {"factor_reset_waits", WriterChange, idp.AuditUserPlanReset, "ok", callerFields, 0, []string{"due"}, nil},
 
-	PasswordSet:  {"password_set", WriterChange, idp.AuditUserSetPassword, "ok", callerFields, 0, nil, nil},
-	FactorAdded:  {"factor_added", WriterChange, idp.AuditUserAddTOTP, "ok", callerFields, 0, nil, nil},
-	FactorsReset: {"factors_reset", WriterChange, idp.AuditUserResetMFA, "ok", callerFields, 0, nil, nil},
-	UserVerified: {"user_verified", WriterChange, idp.AuditUserVerify, "ok", callerFields, 0, []string{"level", "fields"}, nil},
-	UserDeleted:  {"user_deleted", WriterChange, idp.AuditUserDelete, "ok", callerFields, 0, nil, nil},
+	UserInvited:       {"user_invited", WriterChange, idp.AuditUserInvite, "ok", callerFields, 0, nil, nil},
+	UserEdited:        {"user_edited", WriterChange, idp.AuditUserEdit, "ok", callerFields, 0, nil, nil},
+	StaffAddedEmail:   {"staff_added_email", WriterChange, idp.AuditUserAddEmail, "ok", callerFields, 0, nil, nil},
+	StaffRemovedEmail: {"staff_removed_email", WriterChange, idp.AuditUserRemoveEmail, "ok", callerFields, 0, nil, nil},
+	StaffChosePrimary: {"staff_chose_primary", WriterChange, idp.AuditUserEditEmail, "ok", callerFields, 0, nil, nil},
+	PasswordSet:       {"password_set", WriterChange, idp.AuditUserSetPassword, "ok", callerFields, 0, nil, nil},
+	FactorAdded:       {"factor_added", WriterChange, idp.AuditUserAddTOTP, "ok", callerFields, 0, nil, nil},
+	FactorsReset:      {"factors_reset", WriterChange, idp.AuditUserResetMFA, "ok", callerFields, 0, nil, nil},
+	UserVerified:      {"user_verified", WriterChange, idp.AuditUserVerify, "ok", callerFields, 0, []string{"level", "fields"}, nil},
+	UserDeleted:       {"user_deleted", WriterChange, idp.AuditUserDelete, "ok", callerFields, 0, nil, nil},
 }
 
 // Decisions lists every decision but Undecided.

@@ -38,6 +38,7 @@ import (
 	"vernal/idp/rotation"
 	"vernal/idp/seal"
 	"vernal/idp/smtptest"
+	"vernal/idp/usermail"
 	"vernal/templates"
 )
 
@@ -291,6 +292,15 @@ var cases = []wrong{
 			c.Mail.TLS = notify.StartTLS
 		}
 	}, want: func(d *deployment) doctor.Args { return doctor.Args{Host: d.Mail.Server} }},
+	{code: doctor.UserMailsDelayed, open: func(t *testing.T, o *options) {
+		o.change = func(c *installation.Config) { c.Mail = newMailer(newMailServer(t, &smtptest.Server{})) }
+		o.stopped = true
+	}, spoil: func(t *testing.T, d *deployment) {
+		d.Clock.Set(now.Add(-time.Hour))
+		ok(t, d.UserMails.Queue(t.Context(), usermail.Mail{Kind: usermail.SignUp, To: "ana@example.gov"}))
+		d.Clock.Set(now)
+		ok(t, d.UserMails.Queue(t.Context(), usermail.Mail{Kind: usermail.SignUp, To: "bo@example.gov"})) // not yet delayed
+	}, want: func(*deployment) doctor.Args { return doctor.Args{Count: 1, Date: now.Add(-time.Hour)} }},
 	{code: doctor.WebhookFailed, open: func(t *testing.T, o *options) {
 		o.change = func(c *installation.Config) {
 			c.Webhook = &notify.Webhook{URL: "http://" + newClosed(t) + "/secret", Secret: []byte("0123456789abcdef"), Clock: c.Clock}

@@ -188,6 +188,7 @@ const (
 	NoticesOff        Code = "notices_off"
 	MailUnusable      Code = "mail_unusable"
 	MailFailed        Code = "mail_failed"
+	UserMailsDelayed  Code = "user_mails_delayed"
 	WebhookFailed     Code = "webhook_failed"
 	TestMailFailed    Code = "test_mail_failed"
 	TestWebhookFailed Code = "test_webhook_failed"

@@ -14,6 +14,7 @@ func listNoticeChecks() []Check {
 	return []Check{
 		{Name: "notices", Codes: []Code{NoticesOff, MailUnusable}, Run: (*Service).checkNotices},
 		{Name: "mail", Codes: []Code{MailFailed}, Network: true, Configured: hasMail, Run: (*Service).checkMail},
+		{Name: "user_mails", Codes: []Code{UserMailsDelayed}, Configured: hasMail, Run: (*Service).checkUserMails},
 		{
 			Name: "webhook", Codes: []Code{WebhookFailed}, Network: true,
 			Configured: func(s *Service) bool { return s.Webhook != nil }, Run: (*Service).checkWebhook,
@@ -48,6 +49,19 @@ func (s *Service) checkMail(ctx context.Context, _ Options) ([]Finding, error) {
 		return nil, nil
 	}
 	return []Finding{{Code: MailFailed, Level: Problem, Args: Args{Host: s.Mail.Server, Value: formatError(err)}}}, nil
+}
+
+// maxUserMailDelay is longer than a mail waits because the mail server was busy.
+const maxUserMailDelay = 30 * time.Minute
+
+// checkUserMails finds mails to users that the mail server did not accept in time. The mail server
+// can be well and still refuse one of them.
+func (s *Service) checkUserMails(ctx context.Context, _ Options) ([]Finding, error) {
+	count, oldestAt, err := s.UserMails.CountDelayed(ctx, maxUserMailDelay)
+	if err != nil || count == 0 {
+		return nil, err
+	}
+	return []Finding{{Code: UserMailsDelayed, Level: Problem, Args: Args{Count: count, Date: oldestAt}}}, nil
 }
 
 // checkWebhook connects to the webhook's server and sends nothing. The URL can be a secret, so

@@ -50,7 +50,7 @@ var order = []struct {
 	topics   []string
 }{
 	{Users, []string{"sign-in", "devices", "problems"}},
-	{Operators, []string{"first-year", "install", "proxy", "service-providers", "users", "sessions", "years", "notices", "preview", "external-keys",
+	{Operators, []string{"first-year", "install", "proxy", "service-providers", "users", "registration", "sessions", "years", "notices", "preview", "external-keys",
 		"lost-keys", "backups", "master-key", "audit-trail", "watch", "checks", "languages", "branding", "upgrade", "troubleshooting"}},
 	{Integrators, []string{"start", "requests", "responses", "sign-out", "choose-language", "try-next-year", "libraries"}},
 }

@@ -53,7 +53,7 @@ var effects = map[idp.AuditKind]effect{
 	idp.AuditUserAddEmail: effectLost, idp.AuditUserEditEmail: effectLost, idp.AuditUserRemoveEmail: effectLost,
 	idp.AuditUserRemoveTOTP: effectLost, idp.AuditUserRenameTOTP: effectLost,
 	idp.AuditUserPlanDeletion: effectLost, idp.AuditUserPlanReset: effectLost,
-	idp.AuditUserAdd: effectLost, idp.AuditUserAddTOTP: effectLost, idp.AuditUserImport: effectLost, idp.AuditUserRecoveryCodes: effectLost, idp.AuditSPAdd: effectLost,
+	idp.AuditUserAdd: effectLost, idp.AuditUserInvite: effectLost, idp.AuditUserEdit: effectLost, idp.AuditUserAddTOTP: effectLost, idp.AuditUserImport: effectLost, idp.AuditUserRecoveryCodes: effectLost, idp.AuditSPAdd: effectLost,
 	idp.AuditKeysRenew: effectLost, idp.AuditKeysRenewed: effectLost,
 	idp.AuditMasterKeyBegin: effectLost, idp.AuditMasterKeyBoth: effectLost, idp.AuditMasterKeyCancel: effectLost,
 	idp.AuditMasterKeyEnd: effectLost, idp.AuditMasterKeyFinish: effectLost,

@@ -32,6 +32,8 @@ var changes = map[idp.AuditKind]bool{
 	idp.AuditUserRecoveryCodes:   true,
 	idp.AuditUserRenameTOTP:      false, // small, too
 	idp.AuditUserForgetDevice:    false, // the user's own small change
+	idp.AuditUserInvite:          false, // the invitation is a mail itself
+	idp.AuditUserEdit:            false, // the language of mails only
 }
 
 const (

@@ -338,6 +338,27 @@ func (s *Service) claimDue(ctx context.Context) ([]Mail, error) {
 	return mails, nil
 }
 
+// CountDelayed returns the number of mails that have waited for at least a time, and when the oldest
+// of them was queued.
+func (s *Service) CountDelayed(ctx context.Context, atLeast time.Duration) (count int, oldestAt time.Time, err error) {
+	all, err := s.records().List(ctx)
+	if err != nil {
+		return 0, time.Time{}, fmt.Errorf("read the mails to users: %w", err)
+	}
+	now := s.Clock.Now()
+	for _, r := range all {
+		queuedAt := r.Value.QueuedAt
+		if len(r.Value.Sealed) == 0 || now.Sub(queuedAt) < atLeast {
+			continue
+		}
+		count++
+		if oldestAt.IsZero() || queuedAt.Before(oldestAt) {
+			oldestAt = queuedAt
+		}
+	}
+	return count, oldestAt, nil
+}
+
 // markSent removes the texts of mails that the mail server accepted.
 func (s *Service) markSent(ctx context.Context, keys []string) error {
 	if len(keys) == 0 {

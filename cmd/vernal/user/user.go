@@ -27,13 +27,16 @@ func Command(app *cli.App) *cobra.Command {
 		Use:   "user",
 		Short: "The users who can sign in",
 		Example: `    vernal user add --email ana@example.gov --totp
+    vernal user invite bo@example.gov
     vernal user list --search example.gov
     vernal user show ana@example.gov`,
 	}
 	c.AddCommand(
 		a.addCommand(),
+		a.inviteCommand(),
 		a.listCommand(),
 		a.showCommand(),
+		a.editCommand(),
 		a.setPasswordCommand(),
 		a.resetMFACommand(),
 		a.lockCommand(),
@@ -251,7 +254,11 @@ NameID that a service provider has for the user, for example in its log.`,
 func describeUser(u ops.User) [][2]string {
 	var emails, totps []string
 	for _, e := range u.Emails {
-		emails = append(emails, e.Address)
+		text := e.Address
+		if e.ConfirmedAt.IsZero() {
+			text += " (not confirmed)"
+		}
+		emails = append(emails, text)
 	}
 	for _, t := range u.TOTPs {
 		totps = append(totps, strings.TrimSpace(fmt.Sprintf("%s every %d s, since %s", t.Name, t.Period, cli.FormatDay(t.AddedAt))))
@@ -266,17 +273,40 @@ func describeUser(u ops.User) [][2]string {
 	return [][2]string{
 		{"id", string(u.ID)},
 		{"emails", strings.Join(emails, "\n")},
+		{"language", u.Lang},
 		{"role", u.Role},
 		{"password", cli.FormatBool(u.HasPassword)},
 		{"password changed", cli.FormatTime(u.PasswordChangedAt)},
 		{"TOTP", strings.Join(totps, "\n")},
+		{"recovery codes", fmt.Sprint(u.RecoveryCodes)},
 		{"remembered in", strings.Join(describeDevices(u), "\n")},
+		{"services", strings.Join(describeServices(u), "\n")},
 		{"identity", identityText(u.Profile)},
+		{"identity paused", cli.FormatTime(u.ProofingPausedAt)},
 		{"locked", lockText},
+		{"reset planned", cli.FormatTime(u.FactorResetAt)},
+		{"deletion planned", cli.FormatTime(u.DeletionAt)},
+		{"accepted rules", cli.FormatTime(u.AcceptedAt)},
 		{"last sign-in", cli.FormatTime(lastSignIn(u))},
 		{"added", cli.FormatTime(u.CreatedAt)},
 		{"changed", cli.FormatTime(u.UpdatedAt)},
 	}
+}
+
+// describeServices describes the service providers that a user signed in to, and what the user agreed
+// to share with them.
+func describeServices(u ops.User) (texts []string) {
+	for _, s := range u.Services {
+		text := string(s.SP) + ", last used " + cli.FormatDay(s.LastAt)
+		switch {
+		case !s.WithdrawnAt.IsZero():
+			text += ", consent withdrawn " + cli.FormatDay(s.WithdrawnAt)
+		case !s.ConsentAt.IsZero():
+			text += ", agreed " + cli.FormatDay(s.ConsentAt) + " to share " + cmp.Or(strings.Join(s.Attributes, " "), "no data")
+		}
+		texts = append(texts, text)
+	}
+	return texts
 }
 
 // describeDevices describes the browsers in which a user is remembered.

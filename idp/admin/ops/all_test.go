@@ -33,6 +33,8 @@ var requests = []struct{ path, request string }{
 	{"user/verify", `{"email":"ana@example.gov","profile":{"level":"verified","first_name":"Ana","last_name":"Ruiz"}}`},
 	{"user/import", `{"lines":[{"line":1,"record":{"emails":[{"address":"bo@example.gov"}]}}]}`},
 	{"user/export", `{}`},
+	{"user/edit", `{"email":"ana@example.gov","lang":"en","add_emails":["ana.ruiz@example.gov"]}`},
+	{"user/invite", `{"lines":[{"email":"new@example.gov"},{"email":"ana@example.gov"}]}`},
 	{"user/delete", `{"email":"ana@example.gov"}`},
 	{"session/list", `{}`},
 	{"session/end", `{"email":"bo@example.gov"}`},

@@ -87,6 +87,8 @@ type User struct {
 	HasPassword       bool       `json:"has_password"`
 	PasswordChangedAt time.Time  `json:"password_changed_at,omitzero"`
 	TOTPs             []TOTP     `json:"totps"`
+	// RecoveryCodes is the number of unused recovery codes.
+	RecoveryCodes int `json:"recovery_codes"`
 	// Devices are the browsers that replace the second factor where a service provider allows
 	// that, the newest last.
 	Devices []RememberedDevice `json:"devices,omitempty"`
@@ -96,8 +98,20 @@ type User struct {
 	Locked     bool      `json:"locked"`
 	LockedAt   time.Time `json:"locked_at,omitzero"`
 	LockReason string    `json:"lock_reason,omitempty"`
-	CreatedAt  time.Time `json:"created_at"`
-	UpdatedAt  time.Time `json:"updated_at"`
+	// FactorResetAt is when the second factors will be removed, DeletionAt is when the account
+	// will be deleted, and ProofingPausedAt is since when the proofed identity is not disclosed.
+	FactorResetAt    time.Time `json:"factor_reset_at,omitzero"`
+	DeletionAt       time.Time `json:"deletion_at,omitzero"`
+	ProofingPausedAt time.Time `json:"proofing_paused_at,omitzero"`
+	// Lang is the language of mails to the user, "" for the installation's first.
+	Lang string `json:"lang,omitempty"`
+	// AcceptedAt is when the user accepted the rules of use and the privacy notice.
+	AcceptedAt time.Time `json:"accepted_at,omitzero"`
+	// Services are the service providers that the user signed in to. Only ShowUser sets it: a list
+	// of users must not show the service providers that they visit.
+	Services  []UsedService `json:"services,omitempty"`
+	CreatedAt time.Time     `json:"created_at"`
+	UpdatedAt time.Time     `json:"updated_at"`
 }
 
 // Email is an email address of a user. It leaves out the service providers it was disclosed
@@ -106,6 +120,20 @@ type Email struct {
 	Address      string    `json:"address"`
 	ConfirmedAt  time.Time `json:"confirmed_at,omitzero"`
 	LastSignInAt time.Time `json:"last_sign_in_at,omitzero"`
+}
+
+// UsedService is a service provider that a user signed in to.
+type UsedService struct {
+	SP      idp.EntityID `json:"sp"`
+	FirstAt time.Time    `json:"first_at"`
+	LastAt  time.Time    `json:"last_at"`
+	// Attributes are those that the user agreed to disclose, and ConsentAt is when; zero if the
+	// user was not asked. WithdrawnAt is when the user withdrew that.
+	Attributes  []string  `json:"attributes,omitempty"`
+	ConsentAt   time.Time `json:"consent_at,omitzero"`
+	WithdrawnAt time.Time `json:"withdrawn_at,omitzero"`
+	// Email is the email address that the service gets; "" for the one of the last sign-in.
+	Email string `json:"email,omitempty"`
 }
 
 // RememberedDevice is a browser in which a user is remembered. ID is its name in the audit
@@ -217,6 +245,9 @@ var ShowUser = declareUser("user/show", func(s *Service, ctx context.Context, _ 
 	info := s.describeUser(u)
 	if info.Profile != nil {
 		info.Profile.Fields = account.ProfileFields(profile)
+	}
+	for _, used := range u.Services {
+		info.Services = append(info.Services, UsedService(used))
 	}
 	return info, nil
 })
@@ -343,8 +374,18 @@ func (s *Service) describeUser(u *idp.User) User {
 		Locked:            u.IsLocked(),
 		LockedAt:          u.LockedAt,
 		LockReason:        u.LockReason,
+		FactorResetAt:     u.FactorResetAt,
+		DeletionAt:        u.DeletionAt,
+		ProofingPausedAt:  u.ProofingPausedAt,
+		Lang:              u.Lang,
 		CreatedAt:         u.CreatedAt,
 		UpdatedAt:         u.UpdatedAt,
+	}
+	if u.RecoveryCodes != nil {
+		info.RecoveryCodes = len(u.RecoveryCodes.Hashes)
+	}
+	if u.Accepted != nil {
+		info.AcceptedAt = u.Accepted.At
 	}
 	if u.Proofing != nil {
 		info.Profile = &Profile{Level: u.Proofing.Level, VerifiedAt: u.Proofing.VerifiedAt}
