@@ -86,6 +86,9 @@ func usedKeys(t *testing.T) map[Key]bool {
 	for _, k := range constants(t, "keys.go", "Key") {
 		keys[Key(k)] = true
 	}
+	for _, k := range constants(t, "recovery.go", "Key") {
+		keys[Key(k)] = true
+	}
 	for _, state := range constants(t, "../idp/rotation/state.go", "State") {
 		keys[YearKey(rotation.State(state))] = true
 	}

@@ -19,6 +19,7 @@ var pageTypes = map[string]any{
 	"demohome.html": DemoHomePage{}, "demosignedin.html": DemoSignedInPage{}, "demoerror.html": DemoErrorPage{}, "demomail.txt": DemoMailPage{},
 	"stay.html": StayPage{}, "sessionended.html": SessionEndedPage{},
 	"guide.html": GuidePage{}, "guides.html": GuidesPage{},
+	"forgot.html": ForgotPage{}, "forgotsent.html": ForgotSentPage{}, "reset.html": ResetPage{}, "lost.html": LostPage{}, "message.html": MessagePage{},
 	"board.html": BoardPage{}, "wall.html": WallPage{},
 	"retired.html": RetiredPage{}, "retired.txt": RetiredPage{}, "notfound.html": NotFoundPage{}, "notfound.txt": NotFoundPage{},
 	"noyear.html": NoYearPage{}, "noyear.txt": NoYearPage{},

@@ -35,6 +35,8 @@ func (h *Handler) Mount(router *web.Router) {
 	router.Handle("/", web.Methods{http.MethodGet: h.RunStep(h.showHome)})
 	router.Handle(journey.SignInPath, web.Methods{http.MethodGet: h.WrapFlowStep(h.showSignIn), http.MethodPost: h.WrapFlowStep(h.checkSignIn)})
 	router.Handle(journey.CodePath, web.Methods{http.MethodGet: h.wrapSignInStep(h.showCode), http.MethodPost: h.wrapSignInStep(h.checkCode)})
+	router.Handle(journey.RecoveryCodePath, web.Methods{http.MethodGet: h.wrapSignInStep(h.showRecoveryCode), http.MethodPost: h.wrapSignInStep(h.checkRecoveryCode)})
+	router.Handle(codeUsedPath, web.Methods{http.MethodGet: h.WrapFlowStep(h.showCodeUsed)})
 	router.Handle(journey.StepUpPath, web.Methods{http.MethodGet: h.wrapStepUp(h.showStepUp), http.MethodPost: h.wrapStepUp(h.checkStepUp)})
 	router.Handle(journey.AccountPath, web.Methods{http.MethodGet: h.WrapSessionStep(h.showEnded, h.showAccount)})
 	router.Handle(journey.SignOutPath, web.Methods{http.MethodPost: h.RunStep(h.signOut)})
