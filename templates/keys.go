@@ -144,6 +144,9 @@ func NeedKey(code rotation.AttentionCode) Key { return Key("needs." + code) }
 
 // Field returns the form field that a problem concerns; "" if it concerns the whole form.
 func (k Key) Field() string {
+	if field := recoveryFields[k]; field != "" {
+		return field
+	}
 	switch k {
 	case ProblemEmailMissing, ProblemEmailInvalid:
 		return FieldEmail

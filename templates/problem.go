@@ -62,7 +62,8 @@ var argCounts = map[Key]int{
 // shown once; "" for any other.
 func ParseNotice(value string) Key {
 	switch key := Key(value); key {
-	case NoticeForceAuthn, NoticeTimedOut, NoticeMoreTime, NoticeAccountExists:
+	case NoticeForceAuthn, NoticeTimedOut, NoticeMoreTime, NoticeAccountExists,
+		NoticePasswordReset, NoticePausedProofing:
 		return key
 	}
 	return ""
@@ -77,7 +78,8 @@ func ParseProblems(values []string) (problems Problems) {
 	for _, value := range values[:min(len(values), maxProblems)] {
 		parts := strings.Split(value, " ")
 		key, args := Key(parts[0]), parts[1:]
-		if n, ok := argCounts[key]; !ok || n != len(args) || slices.ContainsFunc(problems, func(p Problem) bool { return p.Key == key }) {
+		n, ok := argCounts[key]
+		if !ok && recoveryFields[key] == "" || n != len(args) || slices.ContainsFunc(problems, func(p Problem) bool { return p.Key == key }) {
 			continue
 		}
 		if slices.ContainsFunc(args, func(arg string) bool { n, err := strconv.Atoi(arg); return err != nil || n < 1 || n > 999 }) {

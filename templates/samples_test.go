@@ -251,6 +251,7 @@ func brandedSamples(lang Lang, acs string, branding Branding) []sample {
 		people = append(people, add(alone)...)
 	}
 	people = append(people, signUpSamples(b, alone, long)...)
+	people = append(people, recoverySamples(b, alone)...)
 	return append(boardSamples(lang, branding), people...)
 }
 

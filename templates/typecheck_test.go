@@ -24,6 +24,7 @@ var pageTypes = map[string]any{
 	"guide.html": GuidePage{}, "guides.html": GuidesPage{},
 	"consent.html": ConsentPage{},
 	"board.html":   BoardPage{}, "wall.html": WallPage{},
+	"forgot.html": ForgotPage{}, "forgotsent.html": ForgotSentPage{}, "reset.html": ResetPage{}, "lost.html": LostPage{}, "message.html": MessagePage{},
 	"retired.html": RetiredPage{}, "retired.txt": RetiredPage{}, "notfound.html": NotFoundPage{}, "notfound.txt": NotFoundPage{},
 	"noyear.html": NoYearPage{}, "noyear.txt": NoYearPage{},
 }

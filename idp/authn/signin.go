@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"time"
 
 	"vernal/idp"
 	"vernal/idp/account"
@@ -25,6 +26,8 @@ func (h *Handler) showSignIn(w http.ResponseWriter, r *http.Request, f journey.F
 	switch {
 	case f.Request.ForceAuthn && isSignedIn():
 		page.Notice = templates.NoticeForceAuthn
+	case r.URL.Query().Has(journey.ResetParameter):
+		page.Notice = templates.NoticePasswordReset
 	// Near the end of a session, users may begin another one early.
 	case f.IsForAccount() && !r.URL.Query().Has("again") && isSignedIn():
 		return journey.RedirectTo(w, r, journey.AccountPath)
@@ -81,11 +84,8 @@ func (h *Handler) checkSignIn(w http.ResponseWriter, r *http.Request, f journey.
 func (h *Handler) beginSignIn(w http.ResponseWriter, r *http.Request, f journey.Flow, user *idp.User, email string, wrongPage func() error) journey.Exit {
 	now := h.Accounts.Clock.Now()
 	candidate := &idp.Session{User: user.ID, Factors: []idp.FactorUse{{Factor: idp.FactorPassword, At: now}}}
-	check := h.checkSetUp
-	if user.HasSecondFactor() {
-		check = func(f journey.Flow, s *idp.Session, u *idp.User) error { return f.CheckObstacles(s, u, now) }
-	}
-	if err := check(f, candidate, user); err != nil {
+	nextPath, err := h.chooseSecondStep(f, candidate, user, now)
+	if err != nil {
 		return journey.ExitWithError(err)
 	}
 	// A right password without a following code is the surest sign of a stolen password,
@@ -128,7 +128,19 @@ func (h *Handler) beginSignIn(w http.ResponseWriter, r *http.Request, f journey.
 			return journey.ExitWithError(err)
 		}
 	}
-	return journey.ExitWithDecision(audit.PasswordRight, user.ID, journey.WriteRedirect(w, r, f.AddRequest(journey.CodePath)))
+	return journey.ExitWithDecision(audit.PasswordRight, user.ID, journey.WriteRedirect(w, r, f.AddRequest(nextPath)))
+}
+
+// chooseSecondStep returns the page that asks for the second factor, or the refusal of a user who
+// cannot satisfy the flow with any.
+func (h *Handler) chooseSecondStep(f journey.Flow, candidate *idp.Session, user *idp.User, now time.Time) (path string, err error) {
+	switch {
+	case !user.HasSecondFactor():
+		return journey.SetUpPath, h.checkSetUp(f, candidate, user)
+	case f.NeedsRecoveryCode(candidate, user, now):
+		return journey.RecoveryCodePath, nil
+	}
+	return journey.CodePath, f.CheckObstacles(candidate, user, now)
 }
 
 // findSignInProblems returns all problems of a form that can be found without looking a user up.
@@ -154,6 +166,7 @@ func (h *Handler) writeSignInPage(w http.ResponseWriter, r *http.Request, f jour
 		}
 		page.Nonce, page.Languages.Form = web.AllowScript(w), chooseLanguageForm(page.Languages, templates.FormSignIn)
 		page.Action = journey.SignInPath
+		page.ForgotURL = f.AddRequest(journey.ForgotPath)
 		page.HelpText = f.Provider.HelpText
 		page.Request = string(f.Request.Handle)
 		if h.OffersSignUp() {

@@ -32,6 +32,7 @@ import (
 	"vernal/idp/installation"
 	"vernal/idp/journey"
 	"vernal/idp/logout"
+	"vernal/idp/recovery"
 	"vernal/idp/session"
 	"vernal/idp/signing"
 	"vernal/idp/signup"
@@ -142,6 +143,7 @@ func (s *Server) Handler() (http.Handler, error) {
 		&authn.Handler{Service: shared},
 		&accounthttp.Handler{Service: shared, Settings: s.Users, Links: s.MailLinks, Mails: s.UserMails},
 		&signup.Handler{Service: shared, Links: s.MailLinks, Mails: s.UserMails, Clock: s.Clock, BaseURL: s.IdP.BaseURL},
+		&recovery.Handler{Service: shared, Mails: s.UserMails, Links: s.MailLinks},
 		&developers.Handler{IdP: s.IdP, Registry: s.Registry, Access: access, Pages: pages},
 		&guide.Handler{Book: book, BaseURL: s.IdP.BaseURL, Years: s.Years, Clock: s.Clock, Pages: pages},
 		signOut,
