@@ -111,7 +111,7 @@ func TestConsentIsAskedForEachReason(t *testing.T) {
 		}, proofed, []string{"email", "all_emails", "ssn", "phone"}},
 		{consent.Expired, func() {
 			changeUser(t, i, person, func(u *idp.User) { u.Service(spA).ConsentAt = i.Clock.Now().Add(-consent.Lifetime) })
-		}, proofed, []string{"email", "all_emails", "ssn", "phone"}},
+		}, plain, []string{"email", "all_emails", "ssn", "phone"}},
 		{consent.Withdrawn, func() { changeUser(t, i, person, withdraw(i, spA)) }, plain, []string{"email", "all_emails"}},
 	}
 	for _, step := range steps {

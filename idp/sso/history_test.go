@@ -45,9 +45,9 @@ func TestHistoryDisclosesOnlyWhatWasAgreed(t *testing.T) {
 		for n, id := range []idp.EntityID{"urn:a", "urn:b"} {
 			x.providers[n] = &sp.Provider{ServiceProvider: idp.ServiceProvider{EntityID: id, IAL: idp.IALVerified, AAL: idp.AALDefault, AllowIALMax: true, Attributes: []string{"email"}}}
 		}
-		for range rapid.IntRange(1, 20).Draw(t, "steps") {
+		for range 80 {
 			n := rapid.IntRange(0, 1).Draw(t, "provider")
-			switch rapid.IntRange(0, 9).Draw(t, "step") {
+			switch rapid.IntRange(0, 11).Draw(t, "step") {
 			case 0:
 				x.providers[n].Attributes = rapid.SliceOfNDistinct(rapid.SampledFrom(names), 0, 8, rapid.ID).Draw(t, "registered")
 			case 1:
@@ -77,7 +77,12 @@ func TestHistoryDisclosesOnlyWhatWasAgreed(t *testing.T) {
 // request sends a request of the service provider. If the user is asked, they may agree.
 func (x *history) request(t *rapid.T, n int, names []string) consent.Reason {
 	p := x.providers[n]
-	ask := anyRequest(t, names)
+	ask := assurance.ContextRequest{ClassRefs: rapid.SampledFrom([][]string{
+		nil, {"urn:acr.login.gov:auth-only"}, {"urn:acr.login.gov:verified"}, {"http://idmanagement.gov/ns/assurance/ial/0"},
+	}).Draw(t, "level")}
+	if rapid.Bool().Draw(t, "lists attributes") {
+		ask.ClassRefs = append(slices.Clone(ask.ClassRefs), assurance.RequestAttributes(rapid.SliceOfN(rapid.SampledFrom(names), 0, 8).Draw(t, "asked")...))
+	}
 	need, err := assurance.Resolve(ask, &p.ServiceProvider)
 	if err != nil {
 		return consent.NotNeeded
@@ -90,7 +95,7 @@ func (x *history) request(t *rapid.T, n int, names []string) consent.Reason {
 	next := x.h.addConsent(a, nextStep(req, need, s, x.user, x.now), x.user, x.now)
 	agreed := agreement{question: next.question}
 	switch {
-	case next.kind == stepConsent && rapid.Bool().Draw(t, "agrees"):
+	case next.kind == stepConsent && rapid.IntRange(0, 3).Draw(t, "agrees") > 0:
 		for _, name := range next.question.names {
 			if !slices.Contains(x.agreed[n], name) {
 				x.agreed[n] = append(x.agreed[n], name)

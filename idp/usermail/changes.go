@@ -136,6 +136,12 @@ func (s *Service) noticesOf(ctx context.Context, r idp.AuditRecord) ([]Mail, err
 	if err != nil {
 		return nil, fmt.Errorf("read the user of a change: %w", err)
 	}
+	sp := ""
+	if kind == Connected {
+		if sp, err = s.findName(ctx, r.SP); err != nil {
+			return nil, err
+		}
+	}
 	var mails []Mail
 	for i, e := range u.Emails {
 		if e.ConfirmedAt.IsZero() {
@@ -144,12 +150,25 @@ func (s *Service) noticesOf(ctx context.Context, r idp.AuditRecord) ([]Mail, err
 		mails = append(mails, Mail{
 			ID: fmt.Sprintf("audit/%d/%d", r.Seq, i), Kind: kind, To: e.Address, Lang: templates.Lang(u.Lang),
 			Args: Args{
-				Change: r.Kind, By: originOf(r.Actor), At: r.At, DueAt: dueTime(r),
+				Change: r.Kind, By: originOf(r.Actor), At: r.At, DueAt: dueTime(r), SP: sp,
 				Browser: r.Detail["browser"], System: r.Detail["system"],
 			},
 		})
 	}
 	return mails, nil
+}
+
+// findName returns the display name of a service provider: its EntityID if it is not registered any
+// more.
+func (s *Service) findName(ctx context.Context, id idp.EntityID) (string, error) {
+	p, err := s.Store.Provider(ctx, id)
+	switch {
+	case errors.Is(err, idp.ErrNotFound):
+		return string(id), nil
+	case err != nil:
+		return "", fmt.Errorf("read the service provider of a sign-in: %w", err)
+	}
+	return p.Name, nil
 }
 
 // kindOf returns the kind of the notice of an audit record, "" for none.
@@ -161,6 +180,8 @@ func kindOf(r idp.AuditRecord) Kind {
 		return NewDevice
 	case r.Kind == idp.AuditUserPlanReset:
 		return ResetPlanned
+	case r.Kind == idp.AuditSignIn && r.Detail["consent"] == "first":
+		return Connected
 	case changes[r.Kind]:
 		return Changed
 	}

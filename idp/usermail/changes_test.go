@@ -108,6 +108,37 @@ func TestOtherRecordsAreNotNotified(t *testing.T) {
 	}
 }
 
+// The first consent for a service provider is notified under the name of the service provider, and
+// no other sign-in is.
+func TestFirstConsentIsNotified(t *testing.T) {
+	t.Parallel()
+	d := newDeployment(t)
+	d.addUser("u1", "es", "ada@example.gov")
+	ok(t, d.Bolt.CreateProvider(t.Context(), &idp.ServiceProvider{EntityID: "https://a.example", Name: "Permits", NameIDScope: "sp:https://a.example"}, ""))
+	s := d.server()
+	d.tick(s)
+	at := d.Clock.Now()
+	signIn := func(sp idp.EntityID, outcome, consent string) idp.AuditEvent {
+		e := idp.AuditEvent{Kind: idp.AuditSignIn, Outcome: outcome, Actor: "user:u1", User: "u1", SP: sp}
+		if consent != "" {
+			e.Detail = map[string]string{"consent": consent}
+		}
+		return e
+	}
+	ok(t, d.Bolt.AppendAudit(t.Context(),
+		signIn("https://a.example", "ok", ""), signIn("https://a.example", "ok", "grown"), signIn("https://a.example", "no_passive", ""),
+		signIn("https://a.example", "ok", "first"), signIn("https://gone.example", "ok", "first")))
+	d.tick(s)
+	var want []rendered
+	for _, name := range []string{"Permits", "https://gone.example"} {
+		want = append(want, d.render(usermail.Mail{Kind: usermail.Connected, To: "ada@example.gov", Lang: "es",
+			Args: usermail.Args{By: "user", Change: idp.AuditSignIn, At: at, SP: name}}))
+	}
+	if diff := cmp.Diff(want, d.mails()); diff != "" {
+		t.Errorf("mails (-want +got):\n%s", diff)
+	}
+}
+
 // The first server begins at the end of the trail, even before its first change. Later servers
 // continue where the last one was, so that changes made while none ran are notified.
 func TestNoticesBeginWithFirstServer(t *testing.T) {

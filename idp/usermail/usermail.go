@@ -3,7 +3,8 @@
 //
 //	Queue    Mail ─► sealed in the store; the request that caused it does not wait for the
 //	         mail server, so that its time discloses nothing
-//	Run      audit trail ─► a notice for each change of an account (see changes)
+//	Run      audit trail ─► a notice for each change of an account (see changes), and for the
+//	         first data that a service gets
 //	         queue ─► rendered in the user's language ─► mail server, repeated until it accepts
 //
 // A mail is sent again only if the server stops, or the connection or the store fails, between its
@@ -90,6 +91,7 @@ type Store interface {
 	idp.DocumentStore
 	idp.AuditStore
 	User(ctx context.Context, id idp.UserID) (*idp.User, error)
+	Provider(ctx context.Context, id idp.EntityID) (*idp.ServiceProvider, error)
 }
 
 // Writer writes the texts of mails; see notify.Service.
