@@ -4,22 +4,22 @@ import "time"
 
 // Problems of the forms to recover an account.
 const (
-	ProblemNewPasswordMissing  Key = "recovery.problem.password_missing"
-	ProblemNewPasswordShort    Key = "recovery.problem.password_too_short"
-	ProblemNewPasswordLong     Key = "recovery.problem.password_too_long"
-	ProblemNewPasswordCommon   Key = "recovery.problem.password_too_common"
-	ProblemNewPasswordEmail    Key = "recovery.problem.password_contains_email"
-	ProblemNewPasswordInvalid  Key = "recovery.problem.password_invalid"
-	ProblemRecoveryCodeMissing Key = "recovery.problem.code_missing"
-	ProblemRecoveryCodeFormat  Key = "recovery.problem.code_format"
-	ProblemRecoveryCodeWrong   Key = "recovery.problem.code_wrong"
-	ProblemConfirmMissing      Key = "recovery.problem.confirm_missing"
+	ProblemResetPasswordMissing Key = "recovery.problem.password_missing"
+	ProblemResetPasswordShort   Key = "recovery.problem.password_too_short"
+	ProblemResetPasswordLong    Key = "recovery.problem.password_too_long"
+	ProblemResetPasswordCommon  Key = "recovery.problem.password_too_common"
+	ProblemResetPasswordEmail   Key = "recovery.problem.password_contains_email"
+	ProblemResetPasswordInvalid Key = "recovery.problem.password_invalid"
+	ProblemRecoveryCodeMissing  Key = "recovery.problem.code_missing"
+	ProblemRecoveryCodeFormat   Key = "recovery.problem.code_format"
+	ProblemRecoveryCodeWrong    Key = "recovery.problem.code_wrong"
+	ProblemConfirmMissing       Key = "recovery.problem.confirm_missing"
 )
 
 // recoveryFields are the fields that these problems concern.
 var recoveryFields = map[Key]string{
-	ProblemNewPasswordMissing: FieldPassword, ProblemNewPasswordShort: FieldPassword, ProblemNewPasswordLong: FieldPassword,
-	ProblemNewPasswordCommon: FieldPassword, ProblemNewPasswordEmail: FieldPassword, ProblemNewPasswordInvalid: FieldPassword,
+	ProblemResetPasswordMissing: FieldPassword, ProblemResetPasswordShort: FieldPassword, ProblemResetPasswordLong: FieldPassword,
+	ProblemResetPasswordCommon: FieldPassword, ProblemResetPasswordEmail: FieldPassword, ProblemResetPasswordInvalid: FieldPassword,
 	ProblemRecoveryCodeMissing: FieldCode, ProblemRecoveryCodeFormat: FieldCode, ProblemRecoveryCodeWrong: FieldCode,
 	ProblemConfirmMissing: FieldConfirm,
 }

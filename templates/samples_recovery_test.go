@@ -23,7 +23,7 @@ func recoverySamples(b, alone Base) []sample {
 	throttled.Problems = Throttled(time.Hour)
 	reset := ResetPage{Base: alone, Action: "/sign-in/reset", Token: "t0ken", Email: "ada@example.com"}
 	short := reset
-	short.Problems, short.Languages.Form = NewProblems(ProblemNewPasswordShort), FormReset
+	short.Problems, short.Languages.Form = NewProblems(ProblemResetPasswordShort), FormReset
 	lost := LostPage{Base: b, Action: "/sign-in/lost", Request: "Zx81", CodeURL: "/sign-in/recovery-code", RestartURL: "/sign-in/code", CanDelete: true, Hours: 24}
 	unconfirmed, planned, supported := lost, lost, lost
 	unconfirmed.Problems = NewProblems(ProblemConfirmMissing)

@@ -90,14 +90,14 @@ func (h *Handler) findLink(ctx context.Context, purpose maillink.Purpose, token 
 
 // passwordProblems are the problems of account.InputError.
 var passwordProblems = map[string]templates.Key{
-	"too_short": templates.ProblemNewPasswordShort, "too_long": templates.ProblemNewPasswordLong,
-	"too_common": templates.ProblemNewPasswordCommon, "contains_email": templates.ProblemNewPasswordEmail,
+	"too_short": templates.ProblemResetPasswordShort, "too_long": templates.ProblemResetPasswordLong,
+	"too_common": templates.ProblemResetPasswordCommon, "contains_email": templates.ProblemResetPasswordEmail,
 }
 
 // findPasswordProblem returns the problem of a new password, "" for none.
 func findPasswordProblem(u *idp.User, password string) templates.Key {
 	if password == "" {
-		return templates.ProblemNewPasswordMissing
+		return templates.ProblemResetPasswordMissing
 	}
 	err := account.CheckUserPassword(u, password)
 	if err == nil {
@@ -106,7 +106,7 @@ func findPasswordProblem(u *idp.User, password string) templates.Key {
 	if inputErr, ok := errors.AsType[*account.InputError](err); ok && passwordProblems[inputErr.Problem] != "" {
 		return passwordProblems[inputErr.Problem]
 	}
-	return templates.ProblemNewPasswordInvalid
+	return templates.ProblemResetPasswordInvalid
 }
 
 func (h *Handler) writeReset(w http.ResponseWriter, r *http.Request, status int, token string, link *maillink.Link, problems templates.Problems) func() error {
