@@ -61,7 +61,7 @@ type ThrottledError struct {
 	// RetryAfter is how long to wait, at least a second.
 	RetryAfter time.Duration
 	// Limit names the limit for the log: "account-network",
-	// "account-network-long", "account", "network" or "code".
+	// "account-network-long", "account-browser", "account", "network" or "code".
 	Limit string
 }
 

@@ -32,17 +32,17 @@ func (r *RememberRequest) addDevice(u *idp.User, now time.Time) {
 }
 
 // UseDevice records that a remembered device replaces the user's second factor in a sign-in
-// with an email address (EmailMark), and returns when the device was remembered. It returns
+// with the data of signIn, and returns when the device was remembered. It returns
 // idp.ErrNotFound if the device is no longer remembered. The store serializes uses and
 // removals of devices.
-func (s *Service) UseDevice(ctx context.Context, user idp.UserID, hash []byte, emailMark string) (at time.Time, err error) {
+func (s *Service) UseDevice(ctx context.Context, user idp.UserID, hash []byte, signIn SignIn) (at time.Time, err error) {
 	now := s.Clock.Now()
 	err = s.Store.UpdateUser(ctx, user, func(u *idp.User) error {
 		var ok bool
 		if at, ok = u.RecordDeviceUse(hash, now); !ok {
 			return idp.ErrNotFound
 		}
-		s.recordSignInEmail(u, emailMark, now)
+		s.recordSignIn(u, signIn, now)
 		return nil
 	})
 	if err != nil {

@@ -46,11 +46,11 @@ func TestSignInEmailIsNotedWithSecondFactor(t *testing.T) {
 	at := h.clock()
 	noted("the right code", time.Time{}, at)
 	h.pass(time.Hour)
-	if _, err := h.UseDevice(t.Context(), u.ID, []byte("another"), h.EmailMark(u.ID, alice)); !errors.Is(err, idp.ErrNotFound) {
+	if _, err := h.UseDevice(t.Context(), u.ID, []byte("another"), SignIn{EmailMark: h.EmailMark(u.ID, alice)}); !errors.Is(err, idp.ErrNotFound) {
 		t.Fatal(err)
 	}
 	noted("an unknown device", time.Time{}, at)
-	if _, err := h.UseDevice(t.Context(), u.ID, []byte("device"), h.EmailMark(u.ID, alice)); err != nil {
+	if _, err := h.UseDevice(t.Context(), u.ID, []byte("device"), SignIn{EmailMark: h.EmailMark(u.ID, alice)}); err != nil {
 		t.Fatal(err)
 	}
 	noted("a remembered device", h.clock(), at)

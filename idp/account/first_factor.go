@@ -23,6 +23,8 @@ type FirstFactor struct {
 	SignIn           idp.SessionID
 	PasswordProvedAt time.Time
 	EmailMark        string
+	// Browser is the browser of the sign-in, nil if it is not recorded.
+	Browser *BrowserUse
 	// Name is the user's name for the authenticator.
 	Name string
 	// Code is the authenticator's code, and From the IP address of its sender.
@@ -63,6 +65,7 @@ func (s *Service) AddFirstTOTP(ctx context.Context, f FirstFactor, event idp.Aud
 	if _, err := s.reserve(ctx, counters); err != nil {
 		return err
 	}
+	var changed *idp.User
 	err = s.changeSignIn(ctx, OwnChange{User: f.User, Keep: f.SignIn, Event: event}, idp.AuditUserAddTOTP, func(u *idp.User) error {
 		if !MayAddFirstFactor(u) || u.PasswordChangedAt.After(f.PasswordProvedAt) {
 			return ErrOutdated
@@ -72,12 +75,13 @@ func (s *Service) AddFirstTOTP(ctx context.Context, f FirstFactor, event idp.Aud
 			return err
 		}
 		u.TOTPs = candidate.TOTPs
-		s.recordSignInEmail(u, f.EmailMark, now)
+		s.recordSignIn(u, SignIn{EmailMark: f.EmailMark, Browser: f.Browser}, now)
+		changed = u
 		return nil
 	})
 	switch {
 	case err == nil:
-		return s.settle(ctx, counters)
+		return s.settle(ctx, append(counters, s.newBrowserCounters(changed, f.Browser)...))
 	case errors.Is(err, ErrWrong), errors.Is(err, ErrLocked):
 		return err
 	}

@@ -18,18 +18,25 @@ import (
 // Any other error is a fault on our side, and the attempt was given back. Every ErrWrong takes
 // equally long. A hash of another algorithm or a lower cost is replaced after the right password.
 func (s *Service) CheckPassword(ctx context.Context, email, password string, clientIP netip.Addr) (*idp.User, error) {
+	return s.CheckBrowserPassword(ctx, email, password, clientIP, nil)
+}
+
+// CheckBrowserPassword works like CheckPassword, for a browser whose cookie has the hashes. If the
+// browser is known to the user, guesses that others made elsewhere do not block it.
+func (s *Service) CheckBrowserPassword(ctx context.Context, email, password string, clientIP netip.Addr, browsers [][]byte) (*idp.User, error) {
 	countedEmail := normalizeCountedEmail(email)
-	isKnownNetwork, err := s.isKnownNetwork(ctx, clientIP, countedEmail)
+	from := origin{clientIP: clientIP, browsers: browsers}
+	known, err := s.findFamiliarity(ctx, from, countedEmail)
 	if err != nil {
 		return nil, err
 	}
 	// An attempt that will be refused must not wait in the queue, and must cost as little
 	// as possible in a flood. It is counted only once it has a permit.
-	attempt := Attempt{Account: countedEmail, ClientIP: clientIP, IsKnownNetwork: isKnownNetwork}
+	attempt := Attempt{Account: countedEmail, ClientIP: clientIP, IsKnownNetwork: known.isExempt()}
 	if err := s.Hasher.queue.checkAdmission(attempt); err != nil {
 		return nil, err
 	}
-	counters := s.newPasswordCounters(countedEmail, clientIP, isKnownNetwork)
+	counters := s.newPasswordCounters(countedEmail, clientIP, known)
 	if err := s.checkBlocked(ctx, counters); err != nil {
 		return nil, err
 	}
@@ -41,7 +48,7 @@ func (s *Service) CheckPassword(ctx context.Context, email, password string, cli
 	if err := s.Prepare(ctx); err != nil {
 		return nil, err
 	}
-	u, effort, err := s.tryPassword(ctx, countedEmail, password, clientIP, isKnownNetwork, counters)
+	u, effort, err := s.tryPassword(ctx, countedEmail, password, from, known, counters)
 	if errors.Is(err, ErrWrong) {
 		release()
 		// A client that disconnects now has already made its guess.
@@ -52,7 +59,7 @@ func (s *Service) CheckPassword(ctx context.Context, email, password string, cli
 }
 
 // tryPassword does the work of CheckPassword for an attempt that has a permit.
-func (s *Service) tryPassword(ctx context.Context, countedEmail, password string, clientIP netip.Addr, isKnownNetwork bool, counters []counter) (*idp.User, Effort, error) {
+func (s *Service) tryPassword(ctx context.Context, countedEmail, password string, from origin, known familiarity, counters []counter) (*idp.User, Effort, error) {
 	// A block may have begun while the attempt waited. A refusal must not depend on the
 	// owner of the email address.
 	if err := s.checkBlocked(ctx, counters); err != nil {
@@ -62,7 +69,7 @@ func (s *Service) tryPassword(ctx context.Context, countedEmail, password string
 	if err != nil {
 		return nil, Effort{}, err
 	}
-	counters = append(counters, s.newUserCounters(u, countedEmail, isKnownNetwork)...)
+	counters = append(counters, s.newUserCounters(u, countedEmail, known.isExempt())...)
 	isOver, err := s.reserve(ctx, counters)
 	if err != nil {
 		return nil, Effort{}, err
@@ -70,7 +77,7 @@ func (s *Service) tryPassword(ctx context.Context, countedEmail, password string
 	target := u
 	if isOver {
 		counters = counters[:len(counters)-1] // the last one did not count the attempt
-		isRefused, err := s.mustRefuseUser(ctx, u, clientIP)
+		isRefused, err := s.mustRefuseUser(ctx, u, from)
 		if err != nil {
 			return nil, Effort{}, errors.Join(err, s.release(ctx, counters))
 		}
@@ -85,7 +92,11 @@ func (s *Service) tryPassword(ctx context.Context, countedEmail, password string
 	if !ok {
 		return nil, effort, &userError{err: ErrWrong, user: u}
 	}
-	if err := s.settle(ctx, append(counters, s.newKnownCounter(countedEmail, clientIP))); err != nil {
+	counters = append(counters, s.newKnownCounter(countedEmail, from.clientIP))
+	if hash := u.KnowsBrowser(from.browsers); hash != nil {
+		counters = append(counters, s.newKnownBrowserCounter(countedEmail, hash))
+	}
+	if err := s.settle(ctx, counters); err != nil {
 		return nil, effort, err
 	}
 	if u.IsLocked() {
@@ -103,10 +114,11 @@ func (s *Service) tryPassword(ctx context.Context, countedEmail, password string
 // user. A refused attempt therefore gets the answer to a wrong password, even if the password is
 // right. For the same reason every attempt is counted and written, even if it cannot be refused:
 // for users with one email address, whose own counter refuses openly, and for unknown email
-// addresses. A network that is known for any of the user's email addresses is exempt.
-func (s *Service) newUserCounters(u *idp.User, countedEmail string, isKnownNetwork bool) []counter {
+// addresses. A network or browser that is known for any
+// of the user's email addresses is exempt.
+func (s *Service) newUserCounters(u *idp.User, countedEmail string, isExempt bool) []counter {
 	switch {
-	case isKnownNetwork:
+	case isExempt:
 		return nil
 	case u == nil:
 		return []counter{s.newUserCounter("nobody\x00" + countedEmail)}
@@ -115,7 +127,7 @@ func (s *Service) newUserCounters(u *idp.User, countedEmail string, isKnownNetwo
 }
 
 // mustRefuseUser reports whether to refuse an attempt on a user whose counter is exceeded.
-func (s *Service) mustRefuseUser(ctx context.Context, u *idp.User, clientIP netip.Addr) (bool, error) {
+func (s *Service) mustRefuseUser(ctx context.Context, u *idp.User, from origin) (bool, error) {
 	if u == nil || len(u.Emails) < 2 {
 		return false, nil
 	}
@@ -123,10 +135,10 @@ func (s *Service) mustRefuseUser(ctx context.Context, u *idp.User, clientIP neti
 	for _, e := range u.Emails {
 		emails = append(emails, strings.ToLower(e.Address))
 	}
-	if isKnownNetwork, err := s.isKnownNetwork(ctx, clientIP, emails...); isKnownNetwork || err != nil {
+	if known, err := s.findFamiliarity(ctx, from, emails...); known.isExempt() || err != nil {
 		return false, err
 	}
-	s.Log.LogAttrs(ctx, slog.LevelWarn, "too many wrong passwords for a user with several email addresses: only networks that the user has used are accepted", slog.String("user", string(u.ID)))
+	s.Log.LogAttrs(ctx, slog.LevelWarn, "too many wrong passwords for a user with several email addresses: only networks and browsers that the user has used are accepted", slog.String("user", string(u.ID)))
 	return true, nil
 }
 

@@ -188,15 +188,12 @@ func (s *Service) UseRecoveryCode(ctx context.Context, user idp.UserID, typed st
 			return ErrWrong
 		}
 		u.ProofingPausedAt = time.Time{}
-		s.recordSignInEmail(u, in.EmailMark, now)
-		if in.Remember != nil {
-			in.Remember.addDevice(u, now)
-		}
+		s.recordSignIn(u, in, now)
 		return nil
 	}, event)
 	switch {
 	case err == nil:
-		return s.settle(ctx, counters)
+		return s.settle(ctx, append(counters, s.newBrowserCounters(u, in.Browser)...))
 	case errors.Is(err, ErrWrong), errors.Is(err, ErrLocked):
 		return err
 	case errors.Is(err, idp.ErrNotFound):

@@ -42,10 +42,12 @@ type Limits struct {
 	// Account counts passwords for one email address from all networks, and again for one
 	// user across all of the user's email addresses. It limits guessing from many networks
 	// (NIST SP 800-63B §5.2.2 allows 100 at most). A network that sent the right password
-	// within KnownDuration is exempt, so that guessers cannot lock users out of their own
-	// network.
-	Account       Limit
-	KnownDuration time.Duration
+	// within KnownDuration is exempt, and so is a browser in which the user completed a sign-in
+	// within BrowserDuration, so that guessers cannot lock users out of their own network and
+	// devices. AccountBrowser counts passwords for one account from such a browser, in case its
+	// cookie was copied.
+	Account, AccountBrowser        Limit
+	KnownDuration, BrowserDuration time.Duration
 	// Network counts passwords and codes for any account from one network.
 	Network Limit
 	// Code counts second-factor codes of one user from all networks. A sender who gets
@@ -63,7 +65,9 @@ func DefaultLimits() Limits {
 		AccountNetwork:     Limit{Max: 5, Window: time.Minute, Block: time.Minute},
 		AccountNetworkLong: Limit{Max: 50, Window: 12 * time.Hour, Block: 12 * time.Hour, Growth: 1.1, MaxBlock: 30 * day, ForgetAfter: 30 * day},
 		Account:            Limit{Max: 100, Window: day, Block: time.Hour, Growth: 2, MaxBlock: day, ForgetAfter: 7 * day},
+		AccountBrowser:     Limit{Max: 50, Window: 12 * time.Hour, Block: 12 * time.Hour, Growth: 1.1, MaxBlock: 30 * day, ForgetAfter: 30 * day},
 		KnownDuration:      90 * day,
+		BrowserDuration:    365 * day,
 		Network:            Limit{Max: 20, Window: time.Minute, Block: time.Minute},
 		Code:               Limit{Max: 10, Window: 10 * time.Minute, Block: 10 * time.Minute, Growth: 2, MaxBlock: day, ForgetAfter: day},
 		MailEmail:          Limit{Max: 6, Window: time.Hour, Block: time.Hour},
@@ -90,7 +94,9 @@ type counter struct {
 	// could clear the network's count between guesses at other accounts.
 	isForgiven bool
 	// isSilent is true if the counter never refuses an attempt; see reserve.
-	isSilent   bool
+	isSilent bool
+	// isRecord is true if the counter only records the last right answer.
+	isRecord   bool
 	reservedAt time.Time
 }
 
@@ -110,15 +116,37 @@ func (s *Service) getLimits() Limits {
 	return cmp.Or(s.Limits, DefaultLimits())
 }
 
+// origin is where a password attempt comes from.
+type origin struct {
+	clientIP netip.Addr
+	// browsers are the hashes of the browser's cookie.
+	browsers [][]byte
+}
+
+// familiarity is what an email address shares with the origin of an attempt.
+type familiarity struct {
+	isKnownNetwork bool
+	// browser is the hash under which the browser is known, nil if it is not.
+	browser []byte
+}
+
+// isExempt reports whether the attempt does not count for the account as a whole.
+func (f familiarity) isExempt() bool { return f.isKnownNetwork || f.browser != nil }
+
 // newPasswordCounters returns the counters of a password attempt for the email address from an IP
 // address.
-func (s *Service) newPasswordCounters(email string, clientIP netip.Addr, isKnownNetwork bool) []counter {
+func (s *Service) newPasswordCounters(email string, clientIP netip.Addr, f familiarity) []counter {
 	limits := s.getLimits()
 	counters := []counter{
 		{name: "account-network", key: s.hashKey("account-network", email, clientIP), limit: limits.AccountNetwork, isForgiven: true},
 		{name: "account-network-long", key: s.hashKey("account-network-long", email, clientIP), limit: limits.AccountNetworkLong, isForgiven: true},
 	}
-	if !isKnownNetwork {
+	switch {
+	case f.isKnownNetwork:
+	case f.browser != nil:
+		key := s.hashBrowserKey("account-browser", email, f.browser)
+		counters = append(counters, counter{name: "account-browser", key: key, limit: limits.AccountBrowser, isForgiven: true})
+	default:
 		counters = append(counters, s.newAccountCounter(email))
 	}
 	return append(counters, s.newNetworkCounter(clientIP))
@@ -145,7 +173,20 @@ func (s *Service) newUserCounter(key string) counter {
 // newKnownCounter returns the counter that records a right password for the email address from a
 // network.
 func (s *Service) newKnownCounter(email string, clientIP netip.Addr) counter {
-	return counter{name: "known", key: s.hashKey("known", email, clientIP), limit: Limit{Window: s.getLimits().KnownDuration}}
+	return counter{name: "known", key: s.hashKey("known", email, clientIP), limit: Limit{Window: s.getLimits().KnownDuration}, isRecord: true}
+}
+
+// newKnownBrowserCounter returns the counter that records a sign-in with the email address in a
+// browser.
+func (s *Service) newKnownBrowserCounter(email string, hash []byte) counter {
+	key := s.hashBrowserKey("known-browser", email, hash)
+	return counter{name: "known-browser", key: key, limit: Limit{Window: s.getLimits().BrowserDuration}, isRecord: true}
+}
+
+// hashBrowserKey returns the key of a counter for an account and a browser.
+func (s *Service) hashBrowserKey(name, account string, hash []byte) string {
+	sum := s.Sealer.Hash("throttle/"+name, []byte(account+"\x00"+string(hash)))
+	return name + "/" + hex.EncodeToString(sum)
 }
 
 // openThrottles returns the stored counters.
@@ -212,15 +253,29 @@ func (s *Service) checkBlocked(ctx context.Context, counters []counter) error {
 	return nil
 }
 
-// isKnownNetwork reports whether the right password for one of the email addresses recently came from
-// the network. It makes the same reads for unknown email addresses.
-func (s *Service) isKnownNetwork(ctx context.Context, clientIP netip.Addr, emails ...string) (bool, error) {
-	var counters []counter
+// findFamiliarity returns what the origin of an attempt shares with one of the email addresses. It makes
+// the same reads for unknown email addresses.
+func (s *Service) findFamiliarity(ctx context.Context, from origin, emails ...string) (f familiarity, err error) {
+	var networks, browsers []counter
 	for _, email := range emails {
-		counters = append(counters, s.newKnownCounter(email, clientIP))
+		networks = append(networks, s.newKnownCounter(email, from.clientIP))
+		for _, hash := range from.browsers {
+			browsers = append(browsers, s.newKnownBrowserCounter(email, hash))
+		}
 	}
-	throttles, err := s.loadThrottles(ctx, counters)
-	return len(throttles) > 0, err
+	throttles, err := s.loadThrottles(ctx, slices.Concat(networks, browsers))
+	if err != nil {
+		return familiarity{}, err
+	}
+	for _, c := range networks {
+		f.isKnownNetwork = f.isKnownNetwork || throttles[c.key] != nil
+	}
+	for i, c := range browsers {
+		if throttles[c.key] != nil {
+			f.browser = from.browsers[i%len(from.browsers)]
+		}
+	}
+	return f, nil
 }
 
 // reserve counts one attempt on each counter in one write, before anything is compared. If one
@@ -248,11 +303,11 @@ func (s *Service) release(ctx context.Context, counters []counter) error {
 }
 
 // settle gives the attempt back after a right answer, clears the forgiven failures, and
-// records known networks.
+// records known networks and browsers.
 func (s *Service) settle(ctx context.Context, counters []counter) error {
 	return s.updateThrottles(context.WithoutCancel(ctx), counters, func(c *counter, t *throttle, now time.Time) error {
 		switch {
-		case c.name == "known":
+		case c.isRecord:
 			*t = throttle{Count: 1, FirstAt: now}
 		case c.isForgiven:
 			*t = throttle{}

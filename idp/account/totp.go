@@ -9,6 +9,7 @@ import (
 	"encoding/base32"
 	"errors"
 	"fmt"
+	"iter"
 	"net/netip"
 	"net/url"
 	"strconv"
@@ -63,6 +64,71 @@ type SignIn struct {
 	EmailMark string
 	// Remember is the browser to remember, nil for none.
 	Remember *RememberRequest
+	// Browser is the browser of the sign-in, nil if it is not recorded.
+	Browser *BrowserUse
+}
+
+// BrowserUse is a sign-in in a browser.
+type BrowserUse struct {
+	// Hashes are those of the browser's cookie. NewHash is the one to record for a browser that is
+	// not known to the user.
+	Hashes  [][]byte
+	NewHash []byte
+	// KnownHash and IsNotable are results. KnownHash is the one of Hashes under which the browser
+	// was known to the user, nil if it was not. IsNotable is true if it was not, and the user signed
+	// in before in another one.
+	KnownHash []byte
+	IsNotable bool
+}
+
+// record adds the browser to those of the user.
+func (b *BrowserUse) record(u *idp.User, now time.Time) {
+	if b == nil {
+		return
+	}
+	b.KnownHash = u.KnowsBrowser(b.Hashes)
+	b.IsNotable = b.KnownHash == nil && len(u.Browsers) > 0
+	u.UseBrowser(b.Hashes, b.NewHash, now)
+}
+
+// recordSignIn records the data of a sign-in whose second factor was proved.
+func (s *Service) recordSignIn(u *idp.User, signIn SignIn, now time.Time) {
+	s.recordSignInEmail(u, signIn.EmailMark, now)
+	signIn.Browser.record(u, now)
+	if signIn.Remember != nil {
+		signIn.Remember.addDevice(u, now)
+	}
+}
+
+// newBrowserCounters returns the counters that record the browser of a sign-in as known to the user
+// under each email address.
+func (s *Service) newBrowserCounters(u *idp.User, b *BrowserUse) (counters []counter) {
+	if b == nil {
+		return nil
+	}
+	hash := b.KnownHash
+	if hash == nil {
+		hash = b.NewHash
+	}
+	for email := range listCountedEmails(u) {
+		counters = append(counters, s.newKnownBrowserCounter(email, hash))
+	}
+	return counters
+}
+
+// listCountedEmails yields the email addresses of a user in the form under which attempts are
+// counted.
+func listCountedEmails(u *idp.User) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		seen := make(map[string]bool, len(u.Emails))
+		for _, e := range u.Emails {
+			email := normalizeCountedEmail(e.Address)
+			if !seen[email] && !yield(email) {
+				return
+			}
+			seen[email] = true
+		}
+	}
 }
 
 // CompleteTOTP works like CheckTOTP, for the code that completes a sign-in. It records the data of
@@ -93,10 +159,7 @@ func (s *Service) CompleteTOTP(ctx context.Context, user idp.UserID, code string
 		if err := acceptCode(u, code, now); err != nil {
 			return err
 		}
-		s.recordSignInEmail(u, signIn.EmailMark, now)
-		if signIn.Remember != nil {
-			signIn.Remember.addDevice(u, now)
-		}
+		s.recordSignIn(u, signIn, now)
 		return nil
 	})
 	switch {
@@ -106,7 +169,7 @@ func (s *Service) CompleteTOTP(ctx context.Context, user idp.UserID, code string
 	default:
 		return errors.Join(fmt.Errorf("check code: %w", err), s.release(ctx, counters))
 	}
-	return s.settle(ctx, counters)
+	return s.settle(ctx, append(counters, s.newBrowserCounters(u, signIn.Browser)...))
 }
 
 // acceptCode finds the step that the code belongs to and marks it as used. It runs inside the

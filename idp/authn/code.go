@@ -47,7 +47,8 @@ func (h *Handler) checkCode(w http.ResponseWriter, r *http.Request, f journey.Fl
 		return h.extendPending(w, r, f, pending, user)
 	}
 	from := web.EventOf(r).Client
-	signIn := account.SignIn{EmailMark: pending.SignInEmailMark}
+	browser := h.newBrowser(r)
+	signIn := account.SignIn{EmailMark: pending.SignInEmailMark, Browser: &browser.use}
 	var device *http.Cookie
 	if hasAsked := r.PostForm.Get(templates.FieldRemember) == "yes"; hasAsked && f.MayRemember() {
 		cookie, d := h.Sessions.NewDevice(r)
@@ -61,7 +62,7 @@ func (h *Handler) checkCode(w http.ResponseWriter, r *http.Request, f journey.Fl
 	if !ok {
 		return refusal
 	}
-	return h.completeSignIn(w, r, f, pending, idp.FactorUse{Factor: idp.FactorTOTP, At: h.Accounts.Clock.Now()}, device)
+	return h.completeSignIn(w, r, f, pending, idp.FactorUse{Factor: idp.FactorTOTP, At: h.Accounts.Clock.Now()}, browser, device)
 }
 
 // newCodePage returns the code page of a sign-in.
@@ -141,9 +142,21 @@ func (h *Handler) answerStaleCode(w http.ResponseWriter, r *http.Request, f jour
 	return journey.ExitWithPage(h.writeSignInPage(w, r, f, http.StatusUnprocessableEntity, templates.SignInPage{Notice: templates.NoticeTimedOut}))
 }
 
-// completeSignIn starts the browser's session and redirects the browser. device is the cookie by
-// which the browser is remembered in future, nil for none.
-func (h *Handler) completeSignIn(w http.ResponseWriter, r *http.Request, f journey.Flow, pending *idp.Session, secondFactor idp.FactorUse, device *http.Cookie) journey.Exit {
+// browser is the browser of a sign-in, with the cookie by which it is known in future if it was not
+// known to the user.
+type browser struct {
+	use    account.BrowserUse
+	cookie *http.Cookie
+}
+
+func (h *Handler) newBrowser(r *http.Request) *browser {
+	cookie, hash := h.Sessions.NewBrowser(r)
+	return &browser{account.BrowserUse{Hashes: h.Sessions.BrowserHashes(r), NewHash: hash}, cookie}
+}
+
+// completeSignIn starts the browser's session and redirects the browser. browser was recorded for
+// the user. device is the cookie by which the browser is remembered in future, nil for none.
+func (h *Handler) completeSignIn(w http.ResponseWriter, r *http.Request, f journey.Flow, pending *idp.Session, secondFactor idp.FactorUse, browser *browser, device *http.Cookie) journey.Exit {
 	decision := audit.SignedIn
 	if before, err := h.Sessions.LookupCurrent(r); err == nil && before.User == pending.User {
 		decision = audit.SteppedUp // the user was signed in with less than the request needs
@@ -152,6 +165,11 @@ func (h *Handler) completeSignIn(w http.ResponseWriter, r *http.Request, f journ
 	if device != nil {
 		event.Detail["remembered"] = "yes"
 	}
+	if browser.use.IsNotable {
+		// The user gets a mail, see package usermail.
+		d := h.Sessions.DescribeDevice(r)
+		event.Detail["new_device"], event.Detail["browser"], event.Detail["system"] = "yes", d.Browser, d.System
+	}
 	_, err := h.Sessions.CompleteSignIn(w, r, pending, secondFactor, event)
 	if errors.Is(err, idp.ErrSessionEnded) || errors.Is(err, idp.ErrNotFound) {
 		return journey.ExitWithDecision(audit.AccountChanged, pending.User, h.answerStaleCode(w, r, f).Answer)
@@ -159,6 +177,11 @@ func (h *Handler) completeSignIn(w http.ResponseWriter, r *http.Request, f journ
 	if err != nil {
 		return journey.ExitWithError(err)
 	}
+	cookie := browser.cookie
+	if hash := browser.use.KnownHash; hash != nil {
+		cookie = h.Sessions.RenewBrowser(r, hash)
+	}
+	http.SetCookie(w, cookie)
 	if device != nil {
 		http.SetCookie(w, device)
 		web.EventOf(r).Note(slog.Bool("remembered", true))

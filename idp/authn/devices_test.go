@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"vernal/idp/account"
 	"vernal/idp/audit"
 	"vernal/idp/idptest"
 )
@@ -202,7 +203,7 @@ func TestForgottenDeviceStaysForgotten(t *testing.T) {
 	if !asksForCode(t, b, ann) {
 		t.Error("the device is remembered")
 	}
-	if _, err := i.Accounts.UseDevice(t.Context(), ann.Record.ID, []byte("no such"), ""); err == nil {
+	if _, err := i.Accounts.UseDevice(t.Context(), ann.Record.ID, []byte("no such"), account.SignIn{EmailMark: ""}); err == nil {
 		t.Error("a device was used that is not there")
 	}
 }

@@ -34,14 +34,15 @@ func (h *Handler) checkRecoveryCode(w http.ResponseWriter, r *http.Request, f jo
 		return h.extendPending(w, r, f, pending, user)
 	}
 	from := web.EventOf(r).Client
-	signIn := account.SignIn{EmailMark: pending.SignInEmailMark}
+	browser := h.newBrowser(r)
+	signIn := account.SignIn{EmailMark: pending.SignInEmailMark, Browser: &browser.use}
 	refusal, ok := h.proveCode(w, r, f, user, h.newRecoveryCodePage(f), h.newPendingLimit(pending), func(code string) error {
 		return h.Accounts.UseRecoveryCode(r.Context(), user.ID, code, from, signIn, journey.NewOwnEvent(r, audit.RecoveryCodeUsed, user.ID))
 	})
 	if !ok {
 		return refusal
 	}
-	return h.completeSignIn(w, r, f, pending, idp.FactorUse{Factor: idp.FactorRecoveryCode, At: h.Accounts.Clock.Now()}, nil)
+	return h.completeSignIn(w, r, f, pending, idp.FactorUse{Factor: idp.FactorRecoveryCode, At: h.Accounts.Clock.Now()}, browser, nil)
 }
 
 func (h *Handler) newRecoveryCodePage(f journey.Flow) templates.CodePage {

@@ -74,8 +74,9 @@ func (h *Handler) addFirstFactor(w http.ResponseWriter, r *http.Request, f journ
 	if problems := templates.NewProblems(findCodeProblem(code), nameProblem); len(problems) > 0 {
 		return journey.ExitWithPage(showAgain(http.StatusUnprocessableEntity, problems))
 	}
+	browser := h.newBrowser(r)
 	err := h.Accounts.AddFirstTOTP(r.Context(), account.FirstFactor{
-		User: user.ID, SignIn: pending.ID, PasswordProvedAt: pending.LastUsedAt(idp.FactorPassword), EmailMark: pending.SignInEmailMark,
+		User: user.ID, SignIn: pending.ID, PasswordProvedAt: pending.LastUsedAt(idp.FactorPassword), EmailMark: pending.SignInEmailMark, Browser: &browser.use,
 		Name: page.Name, Code: code, From: web.EventOf(r).Client,
 	}, journey.NewOwnEvent(r, audit.FirstFactorAdded, user.ID))
 	var throttledErr *account.ThrottledError
@@ -93,7 +94,7 @@ func (h *Handler) addFirstFactor(w http.ResponseWriter, r *http.Request, f journ
 	case err != nil:
 		return journey.ExitWithError(fmt.Errorf("set up factor: %w", err))
 	}
-	result := h.completeSignIn(w, r, f, pending, idp.FactorUse{Factor: idp.FactorTOTP, At: h.Accounts.Clock.Now()}, nil)
+	result := h.completeSignIn(w, r, f, pending, idp.FactorUse{Factor: idp.FactorTOTP, At: h.Accounts.Clock.Now()}, browser, nil)
 	if result.Decision != audit.SignedIn && result.Decision != audit.SteppedUp {
 		return result
 	}

@@ -52,7 +52,7 @@ func (h *Handler) checkSignIn(w http.ResponseWriter, r *http.Request, f journey.
 		return journey.ExitWithPage(showAgain(http.StatusUnprocessableEntity, problems))
 	}
 
-	user, err := h.Accounts.CheckPassword(r.Context(), email, password, web.EventOf(r).Client)
+	user, err := h.Accounts.CheckBrowserPassword(r.Context(), email, password, web.EventOf(r).Client, h.Sessions.BrowserHashes(r))
 	var throttledErr *account.ThrottledError
 	var busyErr *account.BusyError
 	switch {
@@ -120,9 +120,11 @@ func (h *Handler) beginSignIn(w http.ResponseWriter, r *http.Request, f journey.
 	}
 	if device, ok := h.Sessions.LookupRemembered(r, latestUser); ok && f.MayRemember() {
 		// A device that is removed at this moment no longer counts.
-		device.At, err = h.Accounts.UseDevice(r.Context(), user.ID, h.Sessions.DeviceHash(r), pending.SignInEmailMark)
+		browser := h.newBrowser(r)
+		signIn := account.SignIn{EmailMark: pending.SignInEmailMark, Browser: &browser.use}
+		device.At, err = h.Accounts.UseDevice(r.Context(), user.ID, h.Sessions.DeviceHash(r), signIn)
 		if err == nil {
-			return h.completeSignIn(w, r, f, pending, device, nil)
+			return h.completeSignIn(w, r, f, pending, device, browser, nil)
 		}
 		if !errors.Is(err, idp.ErrNotFound) {
 			return journey.ExitWithError(err)

@@ -139,7 +139,7 @@ func (m *Manager) StartPending(w http.ResponseWriter, r *http.Request, user idp.
 // startSession stores a session that begins in this browser, with a new token in the cookie.
 func (m *Manager) startSession(w http.ResponseWriter, r *http.Request, cookie string, start idp.SessionStart, events ...idp.AuditEvent) error {
 	token := newToken()
-	start.Session.ID, start.Session.Device = idp.HashSessionToken(token), m.describeDevice(r)
+	start.Session.ID, start.Session.Device = idp.HashSessionToken(token), m.DescribeDevice(r)
 	if err := m.Store.StartSession(r.Context(), start, events...); err != nil {
 		return err
 	}
@@ -199,7 +199,8 @@ func (m *Manager) AbandonSignIn(w http.ResponseWriter, r *http.Request, pending 
 // DropSessionCookie removes the cookie of a session that is over. A pending sign-in stays.
 func (m *Manager) DropSessionCookie(w http.ResponseWriter) { m.dropCookie(w, m.cookieName("session")) }
 
-func (m *Manager) describeDevice(r *http.Request) idp.Device {
+// DescribeDevice returns the browser, its system and its network, as far as they are known.
+func (m *Manager) DescribeDevice(r *http.Request) idp.Device {
 	if m.Device == nil {
 		return idp.Device{}
 	}

@@ -18,7 +18,7 @@ const deviceCookie = "device"
 // never remembered.
 func (m *Manager) NewDevice(r *http.Request) (cookie *http.Cookie, record idp.RememberedDevice) {
 	token := newToken()
-	device := m.describeDevice(r)
+	device := m.DescribeDevice(r)
 	record = idp.RememberedDevice{Hash: hashValue(token), Browser: device.Browser, System: device.System}
 	return m.newCookie(m.cookieName(deviceCookie), token, assurance.RememberedDeviceLifetime), record
 }
