@@ -301,7 +301,10 @@ func TestFactorIsAddedRenamedAndRemoved(t *testing.T) {
 	values := form("sealed", sealed, "code", d.proposed(page), "name", " My phone ")
 	page = d.leaves(func() *idptest.Page { return d.here.Post("/account/factors/add", values) }, audit.OwnFactorAdded)
 	checkPath(t, page, http.StatusOK, "/account/factors")
-	checkPath(t, d.here.Post("/account/factors/add", values), http.StatusOK, "/account/factors") // a second click
+	page = d.here.Post("/account/factors/add", values) // a second click
+	if checkPath(t, page, http.StatusOK, "/account/factors"); page.URL.Query().Get("done") == "" {
+		t.Error("a second click does not say that the app was added")
+	}
 	u := d.user()
 	if len(u.TOTPs) != 2 || u.TOTPs[1].Name != "My phone" || u.TOTPs[1].LastStep == 0 {
 		t.Fatalf("authenticators %+v", u.TOTPs)
@@ -587,6 +590,78 @@ func TestPrimaryEmailChangesAndIsRestored(t *testing.T) {
 	}
 	checkPage(t, d.here.Get("/account"), http.StatusOK, text("ended.elsewhere"))
 	checkPage(t, other.Post(f.Action, f.Fields), http.StatusGone)
+}
+
+// A link to undo a change was mailed for the account as it was: a new password voids it, so that an
+// earlier owner of the mailbox cannot return.
+func TestNewPasswordVoidsUndoLink(t *testing.T) {
+	t.Parallel()
+	d := newDeployment(t)
+	d.addSecond()
+	d.here.Post("/account/emails/primary", form("email", "second@example.net"))
+	mails := d.mails()
+	link := d.linkIn(mails[slices.IndexFunc(mails, func(m notify.Mail) bool { return d.linkIn(m) != "" })])
+	f := d.here.Get(link).Form()
+	d.Clock.Advance(time.Minute)
+	_, err := d.Accounts.SetPassword(t.Context(), d.ann.Email, "plum jam on nine windows", "test")
+	ok(t, err)
+	checkPage(t, d.here.Get(link), http.StatusGone)
+	checkPage(t, d.here.Post(f.Action, f.Fields), http.StatusGone)
+	if got := d.user().PrimaryEmail(); got != "second@example.net" {
+		t.Errorf("primary %q", got)
+	}
+}
+
+// An email address that is not confirmed may belong to anyone: it never becomes the primary one and
+// gets no link to undo a change.
+func TestUnconfirmedEmailIsNoPrimary(t *testing.T) {
+	t.Parallel()
+	d := newDeployment(t)
+	d.addSecond()
+	confirm := func(first, second time.Time) {
+		ok(t, d.Store.UpdateUser(t.Context(), d.ann.Record.ID, func(u *idp.User) error {
+			u.Emails[0].ConfirmedAt, u.Emails[1].ConfirmedAt = first, second
+			return nil
+		}))
+	}
+	confirm(d.Clock.Now(), time.Time{})
+	checkPage(t, d.here.Post("/account/emails/primary", form("email", "second@example.net")), http.StatusUnprocessableEntity)
+	confirm(time.Time{}, d.Clock.Now())
+	checkPath(t, d.here.Post("/account/emails/primary", form("email", "second@example.net")), http.StatusOK, "/account/emails")
+	for _, m := range d.mails() {
+		if d.linkIn(m) != "" {
+			t.Errorf("a link is mailed to %s", m.To)
+		}
+	}
+}
+
+// A password that was compared before another change of the password is no proof.
+func TestPasswordChangedMeanwhileIsKept(t *testing.T) {
+	t.Parallel()
+	d := newDeployment(t)
+	checked := d.user()
+	d.Clock.Advance(time.Minute)
+	_, err := d.Accounts.SetPassword(t.Context(), d.ann.Email, "nine windows on plum jam", "test")
+	ok(t, err)
+	want := d.user().PasswordHash
+	err = d.Accounts.ChangePassword(t.Context(), account.OwnChange{User: checked.ID, Event: idp.AuditEvent{Actor: "test"}}, checked, "plum jam on nine windows")
+	if !errors.Is(err, account.ErrWrong) || d.user().PasswordHash != want {
+		t.Errorf("%v", err)
+	}
+}
+
+// A locked account cannot be changed through a mailed link.
+func TestLockedAccountTakesNoLink(t *testing.T) {
+	t.Parallel()
+	d := newDeployment(t)
+	d.here.Post("/account/emails", form("email", "new@example.net"))
+	f := d.here.Get(d.linkIn(d.mails()[0])).Form()
+	_, err := d.Accounts.Lock(t.Context(), d.ann.Email, "", "test")
+	ok(t, err)
+	page := d.Browser().Post(f.Action, f.Fields)
+	if page.Status == http.StatusOK || len(d.user().Emails) != 1 {
+		t.Errorf("%d", page.Status)
+	}
 }
 
 func TestDeletionIsPlannedAndCanceled(t *testing.T) {

@@ -245,6 +245,51 @@ func TestSignInPreventsLock(t *testing.T) {
 	}
 }
 
+// A deletion that was canceled since the look-up does not happen.
+func TestCanceledDeletionDoesNotHappen(t *testing.T) {
+	t.Parallel()
+	d := newDeployment(t)
+	d.add("ann")
+	d.add("bob", func(u *idp.User) { u.DeletionAt = d.Clock.Now().Add(time.Second) })
+	for _, id := range []idp.UserID{"ann", "bob", "none"} {
+		deleted, err := d.Accounts.DeleteDue(t.Context(), id, func(*idp.User) error { t.Errorf("%s was notified", id); return nil })
+		if ok(t, err); deleted {
+			t.Errorf("%s was deleted", id)
+		}
+	}
+	if d.user("ann").IsLocked() || d.user("bob").IsLocked() {
+		t.Error("locked")
+	}
+}
+
+// Notices count only for the time since the last use, and not if they are in the future.
+func TestOldNoticesDoNotCount(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2031, 4, 1, 9, 0, 0, 0, time.UTC)
+	const after = 365 * day
+	for name, tt := range map[string]struct {
+		used    time.Duration // ago
+		notices *idp.InactiveNotices
+		want    account.InactiveStep
+	}{
+		"recently used":        {10 * day, nil, account.InactiveNone},
+		"almost due":           {335*day - time.Second, nil, account.InactiveNone},
+		"due":                  {335 * day, nil, account.InactiveFirstNotice},
+		"before the last use":  {400 * day, &idp.InactiveNotices{FirstAt: now.Add(-401 * day), LastAt: now.Add(-400 * day)}, account.InactiveFirstNotice},
+		"in the future":        {400 * day, &idp.InactiveNotices{FirstAt: now.Add(day)}, account.InactiveFirstNotice},
+		"last in the future":   {400 * day, &idp.InactiveNotices{FirstAt: now.Add(-40 * day), LastAt: now.Add(day)}, account.InactiveLastNotice},
+		"between the mails":    {350 * day, &idp.InactiveNotices{FirstAt: now.Add(-15 * day)}, account.InactiveNone},
+		"time for the second":  {358 * day, &idp.InactiveNotices{FirstAt: now.Add(-23 * day)}, account.InactiveLastNotice},
+		"second mail too late": {400 * day, &idp.InactiveNotices{FirstAt: now.Add(-60 * day), LastAt: now.Add(-6 * day)}, account.InactiveNone},
+		"over":                 {400 * day, &idp.InactiveNotices{FirstAt: now.Add(-60 * day), LastAt: now.Add(-7 * day)}, account.InactiveLock},
+	} {
+		u := &idp.User{CreatedAt: now.Add(-tt.used), Inactive: tt.notices}
+		if got, _ := account.NextInactiveStep(u, after, now); got != tt.want {
+			t.Errorf("%s: step %d, want %d", name, got, tt.want)
+		}
+	}
+}
+
 // Without mail or a setting, no account is locked.
 func TestInactiveNeedsMailAndSetting(t *testing.T) {
 	t.Parallel()
@@ -264,15 +309,19 @@ func TestInactiveNeedsMailAndSetting(t *testing.T) {
 func TestRoundsContinue(t *testing.T) {
 	t.Parallel()
 	d := newDeployment(t)
-	for n := range 5 {
-		d.add(idp.UserID(fmt.Sprintf("u%d", n)), func(u *idp.User) { u.DeletionAt = d.Clock.Now() })
+	for n := range 7 {
+		d.add(idp.UserID(fmt.Sprintf("u%d", n)), func(u *idp.User) {
+			if u.DeletionAt = d.Clock.Now(); n < 2 { // these stay
+				u.LockedAt = d.Clock.Now()
+			}
+		})
 	}
 	left := func() (n int) {
 		users, err := d.Store.Users(t.Context(), idp.UserQuery{Limit: 100})
 		ok(t, err)
-		return len(users)
+		return len(users) - 2
 	}
-	for _, want := range []int{3, 1, 0} {
+	for _, want := range []int{5, 3, 1, 0} {
 		s := d.server()
 		s.MaxUsers = 2
 		ok(t, s.Tick(t.Context()))
