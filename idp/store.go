@@ -300,16 +300,29 @@ type DocumentStore interface {
 type AuditStore interface {
 	// AppendAudit adds events that change nothing else, such as refusals.
 	AppendAudit(ctx context.Context, events ...AuditEvent) error
-	// AuditPage reads up to limit stored records after a position, whatever they contain,
-	// and the state of the whole trail at that moment. From 0, it begins with the first
-	// one. If only the checkpoint cannot be read, it returns the page with the error.
-	AuditPage(ctx context.Context, after uint64, limit int) (*AuditPage, error)
+	// AuditPage reads a part of the trail, and the state of the whole trail at that moment. If
+	// only the checkpoint cannot be read, it returns the page with the error.
+	AuditPage(ctx context.Context, q AuditQuery) (*AuditPage, error)
 	// PruneAudit makes c the beginning of the trail, unless it already is, and then
 	// removes up to limit of the records up to it, the oldest first, but never the last of
 	// the trail. It returns their number. Fewer than limit means that none is left. c.Hash
 	// must be the hash of that record. c must be after the current checkpoint, or be the
 	// same one, even with another MAC. Otherwise nothing changes.
 	PruneAudit(ctx context.Context, c AuditCheckpoint, limit int, events ...AuditEvent) (removed int, err error)
+}
+
+// AuditQuery selects up to Limit stored records after the position After, whatever they contain,
+// oldest first. From 0, it begins with the first one.
+//
+// With User, it selects the newest Limit records about that user before the position Before,
+// newest first, and After has no effect. A Before of 0 begins with the newest one. A record that
+// cannot be read, or that an earlier version wrote without the index of users, is left out. The
+// page then does not report HasStrayIPAddress.
+type AuditQuery struct {
+	After  uint64
+	Limit  int
+	User   UserID
+	Before uint64
 }
 
 // StoreExaminer is a store that can be searched for damage while it is in use.

@@ -66,7 +66,7 @@ const maxExamined = 10 * pageSize
 //
 // Records are not verified. A record that cannot be read is returned as unreadable.
 func (s *Service) FindBefore(ctx context.Context, before uint64, f Filter, limit int) (*RecordPage, error) {
-	page, err := s.Store.AuditPage(ctx, 1<<64-1, 0)
+	page, err := s.Store.AuditPage(ctx, idp.AuditQuery{After: 1<<64 - 1})
 	if err != nil {
 		return nil, fmt.Errorf("read the audit trail: %w", err)
 	}
@@ -80,7 +80,7 @@ func (s *Service) FindBefore(ctx context.Context, before uint64, f Filter, limit
 	}
 	for n := 0; n < maxExamined && before > first+1; n += pageSize {
 		after := max(before-1, pageSize+first) - pageSize
-		page, err := s.Store.AuditPage(ctx, after, int(before-1-after))
+		page, err := s.Store.AuditPage(ctx, idp.AuditQuery{After: after, Limit: int(before - 1 - after)})
 		if err != nil {
 			return nil, fmt.Errorf("read the audit trail: %w", err)
 		}
@@ -111,7 +111,7 @@ func (s *Service) FindBefore(ctx context.Context, before uint64, f Filter, limit
 // FindAfter finds records that match the filter, oldest first, after the given one. Next is
 // where the next page begins, and never 0.
 func (s *Service) FindAfter(ctx context.Context, after uint64, f Filter, limit int) (*RecordPage, error) {
-	page, err := s.Store.AuditPage(ctx, after, pageSize)
+	page, err := s.Store.AuditPage(ctx, idp.AuditQuery{After: after, Limit: pageSize})
 	if err != nil {
 		return nil, fmt.Errorf("read the audit trail: %w", err)
 	}

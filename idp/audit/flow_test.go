@@ -140,7 +140,7 @@ func everything(t *testing.T, i *idptest.IdP) {
 			t.Errorf("records of the kind %q are written, and it is not in audit.Kinds", rec.Kind)
 		}
 	}
-	page, err := i.Store.AuditPage(t.Context(), 0, 10_000)
+	page, err := i.Store.AuditPage(t.Context(), idp.AuditQuery{Limit: 10_000})
 	ok(t, err)
 	for _, line := range page.Lines {
 		for _, secret := range []string{"example.gov", "127.0.0.1", "otter"} {

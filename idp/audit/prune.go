@@ -73,7 +73,7 @@ func (s *Service) Check(c idp.AuditCheckpoint) error {
 // RenewCheckpoint gives the checkpoint at the beginning of the trail a MAC by the newest keys, if
 // the trail has a checkpoint and its MAC is valid.
 func (s *Service) RenewCheckpoint(ctx context.Context) error {
-	page, err := s.Store.AuditPage(ctx, 1<<64-1, 0)
+	page, err := s.Store.AuditPage(ctx, idp.AuditQuery{After: 1<<64 - 1})
 	if err != nil {
 		if ctx.Err() == nil {
 			s.Log.WarnContext(ctx, "the checkpoint of the audit trail cannot be read and keeps its MAC", "error", err.Error())
@@ -98,7 +98,7 @@ func (s *Service) Prune(ctx context.Context, c idp.AuditCheckpoint, actor string
 	if err := s.Check(c); err != nil {
 		return 0, false, fmt.Errorf("prune the audit trail: the checkpoint is not of this installation: %w", err)
 	}
-	page, err := s.Store.AuditPage(ctx, 1<<64-1, 0)
+	page, err := s.Store.AuditPage(ctx, idp.AuditQuery{After: 1<<64 - 1})
 	if err != nil {
 		return 0, false, fmt.Errorf("prune the audit trail: %w", err)
 	}
@@ -122,7 +122,7 @@ func (s *Service) Prune(ctx context.Context, c idp.AuditCheckpoint, actor string
 // "checkpoint" if the trail begins after it, "differs" if another record is there, and
 // "unknown" if the store cannot know.
 func (s *Service) LookupPlace(ctx context.Context, place Place) (string, error) {
-	page, err := s.Store.AuditPage(ctx, max(place.Seq, 1)-1, 1)
+	page, err := s.Store.AuditPage(ctx, idp.AuditQuery{After: max(place.Seq, 1) - 1, Limit: 1})
 	if err != nil {
 		return "", fmt.Errorf("read the audit trail: %w", err)
 	}

@@ -54,7 +54,7 @@ func (s *Service) flushRefusals(ctx context.Context, isDone bool) {
 // logHead logs the end of the trail. `vernal audit verify --head SEQ:HASH` compares the trail with
 // it.
 func (s *Service) logHead(ctx context.Context) {
-	page, err := s.Store.AuditPage(ctx, 1<<64-1, 0)
+	page, err := s.Store.AuditPage(ctx, idp.AuditQuery{After: 1<<64 - 1})
 	if err != nil {
 		s.Log.LogAttrs(ctx, slog.LevelError, "audit trail", slog.String("error", err.Error()))
 		return
@@ -65,9 +65,9 @@ func (s *Service) logHead(ctx context.Context) {
 // checkEnd checks only the last record. That is cheap, and an attacker who cuts off a trail begins
 // there.
 func (s *Service) checkEnd(ctx context.Context) {
-	page, err := s.Store.AuditPage(ctx, 1<<64-1, 0)
+	page, err := s.Store.AuditPage(ctx, idp.AuditQuery{After: 1<<64 - 1})
 	if err == nil && page.Head.Seq > 0 {
-		if page, err = s.Store.AuditPage(ctx, page.Head.Seq-1, 2); err == nil {
+		if page, err = s.Store.AuditPage(ctx, idp.AuditQuery{After: page.Head.Seq - 1, Limit: 2}); err == nil {
 			err = checkLast(page)
 		}
 	}

@@ -29,7 +29,7 @@ const pageSize = 2000
 
 // Records lists up to limit records with Seq greater than after. It verifies no chain.
 func Records(ctx context.Context, store idp.AuditStore, after uint64, limit int) ([]idp.AuditRecord, error) {
-	page, err := store.AuditPage(ctx, after, limit)
+	page, err := store.AuditPage(ctx, idp.AuditQuery{After: after, Limit: limit})
 	if page == nil {
 		return nil, err // with a page, only the checkpoint is damaged, and Verify reports that
 	}
@@ -47,5 +47,5 @@ func Records(ctx context.Context, store idp.AuditStore, after uint64, limit int)
 
 // Lines reads up to limit records after a place, in their stored form.
 func (s *Service) Lines(ctx context.Context, after uint64, limit int) (*idp.AuditPage, error) {
-	return s.Store.AuditPage(ctx, after, min(limit, pageSize))
+	return s.Store.AuditPage(ctx, idp.AuditQuery{After: after, Limit: min(limit, pageSize)})
 }

@@ -43,7 +43,7 @@ func (s *Service) Verify(ctx context.Context, p Progress, reference *Place, budg
 		p.Started = false // no record is verified yet
 	}
 	for startedAt := time.Now(); !p.Done && (!p.Started || time.Since(startedAt) < budget); { // real time, because it bounds work
-		page, err := s.Store.AuditPage(ctx, p.Seq, pageSize)
+		page, err := s.Store.AuditPage(ctx, idp.AuditQuery{After: p.Seq, Limit: pageSize})
 		if err != nil {
 			return p, fmt.Errorf("read the audit trail: %w", err)
 		}

@@ -39,7 +39,7 @@ func TestBackupDescribesInstallation(t *testing.T) {
 	if s.Bytes != int64(len(data)) || s.SHA256 != r.SHA256() {
 		t.Errorf("%d bytes, digest %s; want %d and %s", s.Bytes, s.SHA256, len(data), r.SHA256())
 	}
-	page, err := f.Store.AuditPage(t.Context(), 0, 0)
+	page, err := f.Store.AuditPage(t.Context(), idp.AuditQuery{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -94,7 +94,7 @@ func stateOf(t *testing.T, s idp.Store) effects {
 // trailOf reads a trail as it is stored.
 func trailOf(t *testing.T, s idp.Store) (lines [][]byte, records []idp.AuditRecord) {
 	t.Helper()
-	page, err := s.AuditPage(t.Context(), 0, 1e6)
+	page, err := s.AuditPage(t.Context(), idp.AuditQuery{Limit: 1e6})
 	if err != nil {
 		t.Fatal(err)
 	}

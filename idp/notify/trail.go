@@ -75,7 +75,7 @@ func (s *Service) beginTrail(ctx context.Context) error {
 
 // findTrailEnd returns the Seq of the last record, or 0 for an empty trail.
 func (s *Service) findTrailEnd(ctx context.Context) (uint64, error) {
-	page, err := s.Store.AuditPage(ctx, math.MaxInt64, 0)
+	page, err := s.Store.AuditPage(ctx, idp.AuditQuery{After: math.MaxInt64})
 	if err != nil {
 		return 0, err
 	}

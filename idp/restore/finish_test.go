@@ -128,7 +128,7 @@ func (d *deployment) checkUntouched(name string, f *files) {
 	d.t.Helper()
 	d.Reopen()
 	defer d.Close()
-	page, err := d.Store.AuditPage(d.t.Context(), 1<<62, 0)
+	page, err := d.Store.AuditPage(d.t.Context(), idp.AuditQuery{After: 1 << 62})
 	d.ok(err)
 	if page.Head.Seq != f.head().Seq || !d.Store.RestoredAt().IsZero() {
 		d.t.Errorf("%s: a refused restore changed the store", name)

@@ -168,7 +168,7 @@ func (s *Service) checkStore(ctx context.Context, manifest *backup.Manifest) err
 			return err
 		}
 	}
-	page, err := s.Store.AuditPage(ctx, manifest.Head.Seq, 1)
+	page, err := s.Store.AuditPage(ctx, idp.AuditQuery{After: manifest.Head.Seq, Limit: 1})
 	if err != nil {
 		return err
 	}

@@ -79,7 +79,7 @@ func (s *Service) beginTrail(ctx context.Context) error {
 	case err == nil:
 		s.trail = *mark
 	case errors.Is(err, idp.ErrNotFound):
-		page, err := s.Store.AuditPage(ctx, math.MaxInt64, 0)
+		page, err := s.Store.AuditPage(ctx, idp.AuditQuery{After: math.MaxInt64})
 		if err != nil {
 			return fmt.Errorf("find the end of the audit trail: %w", err)
 		}

@@ -109,7 +109,7 @@ func (a *commands) authenticate(ctx context.Context, files *stagedFiles, reader 
 	if err != nil {
 		return err
 	}
-	page, err := store.AuditPage(ctx, 0, 0)
+	page, err := store.AuditPage(ctx, idp.AuditQuery{})
 	if err != nil {
 		return err
 	}

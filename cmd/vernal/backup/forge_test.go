@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"vernal/cmd/vernal/cli"
+	"vernal/idp"
 	"vernal/idp/backup"
 )
 
@@ -144,7 +145,7 @@ func TestBackupOfOtherSchemaIsRefused(t *testing.T) {
 func TestExportFromPipeIsRefused(t *testing.T) {
 	t.Parallel()
 	s := newSource(t)
-	page, err := s.Store.AuditPage(t.Context(), 0, 1000)
+	page, err := s.Store.AuditPage(t.Context(), idp.AuditQuery{Limit: 1000})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -147,7 +147,7 @@ func (w *writer) appendEvents(end *audit.Place, events []idp.AuditEvent) (*audit
 			return nil, err
 		}
 	}
-	b, addresses := w.bucket(inAudit), w.bucket(inAuditAddresses)
+	b, addresses, users := w.bucket(inAudit), w.bucket(inAuditAddresses), w.bucket(inAuditUsers)
 	b.FillPercent, addresses.FillPercent = 0.95, 0.95
 	next := *end
 	at := w.store.clock.Now()
@@ -156,6 +156,9 @@ func (w *writer) appendEvents(end *audit.Place, events []idp.AuditEvent) (*audit
 		err := b.Put(seqKey(rec.Seq), body)
 		if err == nil && ipAddress != nil {
 			err = addresses.Put(seqKey(rec.Seq), ipAddress)
+		}
+		if err == nil && isAuditUser(rec.User) {
+			err = users.Put(auditUserKey(rec.User, rec.Seq), nil)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("append to the audit trail: %w", err)
@@ -166,6 +169,15 @@ func (w *writer) appendEvents(end *audit.Place, events []idp.AuditEvent) (*audit
 		return nil, fmt.Errorf("append to the audit trail: %w", err)
 	}
 	return &next, nil
+}
+
+// isAuditUser reports whether the index has the user's records. The name of a user in an event may
+// have any length, and must not prevent the record.
+func isAuditUser(id idp.UserID) bool { return id != "" && len(id) <= 256 }
+
+// auditUserKey returns the index key of a record about a user.
+func auditUserKey(id idp.UserID, seq uint64) []byte {
+	return append(pairKey(string(id), ""), seqKey(seq)...)
 }
 
 // AppendAudit adds events without another change.

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"math"
 	"time"
 
 	"vernal/idp"
@@ -14,14 +15,17 @@ import (
 
 // AuditPage reads a part of the trail as it is stored. A transaction lasts for one page, because
 // the replaced pages of the file cannot be used again while a reader is open.
-func (s *Store) AuditPage(ctx context.Context, after uint64, limit int) (*idp.AuditPage, error) {
+func (s *Store) AuditPage(ctx context.Context, q idp.AuditQuery) (*idp.AuditPage, error) {
 	var page *idp.AuditPage
 	err := s.view(ctx, func(r *reader) error {
 		checkpoint, err := r.readCheckpoint()
 		page = &idp.AuditPage{Checkpoint: checkpoint, RecordCount: r.bucket(inAudit).Sequence()}
 		page.Head, page.IsHeadAuthentic = r.readHead()
-		if after+1 != 0 {
-			r.readLines(page, after, limit)
+		switch {
+		case q.User != "":
+			r.readUserLines(page, q)
+		case q.After+1 != 0:
+			r.readLines(page, q.After, q.Limit)
 		}
 		return err
 	})
@@ -51,6 +55,40 @@ func (r *reader) readLines(page *idp.AuditPage, after uint64, limit int) {
 	page.HasStrayIPAddress = page.HasStrayIPAddress || k == nil && addressKey != nil && limit > 0
 }
 
+// readUserLines reads the records about a user, newest first. The index has no MAC, so an entry
+// only counts if the record confirms it.
+func (r *reader) readUserLines(page *idp.AuditPage, q idp.AuditQuery) {
+	before := q.Before
+	if before == 0 {
+		before = math.MaxUint64
+	}
+	prefix := pairKey(string(q.User), "")
+	c := r.bucket(inAuditUsers).Cursor()
+	k, _ := c.Seek(auditUserKey(q.User, before))
+	if k == nil {
+		k, _ = c.Last()
+	}
+	for ; k != nil && len(page.Lines) < q.Limit; k, _ = c.Prev() {
+		if !bytes.HasPrefix(k, prefix) {
+			if bytes.Compare(k, prefix) < 0 {
+				return
+			}
+			continue // the entry at which Seek stopped
+		}
+		seq := parsePlace(k[len(prefix):])
+		if seq == 0 || seq >= before {
+			continue
+		}
+		value := r.bucket(inAudit).Get(seqKey(seq))
+		if rec, err := decodeAudit(seqKey(seq), value); err != nil || rec.User != q.User {
+			continue
+		}
+		page.Lines = append(page.Lines, idp.AuditLine{
+			Place: seq, JSON: bytes.Clone(value), IPAddress: bytes.Clone(r.bucket(inAuditAddresses).Get(seqKey(seq))),
+		})
+	}
+}
+
 // parsePlace returns the number of the record that belongs at a key, 0 for an invalid key.
 func parsePlace(key []byte) uint64 {
 	if len(key) != 8 {
@@ -60,7 +98,7 @@ func parsePlace(key []byte) uint64 {
 }
 
 // PruneAudit makes c the beginning of the trail, and removes records before it with their IP
-// addresses. The last record of the trail always stays.
+// addresses and index entries. The last record of the trail always stays.
 func (s *Store) PruneAudit(ctx context.Context, c idp.AuditCheckpoint, limit int, events ...idp.AuditEvent) (count int, err error) {
 	return changeValue(ctx, s, events, func(w *writer) (count int, err error) {
 		if err := w.moveCheckpoint(c); err != nil {
@@ -68,13 +106,16 @@ func (s *Store) PruneAudit(ctx context.Context, c idp.AuditCheckpoint, limit int
 		}
 		end := seqKey(c.Seq)
 		last, _ := w.bucket(inAudit).Cursor().Last()
-		for k := range w.scan(inAudit, nil) {
+		for k, v := range w.scan(inAudit, nil) {
 			if count >= limit || len(k) != 8 || bytes.Compare(k, end) > 0 || bytes.Equal(k, last) {
 				break
 			}
 			key := bytes.Clone(k)
 			w.delete(inAudit, key)
 			w.delete(inAuditAddresses, key)
+			if rec, err := decodeAudit(key, v); err == nil && isAuditUser(rec.User) {
+				w.delete(inAuditUsers, auditUserKey(rec.User, rec.Seq))
+			}
 			count++
 		}
 		return count, nil

@@ -18,8 +18,8 @@
 //   - the buckets marked MAC are guarded: their values end with a MAC over the
 //     schema, the bucket, the key and the content, see seal.Ring;
 //   - the audit trail is a chain whose head has a MAC;
-//   - user-sessions and expiry are indexes of those records, and a record that is found
-//     through them is compared with its entry.
+//   - user-sessions, expiry and audit-users are indexes of those records, and a record that is
+//     found through them is compared with its entry.
 //
 // A value whose MAC does not match never counts as missing, and is never replaced: the method
 // returns idp.ErrTampered.
@@ -51,6 +51,7 @@
 //	expiry                 time, kind, key of the record -> ""
 //	audit                  Seq, 8 bytes -> JSON; the bucket's sequence is the last Seq
 //	audit-addresses        Seq -> IP address of the record, see audit.ParseAddress
+//	audit-users            UserID+Seq -> "", of records about a user
 //	audit-head             "head" -> JSON of the last Seq and Hash, with their MAC
 //	audit-checkpoint       "checkpoint" -> JSON, with its MAC; where the trail begins
 //
@@ -99,6 +100,7 @@ const (
 	inAuditHead
 	inAuditCheckpoint
 	inProfiles
+	inAuditUsers
 	bucketCount
 )
 
@@ -106,7 +108,7 @@ var bucketNames = [bucketCount]string{
 	"meta", "ring-keys", "user-keys", "providers", "provider-scopes", "users", "user-emails", "user-tombstones",
 	"name-ids", "name-id-users", "sessions", "user-sessions", "requests",
 	"logouts", "logout-messages", "documents", "expiry", "audit",
-	"audit-addresses", "audit-head", "audit-checkpoint", "profiles",
+	"audit-addresses", "audit-head", "audit-checkpoint", "profiles", "audit-users",
 }
 
 func (b bucket) String() string { return bucketNames[b] }

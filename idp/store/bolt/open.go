@@ -195,12 +195,21 @@ func (s *Store) prepare(o Options) (err error) {
 	if err != nil {
 		return err
 	}
-	return s.db.View(func(tx *bbolt.Tx) error {
+	lacksIndex := false
+	err = s.db.View(func(tx *bbolt.Tx) error {
+		lacksIndex = tx.Bucket([]byte(inAuditUsers.String())) == nil
 		if err := s.check(tx); err != nil {
 			return err
 		}
 		return s.messages.load(s.newReader(tx))
 	})
+	if err == nil && lacksIndex {
+		err = s.db.Update(func(tx *bbolt.Tx) error {
+			_, err := tx.CreateBucket([]byte(inAuditUsers.String()))
+			return err
+		})
+	}
+	return err
 }
 
 var schemaKey = []byte("schema")
@@ -233,7 +242,7 @@ func (s *Store) check(tx *bbolt.Tx) error {
 		return err
 	}
 	for b := range bucketCount {
-		if tx.Bucket([]byte(b.String())) == nil {
+		if b != inAuditUsers && tx.Bucket([]byte(b.String())) == nil { // added within schema 4
 			return damagedError("bucket %v is missing", b)
 		}
 	}

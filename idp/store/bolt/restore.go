@@ -45,6 +45,7 @@ var restoreEffects = [bucketCount]restoreEffect{
 	inAuditHead:       effectKeep,
 	inAuditCheckpoint: effectKeep,
 	inProfiles:        effectKeep,
+	inAuditUsers:      effectKeep,
 }
 
 var restoredKey = []byte("restored")

@@ -1,7 +1,9 @@
 package storetest
 
 import (
+	"encoding/json"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -53,7 +55,7 @@ func testAuditStored(t *testing.T, s idp.OwnedStore) {
 
 func readAuditPage(t *testing.T, s idp.OwnedStore, want int) *idp.AuditPage {
 	t.Helper()
-	page, err := s.AuditPage(t.Context(), 0, 100)
+	page, err := s.AuditPage(t.Context(), idp.AuditQuery{Limit: 100})
 	requireNoError(t, err)
 	if len(page.Lines) != want {
 		t.Fatalf("%d records are stored, want %d", len(page.Lines), want)
@@ -114,4 +116,61 @@ func testAuditPrune(t *testing.T, s idp.OwnedStore) {
 	c.Seq, c.Hash = 7, readTrail(t, s)[0].Hash
 	prune(10, 0)
 	requireNoError(t, s.AppendAudit(ctx, newEvent("later")))
+}
+
+// testAuditUser reads the records about one user, newest first.
+func testAuditUser(t *testing.T, s idp.OwnedStore) {
+	ctx := t.Context()
+	// One ID is the beginning of another one, and one is the first and one the last of all.
+	for _, user := range []idp.UserID{"u1", "u", "", "u1", "u10", "u1", "\x00", "\uffff", idp.UserID(strings.Repeat("u", 70_000))} {
+		ev := newEvent("k")
+		ev.User = user
+		if user == "u1" {
+			ev.IPAddress = "192.0.2.1"
+		}
+		requireNoError(t, s.AppendAudit(ctx, ev))
+	}
+	check := func(q idp.AuditQuery, want ...uint64) {
+		t.Helper()
+		page, err := s.AuditPage(ctx, q)
+		requireNoError(t, err)
+		got := []uint64{}
+		for _, line := range page.Lines {
+			got = append(got, line.Place)
+			var rec idp.AuditRecord
+			requireNoError(t, json.Unmarshal(line.JSON, &rec))
+			if rec.Seq != line.Place || rec.User != q.User || (line.IPAddress != nil) != (q.User == "u1") {
+				t.Errorf("AuditPage(%+v) contains %+v", q, rec)
+			}
+		}
+		checkSame(t, append([]uint64{}, want...), got, nil)
+		if !page.IsHeadAuthentic || page.Head.Seq < 9 || page.RecordCount != page.Head.Seq {
+			t.Errorf("AuditPage(%+v) = %+v, want the state of the whole trail", q, page)
+		}
+	}
+	check(idp.AuditQuery{User: "u1", Limit: 10}, 6, 4, 1)
+	check(idp.AuditQuery{User: "u1", Limit: 10, After: 5}, 6, 4, 1)
+	check(idp.AuditQuery{User: "u1", Limit: 2}, 6, 4)
+	check(idp.AuditQuery{User: "u1", Limit: 2, Before: 4}, 1)
+	check(idp.AuditQuery{User: "u1", Limit: 2, Before: 1})
+	check(idp.AuditQuery{User: "u1", Limit: 2, Before: 1<<64 - 1}, 6, 4)
+	check(idp.AuditQuery{User: "u1"})
+	check(idp.AuditQuery{User: "u", Limit: 10}, 2)
+	check(idp.AuditQuery{User: "u10", Limit: 10}, 5)
+	check(idp.AuditQuery{User: "\x00", Limit: 10}, 7)
+	check(idp.AuditQuery{User: "\uffff", Limit: 10}, 8)
+	check(idp.AuditQuery{User: "none", Limit: 10})
+	check(idp.AuditQuery{User: "\uffff\uffff", Limit: 10})
+
+	// Records of other changes, of deleted users, and after pruning.
+	requireNoError(t, addUser(ctx, s, newUser("u1", "a@example.org")))
+	ev := newEvent("user.delete")
+	ev.User, ev.IPAddress = "u1", "192.0.2.1"
+	requireNoError(t, s.DeleteUser(ctx, "u1", ev))
+	check(idp.AuditQuery{User: "u1", Limit: 10}, 10, 6, 4, 1)
+	c := idp.AuditCheckpoint{Seq: 4, Hash: readTrail(t, s)[3].Hash, At: startTime, Issuer: "https://idp.example", Year: "2031", SHA256: "x", Signature: []byte("s"), MAC: "m"}
+	_, err := s.PruneAudit(ctx, c, 100)
+	requireNoError(t, err)
+	check(idp.AuditQuery{User: "u1", Limit: 10}, 10, 6)
+	check(idp.AuditQuery{User: "u", Limit: 10})
 }

@@ -169,7 +169,7 @@ func testContext(t *testing.T, s idp.OwnedStore) {
 	checkError(t, err, context.Canceled)
 	_, err = s.LoginRequest(ctx, idp.RequestKey{SP: "a", MessageID: "b"})
 	checkError(t, err, context.Canceled)
-	_, err = s.AuditPage(ctx, 0, 0)
+	_, err = s.AuditPage(ctx, idp.AuditQuery{})
 	checkError(t, err, context.Canceled)
 	_, err = s.Provider(t.Context(), "https://a.example")
 	checkError(t, err, idp.ErrNotFound)

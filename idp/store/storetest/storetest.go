@@ -79,6 +79,7 @@ func Run(t *testing.T, open Open) {
 		{"audit under concurrency", testAuditConcurrent},
 		{"audit as it is stored", testAuditStored},
 		{"audit pruned", testAuditPrune},
+		{"audit of a user", testAuditUser},
 		{"atomic", testAtomic},
 		{"update functions", testUpdateFunctions},
 		{"restored", testRestore},
@@ -171,7 +172,7 @@ func readTrail(t *testing.T, s idp.OwnedStore) (records []idp.AuditRecord) {
 	t.Helper()
 	var place audit.Place
 	for {
-		page, err := s.AuditPage(t.Context(), place.Seq, 7)
+		page, err := s.AuditPage(t.Context(), idp.AuditQuery{After: place.Seq, Limit: 7})
 		requireNoError(t, err)
 		if c := page.Checkpoint; c != nil && c.Seq > place.Seq {
 			place = audit.Place{Seq: c.Seq, Hash: c.Hash}
