@@ -48,7 +48,7 @@ var (
 	AuditRotationRevoke       = declareKind("rotation.revoke", "a year was revoked")
 	AuditRotationRollback     = declareKind("rotation.rollback", "the older year became preferred again")
 	AuditSessionEnd           = declareKind("session.end", "a user or an operator ended sessions")
-	AuditSignIn               = declareKind("sign_in", "an assertion was issued (no_passive: NoPassive was returned instead)")
+	AuditSignIn               = declareKind("sign_in", "an assertion was issued (no_passive: NoPassive was returned instead, consent: why the user was asked for it)")
 	AuditSignOut              = declareKind("sign_out", "a user signed out")
 	AuditSPAdd                = declareKind("sp.add", "an SP was registered")
 	AuditSPEdit               = declareKind("sp.edit", "a registration was changed")

@@ -36,7 +36,7 @@ var layers = []struct {
 	{"XML signatures", []string{"idp/xmldsig"}},
 	{"XML encryption, and logos", []string{"idp/xmlenc", "idp/logo"}},
 	{"SAML messages", []string{"idp/saml"}},
-	{"assurance", []string{"idp/assurance", "idp/idptest/corpus"}},
+	{"assurance and consent", []string{"idp/assurance", "idp/consent", "idp/idptest/corpus"}},
 	{"state: what is kept, and who writes it", []string{"metadata", "idp/account", "idp/session", "idp/rotator", "certs/token", "idp/rekey", "idp/sharelink", "idp/maillink", "idp/backup", "idp/store/storetest", "idp/store/bolt"}},
 	{"service providers", []string{"idp/sp"}},
 	{"their messages, and ledgers of what they did", []string{"idp/logoutscope", "idp/inbound", "idp/usage"}},

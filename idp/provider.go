@@ -59,6 +59,12 @@ const (
 	CompatLoginGov = "login.gov"
 )
 
+// Values of ServiceProvider.Consent. "" is the same as ConsentAsk.
+const (
+	ConsentAsk  = "ask"
+	ConsentNone = "none"
+)
+
 // Values of ServiceProvider.State.
 const (
 	StateSandbox  = "sandbox"
@@ -111,6 +117,11 @@ type ServiceProvider struct {
 	Attributes     []string `json:"attributes"`
 	EmailAttribute string   `json:"email_attribute"`
 	NameIDFormats  []string `json:"name_id_formats"`
+
+	// Consent says whether users are asked before data about them is disclosed. Only operators
+	// set it, never metadata, because it is about the users' rights. Registrations of earlier
+	// versions have none.
+	Consent string `json:"consent,omitempty"`
 
 	ReturnToSPURL       string `json:"return_to_sp_url,omitempty"`
 	FailureToProofURL   string `json:"failure_to_proof_url,omitempty"`

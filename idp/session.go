@@ -231,10 +231,22 @@ type Issuance struct {
 	// EmailAddress is the user's email address that the assertion contains as the NameID, if it
 	// was not disclosed to the SP before; "" otherwise.
 	EmailAddress string
-	At           time.Time
+	// Consent is the consent that the user gave in this request; nil without one.
+	Consent *Consent
+	At      time.Time
 	// Check decides again within the write; nil if the answer is not signed.
 	Check Check
-	Event AuditEvent
+	// CheckUser decides again within the write about the user's record, and must not change it;
+	// nil allows. Like a Check, it must not call the store and may run more than once.
+	CheckUser func(*User) error
+	Event     AuditEvent
+}
+
+// Consent is a user's consent to disclose data to a service provider.
+type Consent struct {
+	// Attributes are the names of the attributes that the user agreed to disclose.
+	Attributes []string
+	At         time.Time
 }
 
 // Standing is the data that the right to answer a service provider depends on, as stored at

@@ -192,8 +192,10 @@ type SessionStore interface {
 	//   - finds the user's NameID in i.Scope. If the user has none and the provider has moved
 	//     to another scope since i.Scope was read, the new scope counts. The NameID there
 	//     is found, or becomes i.ProposedNameID (ErrExists if that belongs to another user);
-	//   - records in the user's record that i.EmailAddress was disclosed to the SP, if it is
-	//     set and still the user's (Email.DisclosedTo);
+	//   - calls i.CheckUser with the user's record, if both exist;
+	//   - records in the user's record, if it exists, the visit and i.Consent
+	//     (User.RecordVisit), and that i.EmailAddress was disclosed to the SP, if it is set and
+	//     still the user's (Email.DisclosedTo). Otherwise the record is not written;
 	//   - adds the participant to the session, under the SessionIndex that the SP was last
 	//     given in it, even under another NameID, otherwise under i.SessionIndex, and
 	//     sets the session's SeenAt;

@@ -125,6 +125,33 @@ func (u *User) Service(sp EntityID) *ConnectedService {
 	return nil
 }
 
+// visitAccuracy is how exact ConnectedService.LastAt is. A user who signs in often causes no more
+// than one write of the record in that time.
+const visitAccuracy = 24 * time.Hour
+
+// RecordVisit records a sign-in to a service provider and, unless c is nil, the consent that the
+// user gave in it. It reports whether the record changed.
+func (u *User) RecordVisit(sp EntityID, at time.Time, c *Consent) bool {
+	s := u.Service(sp)
+	if s == nil {
+		u.Services = append(u.Services, ConnectedService{SP: sp, FirstAt: at})
+		s = &u.Services[len(u.Services)-1]
+	} else if c == nil && at.Sub(s.LastAt).Abs() < visitAccuracy {
+		return false
+	}
+	s.LastAt = at
+	if c == nil {
+		return true
+	}
+	for _, name := range c.Attributes {
+		if !slices.Contains(s.Attributes, name) {
+			s.Attributes = append(s.Attributes, name)
+		}
+	}
+	s.ConsentAt, s.WithdrawnAt = c.At, time.Time{}
+	return true
+}
+
 // AcceptedTexts are the versions of the operator's texts that a user accepted: hashes of the texts.
 type AcceptedTexts struct {
 	Rules   string    `json:"rules,omitempty"`

@@ -122,6 +122,17 @@ func usedKeys(t *testing.T) map[Key]bool {
 	for _, m := range regexp.MustCompile(`(?:\{Name: |profileRow\()"(\w+)"`).FindAllSubmatch(table, -1) {
 		keys[Key("attributes.text."+string(m[1]))] = true
 	}
+	for _, reason := range constants(t, "../idp/consent/consent.go", "Reason") {
+		if reason != "" {
+			keys[ConsentPage{Reason: reason}.Heading()], keys[ConsentPage{Reason: reason}.Intro()] = true, true
+		}
+	}
+	for _, m := range regexp.MustCompile(`(?:ProfileRow\(|\{Name: )"(\w+)".*(?:func|IsPersonal: true)`).FindAllSubmatch(table, -1) {
+		keys[AttributeKey(string(m[1]))] = true
+	}
+	for _, row := range consentRows {
+		keys[AttributeKey(row.label)] = true
+	}
 	for _, f := range constants(t, "../idp/session.go", "Factor") {
 		keys[factorKey(idp.Factor(f))] = true
 	}

@@ -19,6 +19,7 @@ var pageTypes = map[string]any{
 	"demohome.html": DemoHomePage{}, "demosignedin.html": DemoSignedInPage{}, "demoerror.html": DemoErrorPage{}, "demomail.txt": DemoMailPage{},
 	"stay.html": StayPage{}, "sessionended.html": SessionEndedPage{},
 	"guide.html": GuidePage{}, "guides.html": GuidesPage{},
+	"consent.html": ConsentPage{},
 	"board.html": BoardPage{}, "wall.html": WallPage{},
 	"retired.html": RetiredPage{}, "retired.txt": RetiredPage{}, "notfound.html": NotFoundPage{}, "notfound.txt": NotFoundPage{},
 	"noyear.html": NoYearPage{}, "noyear.txt": NoYearPage{},

@@ -40,6 +40,9 @@ type Row struct {
 	Level      Level
 	// IsAlwaysSent is true for attributes that are sent without a request.
 	IsAlwaysSent bool
+	// IsPersonal is true for attributes with data about the user, which the user agrees to
+	// disclose. The others describe the sign-in, or are the identifier that every provider gets.
+	IsPersonal bool
 	// Source is the origin of the value, and Rule describes its form.
 	Source, Rule string
 

@@ -63,11 +63,8 @@ func Release(r *Requirement, sp *idp.ServiceProvider, p UserData) []Attribute {
 				continue
 			}
 			next++
-			if !r.mayRelease(row, sp) || row.Level == LevelProofed && p.Profile == nil {
+			if !r.releases(row, sp, p.Proofed != nil) || row.Level == LevelProofed && p.Profile == nil {
 				continue
-			}
-			if p.Proofed == nil && !slices.Contains(sp.Attributes, row.Name) {
-				continue // granted only with proofed data
 			}
 		}
 		valueStart := len(values)
@@ -82,6 +79,41 @@ func Release(r *Requirement, sp *idp.ServiceProvider, p UserData) []Attribute {
 		attributes = append(attributes, a)
 	}
 	return attributes
+}
+
+// releases reports whether Release discloses the attribute of a requested row about a user with or
+// without a proofed identity.
+func (r *Requirement) releases(row *Row, sp *idp.ServiceProvider, isProofed bool) bool {
+	if !r.mayRelease(row, sp) || row.Level == LevelProofed && !isProofed {
+		return false
+	}
+	return isProofed || slices.Contains(sp.Attributes, row.Name) // others are granted only with proofed data
+}
+
+// Disclosure lists the data about a user that an assertion discloses.
+type Disclosure struct {
+	// Names are the names of the attributes, in the order of Table.
+	Names []string
+	// IsProofed reports whether some of them belong to the proofed identity.
+	IsProofed bool
+}
+
+// FindDisclosure returns the personal attributes that Release returns for a user whose record
+// contains proofed. It reads no value, so an attribute counts even if its value is empty.
+func (r *Requirement) FindDisclosure(sp *idp.ServiceProvider, proofed *idp.Proofing) (d Disclosure) {
+	isProofed := ReadProofing(proofed) != ProofingNone
+	for _, name := range r.Attributes {
+		i := findRow(name)
+		if i < 0 || !table[i].IsPersonal || !r.releases(&table[i], sp, isProofed) {
+			continue
+		}
+		if table[i].Level == LevelEligible && !isProofed {
+			continue // it is sent without a value
+		}
+		d.Names = append(d.Names, name)
+		d.IsProofed = d.IsProofed || table[i].Level == LevelProofed || table[i].Level == LevelEligible
+	}
+	return d
 }
 
 // mayRelease reports whether the attribute of the row may be released.

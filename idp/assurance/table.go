@@ -11,10 +11,10 @@ var table = []Row{
 	{Name: "uuid", NameFormat: NameFormatBasic, Level: LevelAny, IsAlwaysSent: true, Source: "NameID for this user and agency",
 		Rule:  "a UUID, the same as a persistent NameID, even when the NameID is an email address",
 		value: func(dst []string, _ *Requirement, p UserData) []string { return append(dst, string(p.UUID)) }},
-	{Name: "email", NameFormat: NameFormatBasic, Level: LevelAny, Source: "email address of the latest sign-in",
+	{Name: "email", NameFormat: NameFormatBasic, Level: LevelAny, IsPersonal: true, Source: "email address of the latest sign-in",
 		Rule:  "one value. Service providers that are registered for it get Name " + claimEmail + " with NameFormat uri",
 		value: func(dst []string, _ *Requirement, p UserData) []string { return appendNonEmpty(dst, p.Email) }},
-	{Name: "all_emails", NameFormat: NameFormatBasic, Level: LevelAny, Source: "account", Rule: "all confirmed email addresses",
+	{Name: "all_emails", NameFormat: NameFormatBasic, Level: LevelAny, IsPersonal: true, Source: "account", Rule: "all confirmed email addresses",
 		value: func(dst []string, _ *Requirement, p UserData) []string {
 			for i := range p.Emails {
 				if !p.Emails[i].ConfirmedAt.IsZero() {
@@ -36,7 +36,7 @@ var table = []Row{
 	newProfileRow("dob", "ISO 8601 date", func(p *idp.Profile) string { return p.DOB }),
 	newProfileRow("ssn", "nine digits, with or without dashes as it was proofed", func(p *idp.Profile) string { return p.SSN }),
 	newProfileRow("phone", "E.164, may be empty", func(p *idp.Profile) string { return p.Phone }),
-	{Name: "verified_at", NameFormat: NameFormatURI, Level: LevelEligible, Source: "proofed profile",
+	{Name: "verified_at", NameFormat: NameFormatURI, Level: LevelEligible, IsPersonal: true, Source: "proofed profile",
 		Rule: "ISO 8601 time, may be empty. Sent automatically with proofed data, and without it to service providers that may ask for such data",
 		value: func(dst []string, _ *Requirement, p UserData) []string {
 			if p.Proofed == nil || p.Proofed.VerifiedAt.IsZero() {
@@ -52,14 +52,14 @@ var table = []Row{
 		value: func(dst []string, r *Requirement, p UserData) []string {
 			return append(dst, r.chooseIALValue(ReadProofing(p.Proofed)))
 		}},
-	{Name: "x509_subject", NameFormat: NameFormatURI, Level: LevelPIV, Source: "PIV/CAC certificate", Rule: "sent when x509_presented is asked for"},
-	{Name: "x509_issuer", NameFormat: NameFormatURI, Level: LevelPIV, Source: "PIV/CAC certificate", Rule: "sent when x509_presented is asked for"},
+	{Name: "x509_subject", NameFormat: NameFormatURI, Level: LevelPIV, IsPersonal: true, Source: "PIV/CAC certificate", Rule: "sent when x509_presented is asked for"},
+	{Name: "x509_issuer", NameFormat: NameFormatURI, Level: LevelPIV, IsPersonal: true, Source: "PIV/CAC certificate", Rule: "sent when x509_presented is asked for"},
 	{Name: "x509_presented", NameFormat: NameFormatURI, Level: LevelPIV, Source: "PIV/CAC certificate", Rule: "true when a card was used in this session"},
 }
 
 // newProfileRow returns the row of an attribute that is a value of the profile.
 func newProfileRow(name, rule string, value func(*idp.Profile) string) Row {
-	return Row{Name: name, NameFormat: NameFormatURI, Level: LevelProofed, Source: "proofed profile", Rule: rule,
+	return Row{Name: name, NameFormat: NameFormatURI, Level: LevelProofed, IsPersonal: true, Source: "proofed profile", Rule: rule,
 		value: func(dst []string, r *Requirement, p UserData) []string {
 			if p.Profile == nil {
 				return dst

@@ -145,7 +145,7 @@ var rules = [decisionCount]Rule{
 	FormRefused:       {"form_refused", WriterPage, idp.AuditRefusal, "bad_form", visitFields | HasErrorID, requestFields | HasActor | HasUser, []string{"route"}, nil},
 	Failed:            {"failed", WriterPage, idp.AuditFailure, "", visitFields | HasErrorID, requestFields | HasActor | HasUser, []string{"route"}, []string{"sp"}},
 
-	AssertionIssued:     {"assertion_issued", WriterChange, idp.AuditSignIn, "ok", userFields | requestFields, 0, nil, []string{"preview"}},
+	AssertionIssued:     {"assertion_issued", WriterChange, idp.AuditSignIn, "ok", userFields | requestFields, 0, nil, []string{"preview", "consent"}},
 	NoPassive:           {"no_passive", WriterChange, idp.AuditSignIn, "no_passive", HasActor | requestFields | visitFields, HasUser, nil, nil},
 	LoggedOut:           {"logged_out", WriterChange, idp.AuditLogout, "ok", HasActor | requestFields | visitFields, HasUser, nil, []string{"preview"}},
 	LogoutUnknown:       {"logout_unknown", WriterChange, idp.AuditLogout, "unknown_principal", HasActor | requestFields | visitFields, HasUser, nil, []string{"preview"}},

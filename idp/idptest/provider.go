@@ -46,8 +46,8 @@ type Provider struct {
 	idp *IdP
 }
 
-// AddProvider registers a service provider. The changes are applied to its record
-// before it is added.
+// AddProvider registers a service provider that gets data without the consent of users, because
+// most tests are about something else. The changes are applied to its record before it is added.
 func (i *IdP) AddProvider(entityID string, change ...func(*idp.ServiceProvider)) *Provider {
 	i.tb.Helper()
 	p := &Provider{EntityID: entityID, ACS: entityID + "/acs", Key: fixture.Key(2), idp: i}
@@ -56,6 +56,7 @@ func (i *IdP) AddProvider(entityID string, change ...func(*idp.ServiceProvider))
 	record.EntityID, record.Name = idp.EntityID(entityID), "Test "+entityID
 	record.ACSURLs = []string{p.ACS}
 	record.Certs = []string{string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: p.Cert.Raw}))}
+	record.Consent = idp.ConsentNone
 	record.ReturnToSPURL = entityID + "/home"
 	record.LogoutURL = entityID + "/logged-out"
 	for _, c := range change {

@@ -115,7 +115,8 @@ func (s *Server) Handler() (http.Handler, error) {
 	}
 	signOn := &sso.Handler{
 		IdP: s.IdP, Store: s.Store, Registry: s.Registry, Sessions: sessions, Access: access, Signing: signer,
-		Pages: pages, Clock: s.Clock, SignInPath: journey.SignInPath, StepUpPath: journey.StepUpPath,
+		Pages: pages, Clock: s.Clock, SignInPath: journey.SignInPath, StepUpPath: journey.StepUpPath, AccountPath: journey.AccountPath,
+		NoConsent: s.Users.NoConsent,
 	}
 	signOut := &logout.Handler{
 		IdP: s.IdP, Store: s.Store, Registry: s.Registry, Sessions: sessions, Access: access, Signing: signer,

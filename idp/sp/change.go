@@ -1,6 +1,7 @@
 package sp
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -204,10 +205,11 @@ func (r *Registry) editRecord(old, next *idp.ServiceProvider, change func(*idp.S
 	return nil
 }
 
-// normalizeProvider uses the EntityID as the missing name of a registration, removes indexes
-// that equal the position, and writes its certificates as single PEM blocks, each once. It
-// leaves unreadable values for Validate to report.
+// normalizeProvider uses the EntityID as the missing name of a registration, writes the implied
+// values, removes indexes that equal the position, and writes its certificates as single PEM
+// blocks, each once. It leaves unreadable values for Validate to report.
 func normalizeProvider(p *idp.ServiceProvider) {
+	p.Consent = cmp.Or(p.Consent, idp.ConsentAsk)
 	if strings.TrimSpace(p.Name) == "" {
 		p.Name = p.EntityID.DisplayName()
 	}

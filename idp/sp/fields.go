@@ -1,6 +1,7 @@
 package sp
 
 import (
+	"cmp"
 	"reflect"
 	"slices"
 	"strconv"
@@ -39,8 +40,9 @@ type Field struct {
 	// Help describes the purpose of the field in a few words.
 	Help string
 
-	option string // the name of one value of a list, if not Name
-	index  int    // of the field in an idp.ServiceProvider
+	option  string // the name of one value of a list, if not Name
+	implied string // the value of a registration without the field
+	index   int    // of the field in an idp.ServiceProvider
 }
 
 // Option returns the name of the setting that gives the field a value, as in idp.Option.
@@ -88,6 +90,7 @@ var fieldTable = placeFields([]Field{
 	{Name: "attributes", option: "attribute", Values: attributeNames, Help: "an `ATTRIBUTE` that it may get"},
 	{Name: "email_attribute", Values: []string{idp.EmailAttributePlain, idp.EmailAttributeClaimURI}, Help: "the name of the email attribute"},
 	{Name: "name_id_formats", option: "name_id_format", Values: []string{idp.NameIDFormatPersistent, idp.NameIDFormatEmail}, Help: "a NameID `FORMAT` that it may get"},
+	{Name: "consent", implied: idp.ConsentAsk, Values: []string{idp.ConsentAsk, idp.ConsentNone}, Help: "whether users are asked before it gets data about them"},
 	{Name: "return_to_sp_url", CanClear: true, Help: "the `URL` for users who cancel"},
 	{Name: "failure_to_proof_url", CanClear: true, Help: "the `URL` for users whose identity cannot be verified"},
 	{Name: "sp_initiated_login_url", CanClear: true, Help: "the `URL` where a sign-in starts at the provider"},
@@ -157,8 +160,8 @@ func (f *Field) Read(p *idp.ServiceProvider) []string {
 	case *[]string:
 		values = *v
 	case *string:
-		if len(f.Values) > 0 || *v != "" {
-			values = []string{*v}
+		if text := cmp.Or(*v, f.implied); len(f.Values) > 0 || text != "" {
+			values = []string{text}
 		}
 	case *[]int:
 		for _, n := range *v {

@@ -141,6 +141,7 @@ func Defaults() *idp.ServiceProvider {
 		Attributes:       []string{"email"},
 		EmailAttribute:   idp.EmailAttributePlain,
 		NameIDFormats:    []string{idp.NameIDFormatPersistent},
+		Consent:          idp.ConsentAsk,
 		State:            idp.StateApproved,
 		Active:           true,
 	}

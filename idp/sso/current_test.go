@@ -13,6 +13,7 @@ import (
 	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/assurance"
+	"vernal/idp/consent"
 	"vernal/idp/saml"
 	"vernal/idp/sp"
 	"vernal/idp/web"
@@ -153,16 +154,19 @@ func TestSignInEventTellsHowUserSignedIn(t *testing.T) {
 	tests := []struct {
 		name   string
 		req    idp.LoginRequest
+		asked  consent.Reason
 		kind   string
 		detail map[string]string
 	}{
-		{"plain", idp.LoginRequest{SP: "https://a.example"}, "sign_in", nil},
-		{"in a preview", idp.LoginRequest{SP: "https://a.example", Preview: "field"}, "sign_in", map[string]string{"preview": "field"}},
-		{"in a rehearsal", idp.LoginRequest{SP: idp.RehearsalSP, Preview: "field"}, "rotation.rehearse", map[string]string{"step": "response"}},
+		{"plain", idp.LoginRequest{SP: "https://a.example"}, consent.NotNeeded, "sign_in", nil},
+		{"asked", idp.LoginRequest{SP: "https://a.example"}, consent.Grown, "sign_in", map[string]string{"consent": "grown"}},
+		{"in a preview", idp.LoginRequest{SP: "https://a.example", Preview: "field"}, consent.NotNeeded, "sign_in", map[string]string{"preview": "field"}},
+		{"in a preview, asked", idp.LoginRequest{SP: "https://a.example", Preview: "field"}, consent.First, "sign_in", map[string]string{"preview": "field", "consent": "first"}},
+		{"in a rehearsal", idp.LoginRequest{SP: idp.RehearsalSP, Preview: "field"}, consent.NotNeeded, "rotation.rehearse", map[string]string{"step": "response"}},
 	}
 	for _, tt := range tests {
 		tt.req.Year = "2031"
-		got := newSignInEvent(&tt.req, &idp.User{ID: "ada"}, &web.Event{ID: "ID", ClientIP: "192.0.2.1"})
+		got := newSignInEvent(&tt.req, &idp.User{ID: "ada"}, tt.asked, &web.Event{ID: "ID", ClientIP: "192.0.2.1"})
 		if got.Actor != "user:ada" || got.User != "ada" || got.SP != tt.req.SP || got.Year != "2031" || got.RequestID != "ID" || got.IPAddress != "192.0.2.1" {
 			t.Errorf("%s: %+v", tt.name, got)
 		}

@@ -12,6 +12,7 @@
 //	 7 keepRequest           stored, or held by the browser              waiting.go
 //	 8 resumeRequest         every step of the sign-in returns here      resume.go
 //	 9 decideStep            the one decision, nextStep, and the Subject next.go, subject.go
+//	   consent               the page that asks what may be disclosed    consent.go
 //	10 issueAssertion        the one write, which decides again          issue.go
 //	11 signResponse          the year, once more; then its signer        issue.go
 //	12 postResponse          the page that posts; NoPassive              post.go
@@ -53,6 +54,9 @@ import (
 // "request".
 const ContinuePath = "/sign-in/continue"
 
+// ConsentPath is the page that asks the user what may be disclosed.
+const ConsentPath = "/sign-in/consent"
+
 // passiveLifetime is how long we keep a request that forbids asking the user. It waits for no
 // user, so it must only outlive the time in which its message would be accepted again:
 // saml.MaxAge plus twice saml.MaxSkew.
@@ -70,7 +74,8 @@ type Uses interface {
 	Use(u idp.Use)
 }
 
-// Handler serves auth{year} and the continue URL. All fields except Uses are required.
+// Handler serves auth{year} and the continue URL. All fields except Uses and
+// NoConsent are required.
 type Handler struct {
 	IdP      metadata.IdP
 	Store    Store
@@ -83,6 +88,10 @@ type Handler struct {
 	// SignInPath is where a user signs in. StepUpPath is where a user with a session proves
 	// one more factor. Package authn owns both.
 	SignInPath, StepUpPath string
+	// AccountPath is the account page, to which a user can turn instead of agreeing.
+	AccountPath string
+	// NoConsent discloses data without asking users, whatever the registrations say.
+	NoConsent bool
 	// Uses records that a year was used, see recordUse. If nil, no use is recorded.
 	Uses Uses
 
@@ -109,6 +118,7 @@ func (h *Handler) Mount(router *web.Router) {
 	receive := nameSender(h.receiveRequest)
 	router.Handle("/api/saml/auth{year}", web.Methods{http.MethodGet: receive, http.MethodPost: receive})
 	router.Handle(ContinuePath, web.Methods{http.MethodGet: nameSender(h.resumeRequest)})
+	router.Handle(ConsentPath, web.Methods{http.MethodGet: nameSender(h.showConsent), http.MethodPost: nameSender(h.takeConsent)})
 }
 
 // nameSender makes the page of an error name the service provider and link back to it, once

@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
 
 	"vernal/idp"
 	"vernal/idp/assurance"
+	"vernal/idp/consent"
 	"vernal/idp/keyring"
 	"vernal/idp/saml"
 	"vernal/idp/sp"
@@ -23,8 +25,9 @@ import (
 // audit record. Signing follows it, so that no assertion exists without an audit record.
 //
 // It returns idp.ErrReplayed or idp.ErrAnswered if a concurrent request was answered first,
-// and errProfileChanged if the decision must be made again.
-func (h *Handler) issueAssertion(w http.ResponseWriter, r *http.Request, a *acceptedRequest, s *idp.Session, user *idp.User) error {
+// errUserChanged if the decision must be made again, and errOtherAgreement if the user agreed to
+// something else.
+func (h *Handler) issueAssertion(w http.ResponseWriter, r *http.Request, a *acceptedRequest, s *idp.Session, user *idp.User, agreed agreement) error {
 	now := h.Clock.Now()
 	if err := h.Signing.CheckKey(a.request.Year, now); err != nil {
 		return err
@@ -37,6 +40,9 @@ func (h *Handler) issueAssertion(w http.ResponseWriter, r *http.Request, a *acce
 	if err != nil {
 		return err
 	}
+	if agreed.isGiven() && agreed.mark != h.computeMark(r, a, agreed.question, user, profile) {
+		return errOtherAgreement
+	}
 	e := web.EventOf(r)
 	e.NoteExpiredCert(a.year, now)
 	request, err := h.loadRecordedRequest(r.Context(), a)
@@ -47,8 +53,9 @@ func (h *Handler) issueAssertion(w http.ResponseWriter, r *http.Request, a *acce
 	issuance, err := h.Store.RecordIssuance(r.Context(), &idp.Issuance{
 		Request: request, Session: s.ID, User: user.ID,
 		Scope: a.provider.NameIDScope, ProposedNameID: idp.NameID(uuid.NewString()),
-		SessionIndex: newID(), EmailAddress: a.findUndisclosedEmail(user), At: now,
-		Check: h.Signing.Check(a.request.Year, a.provider), Event: newSignInEvent(a.request, user, e),
+		SessionIndex: newID(), EmailAddress: a.findUndisclosedEmail(user), Consent: agreed.newConsent(now), At: now,
+		Check: h.Signing.Check(a.request.Year, a.provider), CheckUser: h.recheckUser(a, user, agreed.question, now),
+		Event: newSignInEvent(a.request, user, agreed.question.reason, e),
 	})
 	if errors.Is(err, idp.ErrYearEnded) {
 		return h.Access.CheckEnded(a.request.Year)
@@ -129,9 +136,9 @@ func (a *acceptedRequest) checkChange(p *sp.Provider) error {
 	return idp.Refuse(idp.RefusedStale, "request", string(a.request.Handle)).WithCause(idp.ErrProviderChanged)
 }
 
-// errProfileChanged reports that an operator changed the user's profile after the user's record was
-// read.
-var errProfileChanged = errors.New("the user's profile was changed during the sign-in")
+// errUserChanged reports that the user's record or profile was changed after the user's record was
+// read, so that something else would be disclosed.
+var errUserChanged = errors.New("the user's record was changed during the sign-in")
 
 // loadProfile unseals the user's profile if the assertion discloses attributes of it.
 // Otherwise it returns nil and the profile stays sealed.
@@ -142,26 +149,35 @@ func (h *Handler) loadProfile(r *http.Request, a *acceptedRequest, user *idp.Use
 	p, err := h.Store.Profile(r.Context(), user.ID)
 	switch {
 	case errors.Is(err, idp.ErrNotFound):
-		return nil, errProfileChanged
+		return nil, errUserChanged
 	case err != nil:
 		return nil, fmt.Errorf("unseal profile: %w", err)
 	case !p.Proofing().Equal(user.Proofing):
-		return nil, errProfileChanged
+		return nil, errUserChanged
 	}
 	return p, nil
 }
 
 // newSignInEvent returns the audit record of a sign-in. For a year that was not published, the record
-// names the preview that opened it.
-func newSignInEvent(req *idp.LoginRequest, user *idp.User, e *web.Event) idp.AuditEvent {
+// names the preview that opened it. If the user was asked for consent, it says why.
+func newSignInEvent(req *idp.LoginRequest, user *idp.User, asked consent.Reason, e *web.Event) idp.AuditEvent {
 	event := idp.AuditEvent{
 		Kind: idp.AuditSignIn, Outcome: "ok", Actor: "user:" + string(user.ID), User: user.ID,
 		SP: req.SP, Year: req.Year, RequestID: e.ID, IPAddress: e.ClientIP,
 	}
 	if req.SP == idp.RehearsalSP {
 		event.Kind, event.Detail = idp.AuditRotationRehearse, map[string]string{"step": "response"}
-	} else if req.Preview != "" {
-		event.Detail = map[string]string{"preview": req.Preview}
+		return event
+	}
+	detail := map[string]string{}
+	if req.Preview != "" {
+		detail["preview"] = req.Preview
+	}
+	if asked != consent.NotNeeded {
+		detail["consent"] = string(asked)
+	}
+	if len(detail) > 0 {
+		event.Detail = detail
 	}
 	return event
 }
@@ -169,19 +185,23 @@ func newSignInEvent(req *idp.LoginRequest, user *idp.User, e *web.Event) idp.Aud
 // newAssertion returns the facts about the user and the sign-in that the request asks for and the
 // provider may know. Attributes are disclosed here only.
 func (a *acceptedRequest) newAssertion(s *idp.Session, user *idp.User, profile *idp.Profile, issuance idp.IssuedIDs, now time.Time, lang string) *saml.Assertion {
-	email := findSignInEmail(user)
 	subject := string(issuance.NameID)
 	if a.request.NameIDFormat == saml.NameIDFormatEmail {
-		subject = email
+		subject = a.chooseEmail(user)
 	}
 	return &saml.Assertion{
 		ID: newID(), Audience: string(a.request.SP),
 		NameID: subject, NameIDFormat: a.request.NameIDFormat,
 		SessionIndex: issuance.SessionIndex, AuthnInstant: a.need.AuthnInstant(s, now), ClassRef: a.need.ClassRef,
-		Attributes: assurance.Release(a.need, &a.provider.ServiceProvider, assurance.UserData{
-			UUID: issuance.NameID, Email: email, Emails: user.Emails, Locale: lang, Proofed: user.Proofing, Profile: profile,
-		}),
+		Attributes: a.listAttributes(user, profile, issuance.NameID, lang),
 	}
+}
+
+// listAttributes returns the attributes of the assertion, with their values.
+func (a *acceptedRequest) listAttributes(user *idp.User, profile *idp.Profile, name idp.NameID, lang string) []assurance.Attribute {
+	return assurance.Release(a.need, &a.provider.ServiceProvider, assurance.UserData{
+		UUID: name, Email: a.chooseEmail(user), Emails: user.Emails, Locale: lang, Proofed: user.Proofing, Profile: profile,
+	})
 }
 
 // findUndisclosedEmail returns the email address that names the user in the assertion, if it was
@@ -190,11 +210,24 @@ func (a *acceptedRequest) findUndisclosedEmail(user *idp.User) string {
 	if a.request.NameIDFormat != saml.NameIDFormatEmail {
 		return ""
 	}
-	email := findSignInEmail(user)
+	email := a.chooseEmail(user)
 	if user.DisclosedEmail(a.request.SP, email) != nil {
 		return ""
 	}
 	return email
+}
+
+// chooseEmail returns the verified email address that the provider gets: the one that the user chose
+// for it, as long as it is the user's, otherwise the one of the last sign-in.
+func (a *acceptedRequest) chooseEmail(u *idp.User) string {
+	if s := u.Service(a.request.SP); s != nil && s.Email != "" {
+		for i := range u.Emails {
+			if e := &u.Emails[i]; strings.EqualFold(e.Address, s.Email) && !e.ConfirmedAt.IsZero() {
+				return e.Address
+			}
+		}
+	}
+	return findSignInEmail(u)
 }
 
 // findSignInEmail returns the verified email address that the user last signed in with.

@@ -16,6 +16,7 @@ const (
 	stepUp                      // the user signed in and must prove one more factor
 	stepPassive                 // the user must sign in, but the request forbids asking
 	stepRefuse                  // no assertion can be issued about this user
+	stepConsent                 // the user must agree to what would be disclosed
 	stepIssue                   // all requirements are met
 )
 
@@ -23,10 +24,12 @@ type step struct {
 	kind     stepKind
 	refusal  *idp.Refusal
 	obstacle *assurance.Obstacle // reason for the refusal, if it is in the user's record
+	question question            // of stepConsent
 }
 
-// nextStep decides the step that the request still needs from this browser. All decisions of a
-// sign-in are made here, without side effects. A nil session means that no user is signed in.
+// nextStep decides the step that the request still needs from this browser, except the consent,
+// which comes last (addConsent). All decisions of a sign-in are made here, without side effects. A
+// nil session means that no user is signed in.
 func nextStep(req *idp.LoginRequest, need *assurance.Requirement, s *idp.Session, user *idp.User, now time.Time) step {
 	signInStep := step{kind: stepSignIn}
 	if req.IsPassive {

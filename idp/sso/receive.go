@@ -98,7 +98,7 @@ func (h *Handler) answerAtOnce(w http.ResponseWriter, r *http.Request, a *accept
 	}
 	switch next.kind {
 	case stepIssue:
-		err = h.issueAssertion(w, r, a, s, user)
+		err = h.issueAssertion(w, r, a, s, user, agreement{})
 	case stepPassive:
 		h.Sessions.TrimRequestCookies(w, r) // the answer sets a cookie, and there may be many already
 		err = h.refusePassive(w, r, a)

@@ -11,13 +11,14 @@ import (
 	"vernal/idp/assurance"
 	"vernal/idp/session"
 	"vernal/idp/web"
+	"vernal/templates"
 )
 
 // resumeRequest serves GET /sign-in/continue. Every step of a sign-in returns here, and only
 // this function decides on the next step.
 func (h *Handler) resumeRequest(w http.ResponseWriter, r *http.Request, a *acceptedRequest) error {
 	h.Sessions.TrimRequestCookies(w, r)
-	if err := h.loadRequest(r, a); err != nil {
+	if err := h.loadRequest(r, a, r.URL.Query().Get(templates.FieldRequest)); err != nil {
 		return err
 	}
 	if r.Method == http.MethodHead {
@@ -36,13 +37,21 @@ func (h *Handler) resumeRequest(w http.ResponseWriter, r *http.Request, a *accep
 		return redirectTo(w, r, h.makeSignInURL(a.request))
 	case stepUp:
 		return redirectTo(w, r, h.StepUpPath+"?request="+url.QueryEscape(string(a.request.Handle)))
+	case stepConsent:
+		return redirectTo(w, r, makeConsentURL(a.request))
 	case stepRefuse:
 		return h.newUserError(a, next)
 	case stepPassive:
 		err = h.refusePassive(w, r, a)
 	default:
-		err = h.issueAssertion(w, r, a, s, user)
+		err = h.issueAssertion(w, r, a, s, user, agreement{})
 	}
+	return h.finishStep(w, r, a, err)
+}
+
+// finishStep answers the errors of an answer to a request that waited: it came twice, or a record
+// changed.
+func (h *Handler) finishStep(w http.ResponseWriter, r *http.Request, a *acceptedRequest, err error) error {
 	switch {
 	case errors.Is(err, idp.ErrReplayed), errors.Is(err, idp.ErrAnswered) && a.isInBrowser:
 		// It came twice, and the other delivery was faster.
@@ -57,16 +66,16 @@ func (h *Handler) resumeRequest(w http.ResponseWriter, r *http.Request, a *accep
 
 // isOutdated reports whether a record changed between its reading and the write that depends
 // on it, so that the decision must be made again: the session ended or became another user's
-// in another tab, or an operator changed the user's profile or the registration of the SP.
+// in another tab, the user withdrew the consent or chose another email address, or an operator
+// changed the user's profile or the registration of the SP.
 func isOutdated(err error) bool {
 	return errors.Is(err, idp.ErrSessionEnded) || errors.Is(err, idp.ErrSessionUser) ||
-		errors.Is(err, idp.ErrProviderChanged) || errors.Is(err, errProfileChanged)
+		errors.Is(err, idp.ErrProviderChanged) || errors.Is(err, errUserChanged)
 }
 
-// loadRequest loads the request that the URL names and resolves its needs again, because the
+// loadRequest loads the request with the handle and resolves its needs again, because the
 // registration may have changed since.
-func (h *Handler) loadRequest(r *http.Request, a *acceptedRequest) error {
-	handle := r.URL.Query().Get("request")
+func (h *Handler) loadRequest(r *http.Request, a *acceptedRequest, handle string) error {
 	req, err := h.Sessions.LookupRequest(r, idp.RequestHandle(handle))
 	if errors.Is(err, idp.ErrNotFound) {
 		return idp.Refuse(idp.RefusedStale, "request", handle).WithCause(err)

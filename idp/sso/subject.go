@@ -33,25 +33,25 @@ func (h *Handler) readSubject(a *acceptedRequest, q *inbound.Request) error {
 // Subject of the request. It issues no assertion about another user: it asks the user, or
 // silently returns NoPassive, which is also the answer without a session.
 func (h *Handler) decideStep(ctx context.Context, a *acceptedRequest, s *idp.Session, user *idp.User) (step, error) {
-	next := nextStep(a.request, a.need, s, user, h.Clock.Now())
-	if len(a.request.SubjectHash) == 0 || next.kind != stepIssue && next.kind != stepUp {
-		return next, nil
+	now := h.Clock.Now()
+	next := nextStep(a.request, a.need, s, user, now)
+	if len(a.request.SubjectHash) > 0 && (next.kind == stepIssue || next.kind == stepUp) {
+		isMatch, err := h.isSubject(ctx, a, user)
+		if err != nil {
+			return step{}, err
+		}
+		if !isMatch {
+			return refuseStep(a.request, idp.Refuse(idp.RefusedSubject, "Subject NameID", "")), nil
+		}
 	}
-	isMatch, err := h.isSubject(ctx, a, user)
-	if err != nil {
-		return step{}, err
-	}
-	if !isMatch {
-		return refuseStep(a.request, idp.Refuse(idp.RefusedSubject, "Subject NameID", "")), nil
-	}
-	return next, nil
+	return h.addConsent(a, next, user, now), nil
 }
 
 // isSubject reports whether the Response would name the user as the Subject does. A user who
 // has never signed in to the provider has no persistent NameID there yet.
 func (h *Handler) isSubject(ctx context.Context, a *acceptedRequest, user *idp.User) (bool, error) {
 	isEmail := a.request.NameIDFormat == saml.NameIDFormatEmail
-	name := findSignInEmail(user)
+	name := a.chooseEmail(user)
 	if !isEmail {
 		id, err := h.Store.NameID(ctx, a.provider.NameIDScope, user.ID)
 		if errors.Is(err, idp.ErrNotFound) {

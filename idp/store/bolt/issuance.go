@@ -34,7 +34,7 @@ func (w *writer) recordIssuance(i *idp.Issuance) (ids idp.IssuedIDs, err error) 
 	if ids.NameID, err = w.assignNameID(i.Request.SP, i.Scope, i.User, i.ProposedNameID); err != nil {
 		return ids, err
 	}
-	if err := w.recordDisclosure(i); err != nil {
+	if err := w.recordVisit(i); err != nil {
 		return ids, err
 	}
 	if ids.SessionIndex = sess.SessionIndex(i.Request.SP); ids.SessionIndex == "" {
@@ -69,12 +69,10 @@ func (w *writer) checkAnswer(check idp.Check, provider idp.EntityID) error {
 	})
 }
 
-// recordDisclosure records the email address that was disclosed to the service provider. An email
-// address that the user has lost since the user was read is not recorded.
-func (w *writer) recordDisclosure(i *idp.Issuance) error {
-	if i.EmailAddress == "" {
-		return nil
-	}
+// recordVisit decides again about the user's record, and records there the visit of the service
+// provider, the consent, and the email address that was disclosed. An email address that the user
+// has lost since the user was read is not recorded.
+func (w *writer) recordVisit(i *idp.Issuance) error {
 	u, err := w.readUser(i.User)
 	if errors.Is(err, idp.ErrNotFound) {
 		return nil // the user of a rehearsal has no record
@@ -82,12 +80,21 @@ func (w *writer) recordDisclosure(i *idp.Issuance) error {
 	if err != nil {
 		return err
 	}
-	for n := range u.Emails {
-		e := &u.Emails[n]
-		if e.Address == i.EmailAddress && !slices.Contains(e.DisclosedTo, i.Request.SP) {
-			e.DisclosedTo = append(e.DisclosedTo, i.Request.SP)
-			return w.putUser(u)
+	if i.CheckUser != nil {
+		if err := i.CheckUser(u); err != nil {
+			return err
 		}
 	}
-	return nil
+	isChanged := u.RecordVisit(i.Request.SP, i.At, i.Consent)
+	for n := range u.Emails {
+		e := &u.Emails[n]
+		if i.EmailAddress != "" && e.Address == i.EmailAddress && !slices.Contains(e.DisclosedTo, i.Request.SP) {
+			e.DisclosedTo = append(e.DisclosedTo, i.Request.SP)
+			isChanged = true
+		}
+	}
+	if !isChanged {
+		return nil
+	}
+	return w.putUser(u)
 }
