@@ -1,7 +1,9 @@
 package idp
 
 import (
+	"crypto/sha256"
 	"crypto/subtle"
+	"encoding/hex"
 	"slices"
 	"strings"
 	"time"
@@ -28,6 +30,11 @@ type User struct {
 	// LockedAt is when an operator locked the account; zero while it is not locked.
 	LockedAt   time.Time `json:"locked_at,omitzero"`
 	LockReason string    `json:"lock_reason,omitempty"`
+	// UnlockedAt is when an operator last unlocked the account; zero for never.
+	UnlockedAt time.Time `json:"unlocked_at,omitzero"`
+	// Inactive are the notices that the account will be locked because it is not used; nil
+	// for none.
+	Inactive *InactiveNotices `json:"inactive,omitempty"`
 	// Lang is the language of mails to the user, "" for the installation's first.
 	Lang string `json:"lang,omitempty"`
 	// RecoveryCodes are the user's current set of recovery codes; nil for none.
@@ -197,6 +204,22 @@ type TOTP struct {
 	AddedAt  time.Time `json:"added_at"`
 }
 
+// ID identifies the authenticator among those of its user. It does not disclose the secret.
+func (t TOTP) ID() string {
+	sum := sha256.Sum256(append([]byte("vernal totp\x00"), t.Secret...))
+	return hex.EncodeToString(sum[:8])
+}
+
+// TOTP returns the authenticator of the user with an ID, nil without one.
+func (u *User) TOTP(id string) *TOTP {
+	for i := range u.TOTPs {
+		if u.TOTPs[i].ID() == id {
+			return &u.TOTPs[i]
+		}
+	}
+	return nil
+}
+
 // Proofing records that a user's identity was proofed, without any identity data.
 type Proofing struct {
 	// Level is IALVerified or IALFacialMatch.
@@ -247,6 +270,33 @@ func (p *Profile) Proofing() *Proofing {
 		return nil
 	}
 	return &Proofing{Level: p.Level, VerifiedAt: p.VerifiedAt}
+}
+
+// InactiveNotices are the times at which a user was notified that the account will be locked. They
+// count only for the time since LastUsedAt.
+type InactiveNotices struct {
+	FirstAt time.Time `json:"first_at"`
+	// LastAt is zero before the last notice.
+	LastAt time.Time `json:"last_at,omitzero"`
+}
+
+// LastUsedAt returns when the account was last used: by a sign-in or, before one, when it was
+// created. An operator who unlocks an account expects that it will be used.
+func (u *User) LastUsedAt() time.Time {
+	last := u.CreatedAt
+	use := func(at time.Time) {
+		if at.After(last) {
+			last = at
+		}
+	}
+	use(u.UnlockedAt)
+	for _, e := range u.Emails {
+		use(e.LastSignInAt)
+	}
+	for _, s := range u.Services {
+		use(s.LastAt)
+	}
+	return last
 }
 
 // PrimaryEmail returns the user's first email address, or "".

@@ -56,8 +56,9 @@ func (s *Service) Unlock(ctx context.Context, email, actor string) error {
 		return err
 	}
 	err = s.Store.UpdateUser(ctx, u.ID, func(u *idp.User) error {
+		now := s.Clock.Now()
 		u.LockedAt, u.LockReason = time.Time{}, ""
-		u.UpdatedAt = s.Clock.Now()
+		u.UnlockedAt, u.UpdatedAt = now, now
 		return nil
 	}, newChangeEvent(idp.AuditUserUnlock, u.ID, actor))
 	if err != nil {
