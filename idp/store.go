@@ -122,7 +122,7 @@ type UserStore interface {
 	// it.
 	Profile(ctx context.Context, id UserID) (*Profile, error)
 	// SetProfile replaces a user's Profile, or removes it if p is nil. In the same step it
-	// updates the User: its Proofing from p, and its UpdatedAt.
+	// updates the User: its Proofing from p, its UpdatedAt, and it is no longer paused.
 	SetProfile(ctx context.Context, id UserID, p *Profile, at time.Time, events ...AuditEvent) error
 	// DeleteUser removes a user with their Profile and ends their sessions. The ID and the
 	// NameIDs stay taken permanently. The email addresses become available again.

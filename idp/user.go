@@ -66,6 +66,22 @@ func (u *User) LinkStamp() string { return u.PasswordChangedAt.UTC().Format(time
 // for. Recovery codes only replace one.
 func (u *User) HasSecondFactor() bool { return len(u.TOTPs) > 0 }
 
+// ActiveProofing is the Proofing that counts and may be disclosed: nil while it is paused.
+func (u *User) ActiveProofing() *Proofing {
+	if !u.ProofingPausedAt.IsZero() {
+		return nil
+	}
+	return u.Proofing
+}
+
+// RecoveryCodeCount returns the number of unused recovery codes.
+func (u *User) RecoveryCodeCount() int {
+	if u.RecoveryCodes == nil {
+		return 0
+	}
+	return len(u.RecoveryCodes.Hashes)
+}
+
 // RecoveryCodes is a set of single-use codes that replace a lost factor (NIST SP 800-63B §5.1.2,
 // look-up secrets).
 type RecoveryCodes struct {
@@ -310,10 +326,10 @@ func (u *User) PrimaryEmail() string {
 	return u.Emails[0].Address
 }
 
-// ExpireUntil expires the devices and codes that the user may have removed or used before the given time
-// without a record here. Devices remembered until then are forgotten, and all steps whose codes
-// were accepted until then count as used. A store calls it for each user that it reads after a
-// restore.
+// ExpireUntil expires the devices, codes and plans that the user may have removed, used or canceled
+// before the given time without a record here. Devices remembered until then are forgotten, all
+// steps whose codes were accepted until then count as used, and a deletion or reset that was planned
+// until then must be planned again. A store calls it for each user that it reads after a restore.
 func (u *User) ExpireUntil(at time.Time) {
 	if at.IsZero() {
 		return
@@ -323,6 +339,9 @@ func (u *User) ExpireUntil(at time.Time) {
 		if t := &u.TOTPs[i]; t.Period > 0 && !t.AddedAt.After(at) {
 			t.LastStep = max(t.LastStep, at.Unix()/int64(t.Period)+TOTPStepsAhead)
 		}
+	}
+	if !u.UpdatedAt.After(at) { // every plan sets it
+		u.DeletionAt, u.FactorResetAt = time.Time{}, time.Time{}
 	}
 }
 

@@ -135,7 +135,7 @@ func (k Key) Field() string {
 	case ProblemCodeMissing, ProblemCodeFormat, ProblemCodeWrong:
 		return FieldCode
 	}
-	return ""
+	return ownFields[k]
 }
 
 // IsCredentials reports whether a problem concerns email address and password together, without
@@ -149,4 +149,75 @@ func Throttled(d time.Duration) Problems {
 		return NewProblems(ProblemThrottledMinute)
 	}
 	return Problems{{ProblemThrottled, []string{strconv.Itoa(minutes)}}}
+}
+
+// Texts about how a user signs in: results of forms, problems of forms, and the titles, texts and
+// buttons of ConfirmPage and OutcomePage.
+const (
+	NoticePasswordChanged  Key = "password.notice_changed"
+	NoticeFactorAdded      Key = "factors.notice_added"
+	NoticeFactorRenamed    Key = "factors.notice_renamed"
+	NoticeFactorRemoved    Key = "factors.notice_removed"
+	NoticeResetCanceled    Key = "factors.notice_reset_canceled"
+	NoticeEmailSent        Key = "emails.notice_sent"
+	NoticeEmailRemoved     Key = "emails.notice_removed"
+	NoticePrimaryEmail     Key = "emails.notice_primary"
+	NoticeDeletionPlanned  Key = "delete.notice_planned"
+	NoticeDeletionCanceled Key = "delete.notice_kept"
+
+	ProblemRecoveryMissing    Key = "factors.problem_recovery_missing"
+	ProblemRecoveryWrong      Key = "factors.problem_recovery_wrong"
+	ProblemFactorName         Key = "factors.problem_name"
+	ProblemFactorExpired      Key = "factors.problem_expired"
+	ProblemCurrentPassword    Key = "password.problem_wrong"
+	ProblemNewPasswordMissing Key = "password.problem_missing"
+	ProblemNewPasswordShort   Key = "password.problem_short"
+	ProblemNewPasswordLong    Key = "password.problem_long"
+	ProblemNewPasswordEmail   Key = "password.problem_email"
+	ProblemNewPasswordCommon  Key = "password.problem_common"
+	ProblemNewPasswordSame    Key = "password.problem_same"
+	ProblemNewPasswordInvalid Key = "password.problem_invalid"
+	ProblemEmailOwn           Key = "emails.problem_own"
+	ProblemEmailFull          Key = "emails.problem_full"
+	ProblemEmailNeeded        Key = "emails.problem_needed"
+	ProblemEmailUnconfirmed   Key = "emails.problem_unconfirmed"
+	ProblemDeleteEmail        Key = "delete.problem_email"
+
+	FactorAdd            Key = "factors.add"
+	FactorRemoveTitle    Key = "factors.remove_title"
+	FactorRemoveText     Key = "factors.remove_text" // {0} its name, "" for none
+	FactorRemoveButton   Key = "factors.remove_button"
+	FactorLastTitle      Key = "factors.last_title"
+	FactorLastText       Key = "factors.last_text"
+	EmailRemoveTitle     Key = "emails.remove_title"
+	EmailRemoveText      Key = "emails.remove_text"      // {0} the email address
+	EmailRemoveDisclosed Key = "emails.remove_disclosed" // {0} the email address
+	EmailRemoveButton    Key = "emails.remove_button"
+	EmailConfirmTitle    Key = "emails.confirm_title"
+	EmailConfirmText     Key = "emails.confirm_text" // {0} the email address
+	EmailConfirmButton   Key = "emails.confirm_button"
+	EmailConfirmedTitle  Key = "emails.confirmed_title"
+	EmailConfirmedText   Key = "emails.confirmed_text" // {0} the email address
+	EmailTakenTitle      Key = "emails.taken_title"
+	EmailTakenText       Key = "emails.taken_text" // {0} the email address
+	EmailStaleTitle      Key = "emails.stale_title"
+	EmailStaleText       Key = "emails.stale_text"
+	EmailToEmails        Key = "emails.to_emails"
+	EmailUndoTitle       Key = "emails.undo_title"
+	EmailUndoText        Key = "emails.undo_text" // {0} the email address
+	EmailUndoButton      Key = "emails.undo_button"
+	EmailUndoneTitle     Key = "emails.undone_title"
+	EmailUndoneText      Key = "emails.undone_text" // {0} the email address
+	EmailUndoneReset     Key = "emails.undone_reset"
+	EmailUndoneSignIn    Key = "emails.undone_sign_in"
+)
+
+// ownFields are the fields of the problems above. A problem that is not in it concerns the whole
+// form.
+var ownFields = map[Key]string{
+	ProblemRecoveryMissing: FieldCode, ProblemRecoveryWrong: FieldCode, ProblemFactorName: FieldName,
+	ProblemCurrentPassword: FieldPassword, ProblemNewPasswordMissing: FieldNewPassword, ProblemNewPasswordShort: FieldNewPassword,
+	ProblemNewPasswordLong: FieldNewPassword, ProblemNewPasswordEmail: FieldNewPassword, ProblemNewPasswordCommon: FieldNewPassword,
+	ProblemNewPasswordSame: FieldNewPassword, ProblemNewPasswordInvalid: FieldNewPassword,
+	ProblemEmailOwn: FieldEmail, ProblemDeleteEmail: FieldEmail,
 }

@@ -72,6 +72,9 @@ type LackPage struct {
 	Lacks string
 	// Have are the factors that the user can prove.
 	Have []idp.Factor
+	// RecoverURL is where the user can sign in with a recovery code to get what is missing, "" if
+	// that does not help.
+	RecoverURL string
 	// LeaveURL is where the user can return to the service provider, "" if unknown.
 	LeaveURL string
 	Refusal  *idp.Refusal // for the operators of the service provider

@@ -50,6 +50,10 @@ var argCounts = map[Key]int{
 	ProblemEmailMissing: 0, ProblemEmailInvalid: 0, ProblemPasswordMissing: 0, ProblemSignInWrong: 0,
 	ProblemCodeMissing: 0, ProblemCodeFormat: 0, ProblemCodeWrong: 0,
 	ProblemThrottledMinute: 0, ProblemThrottled: 1, ProblemBusy: 0,
+	ProblemRecoveryMissing: 0, ProblemRecoveryWrong: 0, ProblemFactorName: 0, ProblemFactorExpired: 0, ProblemCurrentPassword: 0,
+	ProblemNewPasswordMissing: 0, ProblemNewPasswordShort: 0, ProblemNewPasswordLong: 0, ProblemNewPasswordEmail: 0,
+	ProblemNewPasswordCommon: 0, ProblemNewPasswordSame: 0, ProblemNewPasswordInvalid: 0,
+	ProblemEmailOwn: 0, ProblemEmailFull: 0, ProblemEmailNeeded: 0, ProblemEmailUnconfirmed: 0, ProblemDeleteEmail: 0,
 }
 
 // ParseNotice parses FieldNotice. The browser sends it, so it accepts only the notices that are

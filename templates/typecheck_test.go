@@ -18,6 +18,7 @@ var pageTypes = map[string]any{
 	"preview.html": PreviewPage{}, "error.html": ErrorPage{}, "error.txt": ErrorPage{}, "refusal.html": RefusalPage{}, "refusal.txt": RefusalPage{}, "lack.html": LackPage{}, "attributes.html": AttributesPage{},
 	"demohome.html": DemoHomePage{}, "demosignedin.html": DemoSignedInPage{}, "demoerror.html": DemoErrorPage{}, "demomail.txt": DemoMailPage{},
 	"stay.html": StayPage{}, "sessionended.html": SessionEndedPage{},
+	"confirmfactor.html": ConfirmFactorPage{}, "emails.html": EmailsPage{}, "password.html": PasswordPage{}, "factors.html": FactorsPage{}, "addfactor.html": AddFactorPage{}, "delete.html": DeletePage{}, "outcome.html": OutcomePage{},
 	"guide.html": GuidePage{}, "guides.html": GuidesPage{},
 	"consent.html": ConsentPage{},
 	"board.html": BoardPage{}, "wall.html": WallPage{},

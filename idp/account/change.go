@@ -25,8 +25,7 @@ func (s *Service) SetPassword(ctx context.Context, email, password, actor string
 		return 0, fmt.Errorf("set password: %w", err)
 	}
 	return s.changeUser(ctx, email, idp.AuditUserSetPassword, actor, func(u *idp.User) error {
-		u.PasswordHash = hash
-		u.PasswordChangedAt = s.Clock.Now()
+		setNewPassword(u, hash, s.Clock.Now())
 		return nil
 	})
 }
@@ -89,11 +88,12 @@ func (s *Service) AddTOTP(ctx context.Context, email string, authenticator NewTO
 	return s.newEnrolment(t, primaryEmail), nil
 }
 
-// ResetMFA removes all second factors of a user, ends their sessions and returns the number of
-// sessions. AddTOTP adds a new one.
+// ResetMFA removes all second factors and recovery codes of a user at once, ends their sessions and
+// returns the number of sessions. AddTOTP adds a new one. PlanFactorReset is for a user who can be
+// asked by mail first.
 func (s *Service) ResetMFA(ctx context.Context, email, actor string) (sessions int, err error) {
 	return s.changeUser(ctx, email, idp.AuditUserResetMFA, actor, func(u *idp.User) error {
-		u.TOTPs = nil
+		removeFactors(u)
 		return nil
 	})
 }

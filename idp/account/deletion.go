@@ -9,76 +9,62 @@ import (
 	"vernal/idp"
 )
 
-// DeletionWait is how long users can cancel the deletion that they asked for on their account page.
-const DeletionWait = 14 * 24 * time.Hour
+// LostDeletionWait is how long an account is kept after a user without any second factor asked for
+// its deletion. The owner of the email addresses can cancel it until then.
+const LostDeletionWait = 24 * time.Hour
 
-// PlanDeletion plans the deletion of an account. An earlier plan stays if it is due sooner, and then
-// nothing changes. Errors: ErrLocked, idp.ErrNotFound.
-func (s *Service) PlanDeletion(ctx context.Context, user idp.UserID, due time.Time, event idp.AuditEvent) error {
-	event.Detail = map[string]string{"due": due.UTC().Format(time.RFC3339)}
-	err := s.changeOwn(ctx, OwnChange{User: user, Event: event}, idp.AuditUserPlanDeletion, func(u *idp.User) error {
-		if !u.DeletionAt.IsZero() && !u.DeletionAt.After(due) {
-			return errUnchanged
-		}
-		u.DeletionAt = due
-		return nil
-	})
-	if errors.Is(err, errUnchanged) {
-		return nil
-	}
-	return err
-}
+// ErrNotPlanned is returned when there is no planned change to cancel.
+var ErrNotPlanned = errors.New("nothing is planned for the account")
 
-// CancelDeletion cancels the planned deletion of an account. Without a plan it changes nothing.
-// Errors: ErrLocked, idp.ErrNotFound.
-func (s *Service) CancelDeletion(ctx context.Context, user idp.UserID, event idp.AuditEvent) error {
-	err := s.changeOwn(ctx, OwnChange{User: user, Event: event}, idp.AuditUserCancelDeletion, func(u *idp.User) error {
-		if u.DeletionAt.IsZero() {
-			return errUnchanged
-		}
-		u.DeletionAt = time.Time{}
-		return nil
-	})
-	if errors.Is(err, errUnchanged) {
-		return nil
-	}
-	return err
-}
+// errPlanned cancels an update because the account already has an earlier plan.
+var errPlanned = errors.New("it is already planned")
 
-// lockedForDeletion is the reason of the lock that keeps an account unchanged while it is deleted.
-const lockedForDeletion = "deletion"
-
-// errNotDue is returned if an account is not due for deletion.
-var errNotDue = errors.New("account is not due for deletion")
-
-// DeleteDue deletes a user whose planned deletion is due, and reports whether it did. An account that
-// an operator locked waits until it is unlocked. notify is called before the user and the email
-// addresses are gone. The account is locked before that, so that the user cannot cancel a deletion
-// of which they are notified. After a crash in between, the next call continues.
-func (s *Service) DeleteDue(ctx context.Context, user idp.UserID, notify func(*idp.User) error) (bool, error) {
-	var doomed *idp.User
+// PlanDeletion plans the deletion of an account and returns when it is due. An earlier plan stays,
+// without a new audit record, so that no one can postpone what a user has asked for. Errors:
+// ErrLocked; idp.ErrNotFound.
+func (s *Service) PlanDeletion(ctx context.Context, user idp.UserID, dueAt time.Time, event idp.AuditEvent) (time.Time, error) {
+	event.Kind, event.Outcome, event.User = idp.AuditUserPlanDeletion, "ok", user
+	event.Detail = addDue(event.Detail, dueAt)
+	plannedAt := dueAt
 	err := s.Store.UpdateUser(ctx, user, func(u *idp.User) error {
-		now := s.Clock.Now()
-		if u.DeletionAt.IsZero() || now.Before(u.DeletionAt) || u.IsLocked() && u.LockReason != lockedForDeletion {
-			return errNotDue
+		if u.IsLocked() {
+			return ErrLocked
 		}
-		if !u.IsLocked() {
-			u.LockedAt, u.LockReason = now, lockedForDeletion
+		if plannedAt = dueAt; !u.DeletionAt.IsZero() && !u.DeletionAt.After(dueAt) {
+			plannedAt = u.DeletionAt
+			return errPlanned
 		}
-		doomed = u
+		u.DeletionAt, u.UpdatedAt = dueAt, s.Clock.Now()
 		return nil
-	})
-	if errors.Is(err, errNotDue) || errors.Is(err, idp.ErrNotFound) {
-		return false, nil
+	}, event)
+	if err != nil && !errors.Is(err, errPlanned) {
+		return time.Time{}, fmt.Errorf("plan deletion: %w", err)
 	}
-	if err == nil {
-		err = notify(doomed)
-	}
-	if err == nil {
-		err = s.Store.DeleteUser(ctx, user, newChangeEvent(idp.AuditUserDelete, user, "server"))
-	}
+	return plannedAt, nil
+}
+
+// CancelDeletion cancels a planned deletion, also that of a locked account. Errors: ErrNotPlanned;
+// idp.ErrNotFound.
+func (s *Service) CancelDeletion(ctx context.Context, user idp.UserID, event idp.AuditEvent) error {
+	event.Kind, event.Outcome, event.User = idp.AuditUserCancelDeletion, "ok", user
+	err := s.Store.UpdateUser(ctx, user, func(u *idp.User) error {
+		if u.DeletionAt.IsZero() {
+			return ErrNotPlanned
+		}
+		u.DeletionAt, u.UpdatedAt = time.Time{}, s.Clock.Now()
+		return nil
+	}, event)
 	if err != nil {
-		return false, fmt.Errorf("delete the account that is due: %w", err)
+		return fmt.Errorf("cancel deletion: %w", err)
 	}
-	return true, s.forgetFailures(ctx, doomed)
+	return nil
+}
+
+// addDue returns the detail of a plan's audit event.
+func addDue(detail map[string]string, dueAt time.Time) map[string]string {
+	with := map[string]string{"due": dueAt.UTC().Format(time.RFC3339)}
+	for name, value := range detail {
+		with[name] = value
+	}
+	return with
 }

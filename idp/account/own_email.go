@@ -12,15 +12,6 @@ import (
 // MaxEmails is how many email addresses one user can have.
 const MaxEmails = 12
 
-// Errors of changes to email addresses.
-var (
-	// ErrStaleLink is returned for a mailed link that was issued before the last new password.
-	ErrStaleLink = errors.New("link was mailed before the password was changed")
-	// ErrPrimaryEmail is returned when the primary email address would be removed, or an
-	// unconfirmed one would become the primary one.
-	ErrPrimaryEmail = errors.New("email address cannot be removed or made the primary one")
-)
-
 // findEmail returns the place of an email address of the user, compared without case; -1 if it is
 // not the user's.
 func findEmail(u *idp.User, address string) int {
@@ -28,12 +19,13 @@ func findEmail(u *idp.User, address string) int {
 }
 
 // ConfirmEmail adds a confirmed email address to a user, who proved with a mailed link that it is
-// theirs. stamp is that of the link. Adding one twice changes nothing. Errors: ErrStaleLink;
-// idp.ErrExists if it belongs to another user; *InputError with problem "too_many"; ErrLocked.
+// theirs. stamp is that of the link, which a new password voids (idp.ErrNotFound). Adding one twice
+// changes nothing. Other errors: idp.ErrExists if it belongs to another user; *InputError with
+// problem "too_many"; ErrLocked.
 func (s *Service) ConfirmEmail(ctx context.Context, c OwnChange, address, stamp string) error {
 	err := s.changeOwn(ctx, c, idp.AuditUserAddEmail, func(u *idp.User) error {
 		if u.LinkStamp() != stamp {
-			return ErrStaleLink
+			return idp.ErrNotFound
 		}
 		switch i := findEmail(u, address); {
 		case i >= 0 && !u.Emails[i].ConfirmedAt.IsZero():
@@ -53,19 +45,27 @@ func (s *Service) ConfirmEmail(ctx context.Context, c OwnChange, address, stamp 
 	return err
 }
 
+// CanRemoveEmail reports whether RemoveEmail would remove the email address.
+func CanRemoveEmail(u *idp.User, address string) bool {
+	i := findEmail(u, address)
+	return i > 0 && slices.ContainsFunc(u.Emails, func(e idp.Email) bool {
+		return !e.ConfirmedAt.IsZero() && !strings.EqualFold(e.Address, address)
+	})
+}
+
 // RemoveEmail removes one of the user's email addresses. The primary one stays, and so does the last
-// confirmed one. Errors: ErrPrimaryEmail; idp.ErrNotFound if it is not the user's; ErrLocked.
+// confirmed one. Errors: *InputError with problem "needed" for these; idp.ErrNotFound if it is not the
+// user's; ErrLocked.
 func (s *Service) RemoveEmail(ctx context.Context, c OwnChange, address string) error {
 	return s.changeOwn(ctx, c, idp.AuditUserRemoveEmail, func(u *idp.User) error {
 		i := findEmail(u, address)
 		if i < 0 {
 			return idp.ErrNotFound
 		}
-		rest := slices.Delete(slices.Clone(u.Emails), i, i+1)
-		if i == 0 || !slices.ContainsFunc(rest, func(e idp.Email) bool { return !e.ConfirmedAt.IsZero() }) {
-			return ErrPrimaryEmail
+		if !CanRemoveEmail(u, address) {
+			return &InputError{"email", "needed", "the primary email address and the last confirmed one cannot be removed"}
 		}
-		u.Emails = rest
+		u.Emails = slices.Delete(slices.Clone(u.Emails), i, i+1)
 		for j := range u.Services {
 			if strings.EqualFold(u.Services[j].Email, address) {
 				u.Services[j].Email = ""
@@ -76,7 +76,7 @@ func (s *Service) RemoveEmail(ctx context.Context, c OwnChange, address string) 
 }
 
 // ChoosePrimaryEmail makes one of the user's confirmed email addresses the primary one. Errors:
-// ErrPrimaryEmail for one that is not confirmed; idp.ErrNotFound if it is not the user's; ErrLocked.
+// *InputError with problem "unconfirmed"; idp.ErrNotFound if it is not the user's; ErrLocked.
 func (s *Service) ChoosePrimaryEmail(ctx context.Context, c OwnChange, address string) error {
 	err := s.changeOwn(ctx, c, idp.AuditUserEditEmail, func(u *idp.User) error {
 		switch i := findEmail(u, address); {
@@ -85,7 +85,7 @@ func (s *Service) ChoosePrimaryEmail(ctx context.Context, c OwnChange, address s
 		case i == 0:
 			return errUnchanged
 		case u.Emails[i].ConfirmedAt.IsZero():
-			return ErrPrimaryEmail
+			return &InputError{"email", "unconfirmed", "only a confirmed email address can be the primary one"}
 		default:
 			moveFirst(u, i)
 		}
@@ -100,12 +100,12 @@ func (s *Service) ChoosePrimaryEmail(ctx context.Context, c OwnChange, address s
 // RestorePrimaryEmail undoes a change of the primary email address for the user who received a link
 // at the earlier one. The change may have been made by someone else, who may also have removed the
 // earlier one: it is added again, and all sessions and remembered devices end. stamp is that of the
-// link. Errors: ErrStaleLink; idp.ErrExists if the email address belongs to another user by now;
-// ErrLocked.
+// link, which a new password voids (idp.ErrNotFound). Other errors: idp.ErrExists if the email address
+// belongs to another user by now; ErrLocked.
 func (s *Service) RestorePrimaryEmail(ctx context.Context, c OwnChange, address, stamp string) error {
 	return s.changeSignIn(ctx, c, idp.AuditUserEditEmail, func(u *idp.User) error {
 		if u.LinkStamp() != stamp {
-			return ErrStaleLink
+			return idp.ErrNotFound
 		}
 		i := findEmail(u, address)
 		if i < 0 {

@@ -12,10 +12,6 @@ import (
 	"vernal/idp"
 )
 
-// ErrLastFactor is returned when a user would remove the only second factor. Two factors are
-// mandatory, so another one must be added first.
-var ErrLastFactor = errors.New("the only second factor cannot be removed, add another one first")
-
 // NewFactorTime is how long a proposed authenticator can be added.
 const NewFactorTime = time.Hour
 
@@ -122,6 +118,12 @@ func (s *Service) AddOwnTOTP(ctx context.Context, c OwnChange, sealed, name, cod
 // errUnchanged ends a change that was already made.
 var errUnchanged = errors.New("already changed")
 
+// CheckTOTPName returns an *InputError for a name that an authenticator cannot have.
+func CheckTOTPName(name string) error {
+	_, err := cleanTOTPName(name)
+	return err
+}
+
 // cleanTOTPName returns the name of an authenticator, which may be empty.
 func cleanTOTPName(name string) (string, error) {
 	name, ok := cleanText(name)
@@ -169,8 +171,9 @@ func (s *Service) RenameTOTP(ctx context.Context, c OwnChange, id, name string) 
 	})
 }
 
-// RemoveTOTP removes one of the user's authenticators. Errors: ErrLastFactor; idp.ErrNotFound if the
-// user has none with the ID; ErrLocked.
+// RemoveTOTP removes one of the user's authenticators. Errors: *InputError with problem
+// "last" for the only second factor, because two factors are mandatory; idp.ErrNotFound if the user has
+// none with the ID; ErrLocked.
 func (s *Service) RemoveTOTP(ctx context.Context, c OwnChange, id string) error {
 	return s.changeSignIn(ctx, c, idp.AuditUserRemoveTOTP, func(u *idp.User) error {
 		if u.TOTP(id) == nil {
@@ -184,24 +187,8 @@ func (s *Service) RemoveTOTP(ctx context.Context, c OwnChange, id string) error 
 		}
 		u.TOTPs = rest
 		if !u.HasSecondFactor() {
-			return ErrLastFactor
+			return &InputError{"totp", "last", "the only second factor cannot be removed, add another one first"}
 		}
 		return nil
 	})
-}
-
-// CancelReset cancels the reset of the user's second factors that an operator planned. Without one
-// it changes nothing. Errors: ErrLocked.
-func (s *Service) CancelReset(ctx context.Context, c OwnChange) error {
-	err := s.changeOwn(ctx, c, idp.AuditUserCancelReset, func(u *idp.User) error {
-		if u.FactorResetAt.IsZero() {
-			return errUnchanged
-		}
-		u.FactorResetAt = time.Time{}
-		return nil
-	})
-	if errors.Is(err, errUnchanged) {
-		return nil
-	}
-	return err
 }

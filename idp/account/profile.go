@@ -236,7 +236,8 @@ type VerifyResult struct {
 }
 
 // Verify replaces a user's proofed identity, or removes it with nil. VerifiedAt is set to now if it
-// is missing. A dry run changes nothing and returns the changes that Verify would make.
+// is missing. It ends a pause of the proofed identity. A dry run changes nothing and returns the
+// changes that Verify would make.
 //
 // Sessions continue, because they hold the factors that the user has proved, and every request
 // reads the proofed identity from the user's record. Errors: InputErrors; idp.ErrNotFound.
@@ -259,6 +260,9 @@ func (s *Service) Verify(ctx context.Context, email string, profile *idp.Profile
 	result := &VerifyResult{
 		User: u, Profile: profile, Before: getLevel(before.Proofing()), After: getLevel(profile.Proofing()), ChangedFields: changedFields(before, profile),
 	}
+	if profile != nil && !u.ProofingPausedAt.IsZero() {
+		result.ChangedFields = append(result.ChangedFields, "paused") // also with the same values
+	}
 	if !dryRun && len(result.ChangedFields) > 0 {
 		e := newChangeEvent(idp.AuditUserVerify, u.ID, actor)
 		e.Detail = map[string]string{"level": result.After, "fields": strings.Join(result.ChangedFields, " ")}
@@ -266,6 +270,6 @@ func (s *Service) Verify(ctx context.Context, email string, profile *idp.Profile
 			return nil, fmt.Errorf("user.verify: %w", err)
 		}
 	}
-	u.Proofing = profile.Proofing()
+	u.Proofing, u.ProofingPausedAt = profile.Proofing(), time.Time{}
 	return result, nil
 }

@@ -56,6 +56,20 @@ func (s *Service) ReplaceRecoveryCodes(ctx context.Context, user idp.UserID, eve
 	return codes, nil
 }
 
+// RemoveRecoveryCodes removes a user's recovery codes. Errors: idp.ErrNotFound.
+func (s *Service) RemoveRecoveryCodes(ctx context.Context, user idp.UserID, actor string) error {
+	event := newChangeEvent(idp.AuditUserRecoveryCodes, user, actor)
+	event.Detail = map[string]string{"count": "0"}
+	err := s.Store.UpdateUser(ctx, user, func(u *idp.User) error {
+		u.RecoveryCodes, u.UpdatedAt = nil, s.Clock.Now()
+		return nil
+	}, event)
+	if err != nil {
+		return fmt.Errorf("remove recovery codes: %w", err)
+	}
+	return nil
+}
+
 func newRecoveryCode() string {
 	var random [8]byte
 	rand.Read(random[:])
@@ -96,9 +110,10 @@ func hashRecoveryCode(set *idp.RecoveryCodes, code string) ([]byte, error) {
 // UseRecoveryCode proves the second factor of a user who has proved the first with one of the
 // user's recovery codes, which is used up. It records the data of the sign-in in the same step.
 //
-// Errors: ErrWrong, *ThrottledError, ErrLocked, ErrNoFactor. Codes and recovery codes share one
-// counter, because a guesser could otherwise try twice as many. Any other error is a fault, and the
-// attempt was given back.
+// Errors: ErrWrong, *ThrottledError, ErrLocked. A user without recovery codes gets ErrWrong after the
+// same work, so that the answer does not disclose whether there are any. Codes and recovery codes
+// share one counter, because a guesser could otherwise try twice as many. Any other error is a
+// fault, and the attempt was given back.
 func (s *Service) UseRecoveryCode(ctx context.Context, user idp.UserID, typed string, from netip.Addr, in SignIn, event idp.AuditEvent) error {
 	code, ok := normalRecoveryCode(typed)
 	if !ok {
@@ -112,14 +127,16 @@ func (s *Service) UseRecoveryCode(ctx context.Context, user idp.UserID, typed st
 		return fmt.Errorf("check recovery code: %w", err)
 	case u.IsLocked():
 		return ErrLocked
-	case u.RecoveryCodes == nil || len(u.RecoveryCodes.Hashes) == 0:
-		return ErrNoFactor
 	}
 	counters := []counter{s.newCodeCounter(user), s.newNetworkCounter(from)}
 	if _, err := s.reserve(ctx, counters); err != nil {
 		return err
 	}
-	hash, err := hashRecoveryCode(u.RecoveryCodes, code)
+	set := u.RecoveryCodes
+	if set == nil {
+		set = &idp.RecoveryCodes{Salt: make([]byte, 16), Iterations: recoveryCodeIterations}
+	}
+	hash, err := hashRecoveryCode(set, code)
 	if err != nil {
 		return errors.Join(err, s.release(ctx, counters))
 	}
@@ -144,6 +161,8 @@ func (s *Service) UseRecoveryCode(ctx context.Context, user idp.UserID, typed st
 		return s.settle(ctx, counters)
 	case errors.Is(err, ErrWrong), errors.Is(err, ErrLocked):
 		return err
+	case errors.Is(err, idp.ErrNotFound):
+		return ErrWrong // deleted at this moment
 	}
 	return errors.Join(fmt.Errorf("use recovery code: %w", err), s.release(ctx, counters))
 }

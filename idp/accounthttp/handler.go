@@ -13,6 +13,8 @@ import (
 	"vernal/idp"
 	"vernal/idp/account"
 	"vernal/idp/journey"
+	"vernal/idp/maillink"
+	"vernal/idp/usermail"
 	"vernal/idp/web"
 	"vernal/templates"
 )
@@ -30,6 +32,12 @@ type Handler struct {
 	*journey.Service
 	// Settings are the operator's choices about accounts.
 	Settings account.Settings
+	// Links and Mails are for mailed links and notices about email addresses.
+	Links *maillink.Service
+	Mails *usermail.Service
+	// ForgotURL is where users set a new password without the current one, and RecoveryCodesURL
+	// where they get recovery codes; "" for nowhere.
+	ForgotURL, RecoveryCodesURL string
 }
 
 // part is a page of the account. Its texts are account.part.NAME for links, and
@@ -44,7 +52,11 @@ type part struct {
 func (h *Handler) parts() []part {
 	return []part{
 		{path: journey.AccountPath, name: "overview", show: h.showAccount},
+		{path: journey.EmailsPath, name: "emails", show: h.requireRecentFactor(journey.EmailsPath, h.showEmails), post: h.requireRecentFactor(journey.EmailsPath, h.addEmail)},
+		{path: journey.PasswordPath, name: "password", show: h.requireRecentFactor(journey.PasswordPath, h.showPassword), post: h.requireRecentFactor(journey.PasswordPath, h.changePassword)},
+		{path: journey.FactorsPath, name: "factors", show: h.requireRecentFactor(journey.FactorsPath, h.showFactors)},
 		{path: journey.SessionsPath, name: "sessions", show: h.showSessions},
+		{path: journey.DeletePath, name: "delete", show: h.requireRecentFactor(journey.DeletePath, h.showDelete), post: h.requireRecentFactor(journey.DeletePath, h.planDeletion)},
 	}
 }
 
@@ -58,6 +70,7 @@ func (h *Handler) Mount(router *web.Router) {
 		}
 		router.Handle(p.path, methods)
 	}
+	h.mountSecurity(router)
 	router.Handle(journey.SignOutPath, web.Methods{http.MethodPost: h.RunStep(h.signOut)})
 	router.Handle(journey.StayPath, web.Methods{http.MethodGet: h.WrapSessionStep(h.showEnded, h.showStay), http.MethodPost: h.WrapSessionStep(h.showHome, h.staySignedIn)})
 	router.Handle(endPath, web.Methods{http.MethodPost: h.WrapSessionStep(h.showHome, h.endSession)})
@@ -134,12 +147,28 @@ const (
 	doneOtherSessions = "others"
 	doneDevice        = "device"
 	doneDevices       = "devices"
+
+	donePassword         = "password"
+	doneFactorAdded      = "factor-added"
+	doneFactorRenamed    = "factor-renamed"
+	doneFactorRemoved    = "factor-removed"
+	doneResetCanceled    = "reset-canceled"
+	doneEmailSent        = "email-sent"
+	doneEmailRemoved     = "email-removed"
+	donePrimaryEmail     = "primary-email"
+	doneDeletionPlanned  = "deletion-planned"
+	doneDeletionCanceled = "deletion-canceled"
 )
 
 // doneNotices are the texts of these values. The map is read-only.
 var doneNotices = map[string]templates.Key{
 	doneSession: templates.NoticeSessionEnded, doneOtherSessions: templates.NoticeSessionsEnded,
 	doneDevice: templates.NoticeDeviceForgotten, doneDevices: templates.NoticeDevicesForgotten,
+
+	donePassword: templates.NoticePasswordChanged, doneFactorAdded: templates.NoticeFactorAdded, doneFactorRenamed: templates.NoticeFactorRenamed,
+	doneFactorRemoved: templates.NoticeFactorRemoved, doneResetCanceled: templates.NoticeResetCanceled,
+	doneEmailSent: templates.NoticeEmailSent, doneEmailRemoved: templates.NoticeEmailRemoved, donePrimaryEmail: templates.NoticePrimaryEmail,
+	doneDeletionPlanned: templates.NoticeDeletionPlanned, doneDeletionCanceled: templates.NoticeDeletionCanceled,
 }
 
 // redirectDone returns a redirect to a page that shows the text of a change.

@@ -8,7 +8,7 @@ import (
 )
 
 // Obstacle is a missing part of a user's record that prevents a sign-in for a requirement. The user
-// cannot add it on our pages.
+// cannot add it on our pages, except LackActiveProofing by a recovery code.
 type Obstacle struct {
 	// Code is idp.RefusedNoProofing or idp.RefusedNoFactor.
 	Code idp.RefusalCode
@@ -27,6 +27,7 @@ type Lack string
 const (
 	LackProofing          Lack = "proofing"           // a proofed identity
 	LackFacialMatch       Lack = "facial-match"       // an identity proofed by facial match
+	LackActiveProofing    Lack = "active-proofing"    // a proofed identity that is not paused
 	LackPassword          Lack = "password"           // the first factor
 	LackSecondFactor      Lack = "second-factor"      // any second factor
 	LackPhishingResistant Lack = "phishing-resistant" // a passkey or a PIV/CAC card
@@ -36,6 +37,16 @@ const (
 // Refusal returns the obstacle as a refusal for an integrator.
 func (o *Obstacle) Refusal() *idp.Refusal {
 	return idp.Refuse(o.Code, fieldClassRef, o.ClassRef, o.ClassRef)
+}
+
+// FindUserObstacle returns what FindObstacle finds for a user. A proofed identity that is paused is
+// missing, and a recovery code ends the pause.
+func (r *Requirement) FindUserObstacle(s *idp.Session, u *idp.User, now time.Time) *Obstacle {
+	o := r.FindObstacle(s, ReadProofing(u.ActiveProofing()), u.Factors(), now)
+	if o != nil && o.Code == idp.RefusedNoProofing && r.IsSatisfiedBy(ReadProofing(u.Proofing)) {
+		o.Lack = LackActiveProofing
+	}
+	return o
 }
 
 // FindObstacle returns the missing part of the record, or nil. The user can prove the factors, and

@@ -5,6 +5,7 @@ import (
 	"go/parser"
 	"go/token"
 	"io"
+	"maps"
 	"net/url"
 	"path/filepath"
 	"strings"
@@ -155,6 +156,10 @@ func TestEveryDecisionIsRecorded(t *testing.T) {
 		return err
 	})
 	change("factor added", audit.FactorAdded, func() error { _, err := w.Accounts.AddTOTP(ctx, email, account.NewTOTP{}, by); return err })
+	change("reset planned", audit.FactorResetWaits, func() error {
+		_, err := w.Accounts.PlanFactorReset(ctx, email, w.Clock.Now().Add(account.FactorResetWait), by)
+		return err
+	})
 	change("factors reset", audit.FactorsReset, func() error { _, err := w.Accounts.ResetMFA(ctx, email, by); return err })
 	change("locked", audit.UserLocked, func() error { _, err := w.Accounts.Lock(ctx, email, "", by); return err })
 	change("unlocked", audit.UserUnlocked, func() error { return w.Accounts.Unlock(ctx, email, by) })
@@ -184,6 +189,7 @@ func TestEveryDecisionIsRecorded(t *testing.T) {
 	}
 
 	made := decisionsNamedIn(t, "../authn")
+	maps.Copy(made, decisionsNamedIn(t, "../recovery"))
 	for _, d := range audit.Decisions() {
 		// The walk of package authn covers the records of that package and those of error
 		// pages.

@@ -42,6 +42,18 @@ const (
 	FormRefused
 	Failed
 
+	// Changes that users make to how they sign in.
+	EmailAdded
+	EmailRemoved
+	PrimaryEmailChosen
+	PrimaryEmailRestored // through a link that was mailed to the earlier one
+	PasswordChanged
+	OwnFactorAdded
+	FactorRenamed
+	FactorRemoved
+	ResetCanceled // of the second factors
+	MailThrottled // too many mails were requested for an email address or from a network
+
 	AssertionIssued
 	NoPassive
 	LoggedOut           // the sessions that a LogoutRequest names ended or never existed
@@ -57,6 +69,12 @@ const (
 	ServiceEmailChosen // which email address a service provider gets
 	LangChosen         // of mails
 	OwnDataDownloaded
+
+	PasswordReset    // through a mailed link
+	RecoveryCodeUsed // as a second factor, followed by SignedIn
+	DeletionPlanned  // by a user
+	DeletionCanceled // through a mailed link, or by a signed-in user
+	FactorResetWaits // an operator planned it
 
 	UserAdded
 	UserImported
@@ -150,6 +168,17 @@ var rules = [decisionCount]Rule{
 	FormRefused:       {"form_refused", WriterPage, idp.AuditRefusal, "bad_form", visitFields | HasErrorID, requestFields | HasActor | HasUser, []string{"route"}, nil},
 	Failed:            {"failed", WriterPage, idp.AuditFailure, "", visitFields | HasErrorID, requestFields | HasActor | HasUser, []string{"route"}, []string{"sp"}},
 
+	EmailAdded:           {"email_added", WriterChange, idp.AuditUserAddEmail, "ok", userFields, 0, nil, nil},
+	EmailRemoved:         {"email_removed", WriterChange, idp.AuditUserRemoveEmail, "ok", userFields, 0, nil, nil},
+	PrimaryEmailChosen:   {"primary_email_chosen", WriterChange, idp.AuditUserEditEmail, "ok", userFields, 0, nil, nil},
+	PrimaryEmailRestored: {"primary_email_restored", WriterChange, idp.AuditUserEditEmail, "ok", userFields, 0, nil, nil},
+	PasswordChanged:      {"password_changed", WriterChange, idp.AuditUserSetPassword, "ok", userFields, 0, nil, nil},
+	OwnFactorAdded:       {"own_factor_added", WriterChange, idp.AuditUserAddTOTP, "ok", userFields, 0, nil, nil},
+	FactorRenamed:        {"factor_renamed", WriterChange, idp.AuditUserRenameTOTP, "ok", userFields, 0, nil, nil},
+	FactorRemoved:        {"factor_removed", WriterChange, idp.AuditUserRemoveTOTP, "ok", userFields, 0, nil, nil},
+	ResetCanceled:        {"reset_canceled", WriterChange, idp.AuditUserCancelReset, "ok", userFields, 0, nil, nil},
+	MailThrottled:        {"mail_throttled", WriterBudget, idp.AuditRefusal, "throttled", visitFields, requestFields, []string{"route", "limit"}, nil},
+
 	AssertionIssued:     {"assertion_issued", WriterChange, idp.AuditSignIn, "ok", userFields | requestFields, 0, nil, []string{"preview", "consent"}},
 	NoPassive:           {"no_passive", WriterChange, idp.AuditSignIn, "no_passive", HasActor | requestFields | visitFields, HasUser, nil, nil},
 	LoggedOut:           {"logged_out", WriterChange, idp.AuditLogout, "ok", HasActor | requestFields | visitFields, HasUser, nil, []string{"preview"}},
@@ -168,10 +197,16 @@ var rules = [decisionCount]Rule{
 	LangChosen:         {"lang_chosen", WriterChange, idp.AuditUserEditLang, "ok", userFields, 0, nil, nil},
 	OwnDataDownloaded:  {"own_data_downloaded", WriterChange, idp.AuditUserExport, "ok", userFields, 0, nil, nil},
 
-	UserAdded:    {"user_added", WriterChange, idp.AuditUserAdd, "ok", callerFields, 0, nil, nil},
-	UserImported: {"user_imported", WriterChange, idp.AuditUserImport, "ok", callerFields, 0, []string{"name_ids", "level"}, nil},
-	UserLocked:   {"user_locked", WriterChange, idp.AuditUserLock, "ok", callerFields, 0, nil, nil},
-	UserUnlocked: {"user_unlocked", WriterChange, idp.AuditUserUnlock, "ok", callerFields, 0, nil, nil},
+	UserAdded:        {"user_added", WriterChange, idp.AuditUserAdd, "ok", callerFields, 0, nil, nil},
+	UserImported:     {"user_imported", WriterChange, idp.AuditUserImport, "ok", callerFields, 0, []string{"name_ids", "level"}, nil},
+	UserLocked:       {"user_locked", WriterChange, idp.AuditUserLock, "ok", callerFields, 0, nil, nil},
+	UserUnlocked:     {"user_unlocked", WriterChange, idp.AuditUserUnlock, "ok", callerFields, 0, nil, nil},
+	PasswordReset:    {"password_reset", WriterChange, idp.AuditUserResetPassword, "ok", userFields, requestFields, nil, nil},
+	RecoveryCodeUsed: {"recovery_code_used", WriterChange, idp.AuditUserUseRecoveryCode, "ok", userFields, requestFields, nil, nil},
+	DeletionPlanned:  {"deletion_planned", WriterChange, idp.AuditUserPlanDeletion, "ok", userFields, requestFields, []string{"due"}, nil},
+	DeletionCanceled: {"deletion_canceled", WriterChange, idp.AuditUserCancelDeletion, "ok", userFields, requestFields, nil, nil},
+	FactorResetWaits: {"factor_reset_waits", WriterChange, idp.AuditUserPlanReset, "ok", callerFields, 0, []string{"due"}, nil},
+
 	PasswordSet:  {"password_set", WriterChange, idp.AuditUserSetPassword, "ok", callerFields, 0, nil, nil},
 	FactorAdded:  {"factor_added", WriterChange, idp.AuditUserAddTOTP, "ok", callerFields, 0, nil, nil},
 	FactorsReset: {"factors_reset", WriterChange, idp.AuditUserResetMFA, "ok", callerFields, 0, nil, nil},

@@ -59,22 +59,58 @@ func (s *Service) WrapFlowStep(do func(http.ResponseWriter, *http.Request, Flow)
 // is an error whose page says how to start again, because a sign-in that ends on the account page
 // would not bring the user back to the service provider.
 func (s *Service) FindFlow(r *http.Request) (Flow, error) {
-	handle := r.URL.Query().Get(templates.FieldRequest)
+	values := r.URL.Query()
 	if r.Method == http.MethodPost {
 		if err := r.ParseForm(); err != nil {
 			return Flow{}, NewFormError(err)
 		}
-		handle = r.PostForm.Get(templates.FieldRequest)
+		values = r.PostForm
 	}
-	if handle == "" {
+	if handle := values.Get(templates.FieldRequest); handle != "" {
+		return s.FindRequestFlow(r, idp.RequestHandle(handle))
+	}
+	return s.FindServiceFlow(r.Context(), idp.EntityID(values.Get(templates.FieldService)))
+}
+
+// FindServiceFlow returns the flow of a user who comes from a service provider without a request that
+// this browser can continue: afterwards the user starts again at the provider. It is AccountFlow for
+// "", and for a provider that does not exist or is not active.
+func (s *Service) FindServiceFlow(ctx context.Context, id idp.EntityID) (Flow, error) {
+	if id == "" {
 		return AccountFlow, nil
 	}
-	req, err := s.Sessions.LookupRequest(r, idp.RequestHandle(handle))
+	provider, err := s.Registry.Lookup(ctx, id)
+	switch {
+	case errors.Is(err, idp.ErrNotFound):
+		return AccountFlow, nil
+	case err != nil:
+		return Flow{}, fmt.Errorf("look up service provider: %w", err)
+	case !provider.Active || provider.StartURL() == "":
+		return AccountFlow, nil
+	}
+	return Flow{AccountFlow.Request, provider, AccountFlow.Requirement}, nil
+}
+
+// FindLinkFlow returns the flow of a mailed link: that of its request in the browser that sent the
+// request, and otherwise that of its service provider.
+func (s *Service) FindLinkFlow(r *http.Request, service idp.EntityID, handle idp.RequestHandle) (Flow, error) {
+	if handle != "" {
+		f, err := s.FindRequestFlow(r, handle)
+		if _, isRefused := errors.AsType[*idp.Refusal](err); err == nil || !isRefused {
+			return f, err
+		}
+	}
+	return s.FindServiceFlow(r.Context(), service)
+}
+
+// FindRequestFlow returns the flow of a request that this browser sent, or a refusal.
+func (s *Service) FindRequestFlow(r *http.Request, handle idp.RequestHandle) (Flow, error) {
+	req, err := s.Sessions.LookupRequest(r, handle)
 	switch {
 	case errors.Is(err, session.ErrOtherBrowser):
-		return Flow{}, idp.Refuse(idp.RefusedOtherBrowser, "request", handle).WithCause(err)
+		return Flow{}, idp.Refuse(idp.RefusedOtherBrowser, "request", string(handle)).WithCause(err)
 	case errors.Is(err, idp.ErrNotFound):
-		return Flow{}, idp.Refuse(idp.RefusedStale, "request", handle).WithCause(err)
+		return Flow{}, idp.Refuse(idp.RefusedStale, "request", string(handle)).WithCause(err)
 	case err != nil:
 		return Flow{}, err
 	}
@@ -122,16 +158,28 @@ func (f Flow) NameProvider(err error) error { return web.NameSender(f.Sender(), 
 // CheckObstacles returns the refusal of a user who cannot satisfy the requirement of the Flow,
 // considering the factors proved so far, or nil.
 func (f Flow) CheckObstacles(current *idp.Session, u *idp.User, now time.Time) error {
-	obstacle := f.Requirement.FindObstacle(current, assurance.ReadProofing(u.Proofing), u.Factors(), now)
+	obstacle := f.Requirement.FindUserObstacle(current, u, now)
 	if obstacle == nil {
 		return nil
 	}
 	return web.NewLackError(&f.Provider.ServiceProvider, f.Sender(), obstacle)
 }
 
+// Service returns the service provider at which the user starts again afterwards; "" if there is a
+// request, or neither.
+func (f Flow) Service() idp.EntityID {
+	if f.IsForAccount() {
+		return f.Provider.EntityID
+	}
+	return ""
+}
+
 // AddRequest adds the flow's handle to one of our URLs.
 func (f Flow) AddRequest(path string) string {
-	if f.IsForAccount() {
+	switch {
+	case f.Service() != "":
+		return path + "?" + templates.FieldService + "=" + url.QueryEscape(string(f.Service()))
+	case f.IsForAccount():
 		return path
 	}
 	return path + "?request=" + url.QueryEscape(string(f.Request.Handle))
@@ -139,7 +187,10 @@ func (f Flow) AddRequest(path string) string {
 
 // NextURL returns the URL at which the user continues after signing in.
 func (s *Service) NextURL(f Flow) string {
-	if f.IsForAccount() {
+	switch {
+	case f.Service() != "":
+		return f.Provider.StartURL()
+	case f.IsForAccount():
 		return AccountPath
 	}
 	return f.AddRequest(s.ContinuePath)

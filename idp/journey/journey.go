@@ -49,13 +49,22 @@ const (
 	CancelDeletionPath = "/account/delete/cancel"
 )
 
-// Service finds the data that the pages need. All fields are required.
+// Service finds the data that the pages need. All fields but Settings and CanMail are required.
 type Service struct {
 	Accounts *account.Service
 	Users    idp.UserStore
 	Sessions *session.Manager
 	Registry *sp.Registry
 	Pages    *web.Pages
+	// Settings are the operator's choices about accounts.
+	Settings account.Settings
+	// CanMail reports whether a mail server is configured.
+	CanMail bool
 	// ContinuePath is where a sign-in for a LoginRequest continues. Package sso owns it.
 	ContinuePath string
+}
+
+// OffersSignUp reports whether anyone can create an account, which needs a mail server.
+func (s *Service) OffersSignUp() bool {
+	return s.CanMail && s.Settings.SignUpMode() == account.SignUpOpen
 }

@@ -36,7 +36,8 @@ const (
 	ResetPassword Purpose = "reset_password" // set a new password
 	AddEmail      Purpose = "add_email"      // confirm another email address
 	UndoPrimary   Purpose = "undo_primary"   // make the earlier primary email address primary again
-	DeleteAccount Purpose = "delete_account" // delete an account whose factors are all lost
+	// CancelDeletion keeps an account whose deletion is planned because its factors are lost.
+	CancelDeletion Purpose = "cancel_deletion"
 )
 
 // lifetimes are how long links work.
@@ -46,7 +47,8 @@ var lifetimes = map[Purpose]time.Duration{
 	ResetPassword: 30 * time.Minute,
 	AddEmail:      24 * time.Hour,
 	UndoPrimary:   7 * 24 * time.Hour,
-	DeleteAccount: 30 * time.Minute,
+	// The wait for the deletion, and until the server's job has deleted the account.
+	CancelDeletion: 26 * time.Hour,
 }
 
 // Lifetime returns how long a link works.

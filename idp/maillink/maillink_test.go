@@ -100,7 +100,7 @@ func TestTokenServesItsPurposeUntilItExpires(t *testing.T) {
 	t.Parallel()
 	d := newDeployment(t)
 	token := d.issue(t, resetLink)
-	for _, purpose := range []maillink.Purpose{maillink.SignUp, maillink.Invitation, maillink.AddEmail, maillink.UndoPrimary, maillink.DeleteAccount, ""} {
+	for _, purpose := range []maillink.Purpose{maillink.SignUp, maillink.Invitation, maillink.AddEmail, maillink.UndoPrimary, maillink.CancelDeletion, ""} {
 		if _, err := d.Redeem(t.Context(), purpose, token); !errors.Is(err, idp.ErrNotFound) {
 			t.Errorf("redeemed for %q: %v", purpose, err)
 		}

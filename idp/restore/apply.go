@@ -38,12 +38,14 @@ type SinceReport struct {
 	// that was not needed. Service providers must move to it, unless the lost key is found.
 	Replacement idp.Year `json:"replacement,omitzero"`
 	// The users that the restore deleted again, locked again or locked because their password
-	// had changed, and those whose second factors or proofed identity it removed again.
+	// had changed, and those whose second factors or proofed identity it removed again. The recovery
+	// codes of users who had used one are removed.
 	Deleted         []idp.UserID `json:"deleted,omitempty"`
 	Locked          []idp.UserID `json:"locked,omitempty"`
 	PasswordChanged []idp.UserID `json:"password_changed,omitempty"`
 	FactorsRemoved  []idp.UserID `json:"factors_removed,omitempty"`
 	ProofRemoved    []idp.UserID `json:"proof_removed,omitempty"`
+	CodesRemoved    []idp.UserID `json:"codes_removed,omitempty"`
 	// The service providers that the restore removed again or made inactive, and those whose
 	// request certificates it removed again.
 	SPsRemoved     []idp.EntityID `json:"sps_removed,omitempty"`
@@ -128,7 +130,15 @@ func (s *Service) applyUser(ctx context.Context, id idp.UserID, changes *userCha
 		report.Deleted = append(report.Deleted, id)
 		return s.Accounts.Delete(ctx, email, actor)
 	}
-	if changes.hasLostFactors && len(u.TOTPs) > 0 {
+	if changes.hasUsedCode && u.RecoveryCodes != nil {
+		if err := s.Accounts.RemoveRecoveryCodes(ctx, id, actor); err != nil {
+			return err
+		}
+	}
+	if changes.hasUsedCode {
+		report.CodesRemoved = append(report.CodesRemoved, id)
+	}
+	if changes.hasLostFactors && (len(u.TOTPs) > 0 || u.RecoveryCodes != nil) {
 		if _, err := s.Accounts.ResetMFA(ctx, email, actor); err != nil {
 			return err
 		}
@@ -241,7 +251,7 @@ func (report *SinceReport) newEvent(actor string) idp.AuditEvent {
 	}
 	for name, n := range map[string]int{
 		"steps": len(report.Steps), "deleted": len(report.Deleted), "locked": len(report.Locked), "password_changed": len(report.PasswordChanged),
-		"factors_removed": len(report.FactorsRemoved), "proof_removed": len(report.ProofRemoved), "sps_removed": len(report.SPsRemoved),
+		"factors_removed": len(report.FactorsRemoved), "proof_removed": len(report.ProofRemoved), "codes_removed": len(report.CodesRemoved), "sps_removed": len(report.SPsRemoved),
 		"sps_inactive": len(report.SPsInactive), "sp_certs_removed": len(report.SPCertsRemoved), "lost": lost,
 	} {
 		if n > 0 {

@@ -29,6 +29,7 @@ var effects = map[idp.AuditKind]effect{
 	idp.AuditUserDelete: effectRepeated, idp.AuditUserLock: effectRepeated, idp.AuditUserResetMFA: effectRepeated,
 	idp.AuditSPRemove: effectRepeated,
 	// Of these records, only the changes that ended something are repeated, see plan.add.
+	idp.AuditUserResetPassword: effectRepeated, idp.AuditUserUseRecoveryCode: effectRepeated,
 	idp.AuditUserSetPassword: effectRepeated, idp.AuditUserUnlock: effectRepeated, idp.AuditUserVerify: effectRepeated, idp.AuditSPEdit: effectRepeated,
 	idp.AuditRotationAdopt: effectRepeated, idp.AuditRotationCreate: effectRepeated, idp.AuditRotationCSR: effectRepeated, idp.AuditRotationImport: effectRepeated,
 	idp.AuditRotationDestroy: effectRepeated, idp.AuditRotationPrefer: effectRepeated, idp.AuditRotationPublish: effectRepeated,
@@ -37,7 +38,9 @@ var effects = map[idp.AuditKind]effect{
 	idp.AuditAuthn: effectCovered, idp.AuditAuthnPassword: effectCovered, idp.AuditStepUp: effectCovered,
 	idp.AuditSessionEnd: effectCovered, idp.AuditSignOut: effectCovered, idp.AuditLogout: effectCovered, idp.AuditRemoteLogout: effectCovered,
 	idp.AuditUserForgetDevice: effectCovered,
-	idp.AuditLinkCreate:       effectCovered, idp.AuditLinkRemove: effectCovered, idp.AuditLinkRevoke: effectCovered,
+	// A restore drops all plans, see idp.User.ExpireUntil.
+	idp.AuditUserCancelDeletion: effectCovered, idp.AuditUserCancelReset: effectCovered,
+	idp.AuditLinkCreate: effectCovered, idp.AuditLinkRemove: effectCovered, idp.AuditLinkRevoke: effectCovered,
 	idp.AuditRotationResume: effectCovered, idp.AuditRotationConfirmClock: effectCovered,
 	// The NameIDs that were new are counted separately.
 	idp.AuditSignIn: effectCovered,
@@ -47,6 +50,9 @@ var effects = map[idp.AuditKind]effect{
 	idp.AuditRotationExport: effectHarmless, idp.AuditRotationNotice: effectHarmless, idp.AuditRotationRehearse: effectHarmless,
 	idp.AuditUserExport: effectHarmless, idp.AuditRestored: effectHarmless, idp.AuditRestoredSince: effectHarmless,
 
+	idp.AuditUserAddEmail: effectLost, idp.AuditUserEditEmail: effectLost, idp.AuditUserRemoveEmail: effectLost,
+	idp.AuditUserRemoveTOTP: effectLost, idp.AuditUserRenameTOTP: effectLost,
+	idp.AuditUserPlanDeletion: effectLost, idp.AuditUserPlanReset: effectLost,
 	idp.AuditUserAdd: effectLost, idp.AuditUserAddTOTP: effectLost, idp.AuditUserImport: effectLost, idp.AuditSPAdd: effectLost,
 	idp.AuditKeysRenew: effectLost, idp.AuditKeysRenewed: effectLost,
 	idp.AuditMasterKeyBegin: effectLost, idp.AuditMasterKeyBoth: effectLost, idp.AuditMasterKeyCancel: effectLost,
@@ -67,7 +73,7 @@ type plan struct {
 
 // userChanges lists which changes of a user must be repeated, the most urgent first.
 type userChanges struct {
-	isDeleted, isLocked, hasNewPassword, hasLostFactors, hasLostProof, hasLostFacialMatch bool
+	isDeleted, isLocked, hasNewPassword, hasUsedCode, hasLostFactors, hasLostProof, hasLostFacialMatch bool
 }
 
 // spChanges lists which changes of a service provider must be repeated.
@@ -124,10 +130,13 @@ func (p *plan) add(rec *idp.AuditRecord) {
 		// A lock from before the backup stays.
 		p.ensureUser(rec.User).isLocked = false
 		p.lostCounts[rec.Kind]++
-	case idp.AuditUserSetPassword:
+	case idp.AuditUserSetPassword, idp.AuditUserResetPassword:
 		// The old password must not work again, and the new one is unknown.
 		p.ensureUser(rec.User).hasNewPassword = true
 		p.lostCounts[rec.Kind]++
+	case idp.AuditUserUseRecoveryCode:
+		// It is unknown which code was used, and it must not work again.
+		p.ensureUser(rec.User).hasUsedCode = true
 	case idp.AuditUserResetMFA:
 		p.ensureUser(rec.User).hasLostFactors = true
 	case idp.AuditUserVerify:

@@ -1,6 +1,7 @@
 package restore_test
 
 import (
+	"net/netip"
 	"slices"
 	"testing"
 	"time"
@@ -20,7 +21,7 @@ func TestSinceRepeatsEnds(t *testing.T) {
 	d := newDeployment(t)
 	ctx := t.Context()
 	people := map[string]*idptest.User{"ann": d.ann}
-	for _, name := range []string{"locked", "unlocked", "password", "both", "factors", "proofed", "deleted", "waslocked", "recovered", "reproofed", "lowered"} {
+	for _, name := range []string{"locked", "unlocked", "password", "both", "factors", "proofed", "deleted", "waslocked", "recovered", "reproofed", "lowered", "reset", "codes"} {
 		people[name] = d.AddUser(name + "@example.gov")
 	}
 	email := func(name string) string { return people[name].Email }
@@ -43,6 +44,8 @@ func TestSinceRepeatsEnds(t *testing.T) {
 	twoCerts := d.AddProvider("https://certs.example", func(p *idp.ServiceProvider) { p.Certs = append(p.Certs, otherCert) })
 	changed := d.AddProvider("https://changed.example")
 	renamed := d.AddProvider("https://renamed.example")
+	codes, err := d.Accounts.ReplaceRecoveryCodes(ctx, id("codes"), idp.AuditEvent{Actor: "test"})
+	d.ok(err)
 	f := d.backup()
 
 	lock := func(name string) {
@@ -57,6 +60,10 @@ func TestSinceRepeatsEnds(t *testing.T) {
 		_, err := d.Accounts.SetPassword(ctx, email(name), "seven teal lanterns hum", "test")
 		d.ok(err)
 	}
+	reset, err := d.Store.User(ctx, id("reset"))
+	d.ok(err)
+	d.ok(d.Accounts.ResetPassword(ctx, reset.ID, reset.LinkStamp(), "seven teal lanterns hum", idp.AuditEvent{Actor: "test"}))
+	d.ok(d.Accounts.UseRecoveryCode(ctx, id("codes"), codes[0], netip.MustParseAddr("192.0.2.1"), account.SignIn{}, idp.AuditEvent{Actor: "test"}))
 	lock("both")
 	d.ok(d.Accounts.Unlock(ctx, email("recovered"), "test"))
 	_, err = d.Accounts.ResetMFA(ctx, email("factors"), "test")
@@ -87,7 +94,8 @@ func TestSinceRepeatsEnds(t *testing.T) {
 	sorted := func(ids ...idp.UserID) []idp.UserID { slices.Sort(ids); return ids }
 	want := &restore.SinceReport{
 		End: r.Since.End, Records: r.Since.Records,
-		Deleted: sorted(id("deleted")), Locked: sorted(id("locked")), PasswordChanged: sorted(id("password"), id("both"), id("recovered")),
+		Deleted: sorted(id("deleted")), Locked: sorted(id("locked")), PasswordChanged: sorted(id("password"), id("both"), id("recovered"), id("reset")),
+		CodesRemoved:   sorted(id("codes")),
 		FactorsRemoved: sorted(id("factors")), ProofRemoved: sorted(id("proofed"), id("reproofed"), id("lowered")),
 		SPsRemoved:     []idp.EntityID{"https://removed.example"},
 		SPsInactive:    []idp.EntityID{"https://changed.example", "https://inactive.example"},
@@ -95,7 +103,7 @@ func TestSinceRepeatsEnds(t *testing.T) {
 		NewNameIDs:     map[idp.EntityID]int{"https://sp.example": 1},
 		Lost: map[idp.AuditKind]int{
 			idp.AuditUserAdd: 1, idp.AuditUserAddTOTP: 1, idp.AuditUserUnlock: 3, idp.AuditUserSetPassword: 3, idp.AuditSPEdit: 3,
-			idp.AuditUserVerify: 2,
+			idp.AuditUserVerify: 2, idp.AuditUserResetPassword: 1,
 		},
 	}
 	if diff := cmp.Diff(want, r.Since); diff != "" {
@@ -121,6 +129,7 @@ func TestSinceRepeatsEnds(t *testing.T) {
 	wantUsers := map[string]string{
 		"ann": "ok", "locked": restore.LockedAfterBackup, "unlocked": "ok", "password": restore.PasswordAfterBackup, "both": restore.PasswordAfterBackup,
 		"factors": "no factor", "proofed": "ok", "deleted": "gone", "waslocked": "before", "recovered": restore.PasswordAfterBackup, "reproofed": "ok", "lowered": "ok",
+		"reset": restore.PasswordAfterBackup, "codes": "ok",
 	}
 	if diff := cmp.Diff(wantUsers, got); diff != "" {
 		t.Errorf("users (-want +got):\n%s", diff)
@@ -144,7 +153,7 @@ func TestSinceRepeatsEnds(t *testing.T) {
 		}
 	}
 	wantKinds := map[idp.AuditKind]int{
-		idp.AuditRestored: 1, idp.AuditRestoredSince: 1, idp.AuditUserDelete: 1, idp.AuditUserLock: 4, idp.AuditUserResetMFA: 1,
+		idp.AuditRestored: 1, idp.AuditRestoredSince: 1, idp.AuditUserDelete: 1, idp.AuditUserLock: 5, idp.AuditUserResetMFA: 1, idp.AuditUserRecoveryCodes: 1,
 		idp.AuditUserVerify: 3, idp.AuditSPRemove: 1, idp.AuditSPEdit: 3,
 	}
 	if diff := cmp.Diff(wantKinds, kinds); diff != "" {

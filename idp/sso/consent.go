@@ -78,13 +78,13 @@ func (h *Handler) findQuestion(a *acceptedRequest, user *idp.User, now time.Time
 
 // findDisclosure returns what the assertion discloses about the user.
 func (a *acceptedRequest) findDisclosure(user *idp.User) consent.Disclosure {
-	attributes := a.need.FindDisclosure(&a.provider.ServiceProvider, user.Proofing)
+	attributes := a.need.FindDisclosure(&a.provider.ServiceProvider, user.ActiveProofing())
 	d := consent.Disclosure{Names: attributes.Names}
 	if a.request.NameIDFormat == saml.NameIDFormatEmail && !slices.Contains(d.Names, "email") {
 		d.Names = slices.Insert(d.Names, 0, "email")
 	}
 	if attributes.IsProofed {
-		d.VerifiedAt = user.Proofing.VerifiedAt
+		d.VerifiedAt = user.ActiveProofing().VerifiedAt
 	}
 	return d
 }
@@ -96,7 +96,7 @@ func (h *Handler) recheckUser(a *acceptedRequest, user *idp.User, asked question
 	return func(current *idp.User) error {
 		q := h.findQuestion(a, current, now)
 		if q.reason != asked.reason || !slices.Equal(q.names, asked.names) ||
-			!current.Proofing.Equal(user.Proofing) || a.chooseEmail(current) != a.chooseEmail(user) {
+			!current.ActiveProofing().Equal(user.ActiveProofing()) || a.chooseEmail(current) != a.chooseEmail(user) {
 			return errUserChanged
 		}
 		return nil

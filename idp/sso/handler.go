@@ -40,6 +40,7 @@ import (
 	"time"
 
 	"vernal/idp"
+	"vernal/idp/assurance"
 	"vernal/idp/budget"
 	"vernal/idp/keyring"
 	"vernal/idp/session"
@@ -152,7 +153,11 @@ func (h *Handler) recheckYear(r *http.Request, p *sp.Provider, req *idp.LoginReq
 func (h *Handler) newUserError(a *acceptedRequest, s step) error {
 	switch {
 	case s.obstacle != nil:
-		return web.NewLackError(&a.provider.ServiceProvider, a.describeSender(), s.obstacle)
+		err := web.NewLackError(&a.provider.ServiceProvider, a.describeSender(), s.obstacle)
+		if s.obstacle.Lack == assurance.LackActiveProofing {
+			err.RecoverURL = h.makeSignInURL(a.request)
+		}
+		return err
 	case s.refusal.Code == idp.RefusedSubject:
 		return &web.Error{Sender: a.describeSender(), SignInURL: h.makeSignInURL(a.request), Err: s.refusal}
 	}

@@ -143,7 +143,7 @@ var errUserChanged = errors.New("the user's record was changed during the sign-i
 // loadProfile unseals the user's profile if the assertion discloses attributes of it.
 // Otherwise it returns nil and the profile stays sealed.
 func (h *Handler) loadProfile(r *http.Request, a *acceptedRequest, user *idp.User) (*idp.Profile, error) {
-	if !a.need.ReadsProfile(&a.provider.ServiceProvider, user.Proofing) {
+	if !a.need.ReadsProfile(&a.provider.ServiceProvider, user.ActiveProofing()) {
 		return nil, nil
 	}
 	p, err := h.Store.Profile(r.Context(), user.ID)
@@ -152,7 +152,7 @@ func (h *Handler) loadProfile(r *http.Request, a *acceptedRequest, user *idp.Use
 		return nil, errUserChanged
 	case err != nil:
 		return nil, fmt.Errorf("unseal profile: %w", err)
-	case !p.Proofing().Equal(user.Proofing):
+	case !p.Proofing().Equal(user.ActiveProofing()):
 		return nil, errUserChanged
 	}
 	return p, nil
@@ -200,7 +200,7 @@ func (a *acceptedRequest) newAssertion(s *idp.Session, user *idp.User, profile *
 // listAttributes returns the attributes of the assertion, with their values.
 func (a *acceptedRequest) listAttributes(user *idp.User, profile *idp.Profile, name idp.NameID, lang string) []assurance.Attribute {
 	return assurance.Release(a.need, &a.provider.ServiceProvider, assurance.UserData{
-		UUID: name, Email: a.chooseEmail(user), Emails: user.Emails, Locale: lang, Proofed: user.Proofing, Profile: profile,
+		UUID: name, Email: a.chooseEmail(user), Emails: user.Emails, Locale: lang, Proofed: user.ActiveProofing(), Profile: profile,
 	})
 }
 

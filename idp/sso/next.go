@@ -54,7 +54,7 @@ func nextStep(req *idp.LoginRequest, need *assurance.Requirement, s *idp.Session
 	}
 	// The record is read each time, so an operator's change counts at once and without another
 	// sign-in. A user is never asked for a factor that would not help.
-	if o := need.FindObstacle(s, assurance.ReadProofing(user.Proofing), user.Factors(), now); o != nil {
+	if o := need.FindUserObstacle(s, user, now); o != nil {
 		refusedStep := refuseStep(req, o.Refusal())
 		refusedStep.obstacle = o
 		return refusedStep

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"strings"
+	"time"
 
 	"vernal/idp"
 	"vernal/idp/audit"
@@ -14,13 +15,22 @@ import (
 
 // changes are the kinds of audit record of which a user gets a notice.
 var changes = map[idp.AuditKind]bool{
-	idp.AuditUserSetPassword:  true,
-	idp.AuditUserAddTOTP:      true,
-	idp.AuditUserResetMFA:     true,
-	idp.AuditUserLock:         true,
-	idp.AuditUserUnlock:       true,
-	idp.AuditUserVerify:       true,
-	idp.AuditUserForgetDevice: false, // the user's own small change
+	idp.AuditUserSetPassword:     true,
+	idp.AuditUserResetPassword:   true,
+	idp.AuditUserUseRecoveryCode: true,
+	idp.AuditUserCancelDeletion:  true,
+	idp.AuditUserCancelReset:     true,
+	idp.AuditUserAddTOTP:         true,
+	idp.AuditUserResetMFA:        true,
+	idp.AuditUserLock:            true,
+	idp.AuditUserUnlock:          true,
+	idp.AuditUserVerify:          true,
+	idp.AuditUserAddEmail:        true,
+	idp.AuditUserEditEmail:       true,
+	idp.AuditUserRemoveEmail:     true,
+	idp.AuditUserRemoveTOTP:      true,
+	idp.AuditUserRenameTOTP:      false, // small, too
+	idp.AuditUserForgetDevice:    false, // the user's own small change
 }
 
 const (
@@ -131,7 +141,7 @@ func (s *Service) noticesOf(ctx context.Context, r idp.AuditRecord) ([]Mail, err
 		mails = append(mails, Mail{
 			ID: fmt.Sprintf("audit/%d/%d", r.Seq, i), Kind: kind, To: e.Address, Lang: templates.Lang(u.Lang),
 			Args: Args{
-				Change: r.Kind, By: originOf(r.Actor), At: r.At,
+				Change: r.Kind, By: originOf(r.Actor), At: r.At, DueAt: dueTime(r),
 				Browser: r.Detail["browser"], System: r.Detail["system"],
 			},
 		})
@@ -146,10 +156,21 @@ func kindOf(r idp.AuditRecord) Kind {
 		return ""
 	case r.Kind == idp.AuditAuthn && r.Detail["new_device"] == "yes":
 		return NewDevice
+	case r.Kind == idp.AuditUserPlanReset:
+		return ResetPlanned
 	case changes[r.Kind]:
 		return Changed
 	}
 	return ""
+}
+
+// dueTime returns when a planned change is due; zero for other records.
+func dueTime(r idp.AuditRecord) time.Time {
+	at, err := time.Parse(time.RFC3339, r.Detail["due"])
+	if err != nil {
+		return time.Time{}
+	}
+	return at
 }
 
 // originOf returns who made a change: the user, the server, or staff.

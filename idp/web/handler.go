@@ -39,8 +39,9 @@ type Error struct {
 	SignInURL string
 	// Obstacle is the reason why the user cannot meet the request. LeaveURL is where the user
 	// can continue despite it; see NewLackError.
-	Obstacle *assurance.Obstacle
-	LeaveURL string
+	// RecoverURL is where the user can remove the obstacle, "" if they cannot.
+	Obstacle             *assurance.Obstacle
+	LeaveURL, RecoverURL string
 	// Plain requests text, regardless of the Accept header, because the client is a program.
 	Plain bool
 	// Err is for the log, and selects the kind of the page.

@@ -224,7 +224,7 @@ func (p *Pages) choosePage(r *http.Request, f failure) (templates.Page, format) 
 		return p.newRetiredPage(base, f), formatText
 	case f.Obstacle != nil:
 		return templates.LackPage{
-			Base: base, Lacks: string(f.Obstacle.Lack), Have: f.Obstacle.Factors, LeaveURL: f.LeaveURL,
+			Base: base, Lacks: string(f.Obstacle.Lack), Have: f.Obstacle.Factors, LeaveURL: f.LeaveURL, RecoverURL: f.RecoverURL,
 			Refusal: f.refusal, ErrorID: f.errorID, BaseURL: p.BaseURL,
 		}, formatHTML
 	case f.refusal != nil:

@@ -80,6 +80,7 @@ func (a *commands) reportSince(since *restore.SinceReport) {
 		{len(since.PasswordChanged), "locked because the password was changed after the backup: %s (set a new one, then run 'vernal user unlock')"},
 		{len(since.FactorsRemoved), "second factors removed again: %s"},
 		{len(since.ProofRemoved), "proofed identity removed again: %s"},
+		{len(since.CodesRemoved), "recovery codes removed because some were used: %s"},
 	} {
 		if group.n > 0 {
 			a.Say(group.text, cli.FormatCount(group.n, "user"))

@@ -52,7 +52,7 @@ func (s *Store) SetProfile(ctx context.Context, id idp.UserID, p *idp.Profile, a
 		if err != nil {
 			return err
 		}
-		u.UpdatedAt = at
+		u.UpdatedAt, u.ProofingPausedAt = at, time.Time{}
 		return w.putUserAndProfile(u, p, dataKey)
 	})
 }

@@ -43,6 +43,12 @@ func testProfiles(t *testing.T, s idp.OwnedStore) {
 	checkSame(t, newProfile("Ann"), p, err)
 	checkUnproofed(t, s, "u2")
 
+	// A new profile ends the pause of the proofed identity.
+	requireNoError(t, s.UpdateUser(ctx, "u1", func(u *idp.User) error { u.ProofingPausedAt = startTime; return nil }))
+	requireNoError(t, s.SetProfile(ctx, "u1", newProfile("Ann"), laterTime))
+	got, err = s.User(ctx, "u1")
+	checkSame(t, u, got, err)
+
 	// Other changes of the user keep the profile and must not change Proofing.
 	requireNoError(t, s.UpdateUser(ctx, "u1", func(u *idp.User) error { u.Role = "staff"; return nil }))
 	for name, proofing := range map[string]*idp.Proofing{"raised": {Level: idp.IALFacialMatch, VerifiedAt: startTime}, "taken away": nil} {
