@@ -13,7 +13,7 @@ import (
 
 // pageTypes says which struct each file of pages/ is rendered with.
 var pageTypes = map[string]any{
-	"signin.html": SignInPage{}, "code.html": CodePage{}, "account.html": AccountPage{}, "sessions.html": SessionsPage{},
+	"signin.html": SignInPage{}, "code.html": CodePage{}, "account.html": AccountPage{}, "sessions.html": SessionsPage{}, "services.html": ServicesPage{}, "history.html": HistoryPage{}, "data.html": DataPage{},
 	"signedout.html": SignedOutPage{}, "confirm.html": ConfirmPage{}, "logout.html": LogoutPage{}, "response.html": responseData{},
 	"preview.html": PreviewPage{}, "error.html": ErrorPage{}, "error.txt": ErrorPage{}, "refusal.html": RefusalPage{}, "refusal.txt": RefusalPage{}, "lack.html": LackPage{}, "attributes.html": AttributesPage{},
 	"demohome.html": DemoHomePage{}, "demosignedin.html": DemoSignedInPage{}, "demoerror.html": DemoErrorPage{}, "demomail.txt": DemoMailPage{},
@@ -21,7 +21,7 @@ var pageTypes = map[string]any{
 	"confirmfactor.html": ConfirmFactorPage{}, "emails.html": EmailsPage{}, "password.html": PasswordPage{}, "factors.html": FactorsPage{}, "addfactor.html": AddFactorPage{}, "delete.html": DeletePage{}, "outcome.html": OutcomePage{},
 	"guide.html": GuidePage{}, "guides.html": GuidesPage{},
 	"consent.html": ConsentPage{},
-	"board.html": BoardPage{}, "wall.html": WallPage{},
+	"board.html":   BoardPage{}, "wall.html": WallPage{},
 	"retired.html": RetiredPage{}, "retired.txt": RetiredPage{}, "notfound.html": NotFoundPage{}, "notfound.txt": NotFoundPage{},
 	"noyear.html": NoYearPage{}, "noyear.txt": NoYearPage{},
 }

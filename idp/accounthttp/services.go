@@ -89,17 +89,13 @@ func (h *Handler) withdrawConsent(w http.ResponseWriter, r *http.Request, v visi
 	if err != nil {
 		return journey.ExitWithError(err)
 	}
-	change := account.OwnChange{User: v.user.ID, Keep: v.session.ID, Event: journey.NewOwnEvent(r, audit.ConsentWithdrawn, v.user.ID)}
-	err = h.Accounts.WithdrawConsent(r.Context(), change, sp)
+	err = h.Accounts.WithdrawConsent(r.Context(), h.newChange(r, v, audit.ConsentWithdrawn), sp)
 	redirect := redirectDone(w, r, journey.ServicesPath, doneConsent)
 	if errors.Is(err, idp.ErrNotFound) {
 		// Withdrawn before, or no service of this user: the page shows it.
 		return journey.ExitWithPage(redirect)
 	}
-	if err != nil {
-		return exitWithChangeError(err)
-	}
-	return journey.ExitWithDecision(audit.ConsentWithdrawn, v.user.ID, redirect)
+	return h.endChange(w, r, v, audit.ConsentWithdrawn, err, redirect)
 }
 
 // chooseServiceEmail answers POST /account/services/email: which email address a service gets.
@@ -115,21 +111,18 @@ func (h *Handler) chooseServiceEmail(w http.ResponseWriter, r *http.Request, v v
 	if err != nil || !getsEmail(&p.ServiceProvider) {
 		return journey.RedirectTo(w, r, journey.ServicesPath) // removed or changed since the page was shown
 	}
-	change := account.OwnChange{User: v.user.ID, Keep: v.session.ID, Event: journey.NewOwnEvent(r, audit.ServiceEmailChosen, v.user.ID)}
+	change := h.newChange(r, v, audit.ServiceEmailChosen)
 	isChanged, err := h.Accounts.ChooseServiceEmail(r.Context(), change, sp, r.PostForm.Get(templates.FieldEmail))
+	redirect := redirectDone(w, r, journey.ServicesPath, doneServiceEmail)
 	_, isInput := errors.AsType[*account.InputError](err)
 	switch {
 	case isInput || errors.Is(err, idp.ErrNotFound):
 		// The email address was removed in another tab, or the form is not ours.
 		return journey.RedirectTo(w, r, journey.ServicesPath)
-	case err != nil:
-		return exitWithChangeError(err)
-	}
-	redirect := redirectDone(w, r, journey.ServicesPath, doneServiceEmail)
-	if !isChanged {
+	case err == nil && !isChanged:
 		return journey.ExitWithPage(redirect)
 	}
-	return journey.ExitWithDecision(audit.ServiceEmailChosen, v.user.ID, redirect)
+	return h.endChange(w, r, v, audit.ServiceEmailChosen, err, redirect)
 }
 
 // readService returns the service that a form is about.
@@ -142,12 +135,4 @@ func readService(r *http.Request) (idp.EntityID, error) {
 		return "", journey.NewFormError(fmt.Errorf("field %s has no entity ID", templates.FieldService))
 	}
 	return idp.EntityID(sp), nil
-}
-
-// exitWithChangeError ends with the error of a change of the user's own account.
-func exitWithChangeError(err error) journey.Exit {
-	if errors.Is(err, account.ErrLocked) {
-		err = idp.Refuse(idp.RefusedAccountLocked, "account", "").WithCause(err)
-	}
-	return journey.ExitWithError(err)
 }

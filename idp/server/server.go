@@ -134,7 +134,7 @@ func (s *Server) Handler() (http.Handler, error) {
 		documents,
 		signOn,
 		&authn.Handler{Service: shared},
-		&accounthttp.Handler{Service: shared, Settings: s.Users, Links: s.MailLinks, Mails: s.UserMails},
+		&accounthttp.Handler{Service: shared, Settings: s.Users, Links: s.MailLinks, Mails: s.UserMails, Trail: s.Store, Sealer: s.Sealer},
 		&developers.Handler{IdP: s.IdP, Registry: s.Registry, Access: access, Pages: pages},
 		&guide.Handler{Book: book, BaseURL: s.IdP.BaseURL, Years: s.Years, Clock: s.Clock, Pages: pages},
 		signOut,

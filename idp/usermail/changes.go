@@ -29,6 +29,9 @@ var changes = map[idp.AuditKind]bool{
 	idp.AuditUserEditEmail:       true,
 	idp.AuditUserRemoveEmail:     true,
 	idp.AuditUserRemoveTOTP:      true,
+	idp.AuditUserConsent:         true,
+	idp.AuditUserExport:          true,  // of their own data; an export of all users names none
+	idp.AuditUserEditLang:        false, // small
 	idp.AuditUserRenameTOTP:      false, // small, too
 	idp.AuditUserForgetDevice:    false, // the user's own small change
 }
