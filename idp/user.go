@@ -180,6 +180,9 @@ type ConnectedService struct {
 	Email string `json:"email,omitempty"`
 }
 
+// HasConsent reports whether the user agreed to disclose data and did not withdraw that.
+func (s *ConnectedService) HasConsent() bool { return !s.ConsentAt.IsZero() && s.WithdrawnAt.IsZero() }
+
 // Service returns the user's record of a service provider, nil without one.
 func (u *User) Service(sp EntityID) *ConnectedService {
 	for i := range u.Services {

@@ -53,7 +53,15 @@ type AccountPage struct {
 	// Idle is how many minutes the session lasts without use, EndAt is its absolute end.
 	Idle  int
 	EndAt time.Time
+	// MailLang is the language of mails to the user, and LangAction where another one is posted.
+	// MailLangs are those to choose from; none if there is only one.
+	MailLang   Lang
+	MailLangs  []Lang
+	LangAction string
 }
+
+// FieldMailLang is the chosen language of mails.
+const FieldMailLang = "mail_language"
 
 // SessionsPage lists where a user is signed in, and the browsers that are remembered.
 type SessionsPage struct {

@@ -273,7 +273,7 @@ func TestTimesAreLocal(t *testing.T) {
 		days    = `[...document.querySelectorAll("main time")].filter(e => !e.dateTime.includes("T"))`
 	)
 	for _, lang := range mustNew(t).Langs() {
-		for _, name := range []string{"stay-live", "account", "sessions", "preview", "board-5"} {
+		for _, name := range []string{"stay-live", "account", "sessions", "history", "preview", "board-5"} {
 			if err := chromedp.Do(ctx, chromedp.Navigate(site.URL+"/page/"+string(lang)+"/"+name)); err != nil {
 				t.Fatal(err)
 			}
@@ -308,7 +308,7 @@ func TestPagesPrint(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, lang := range mustNew(t).Langs() {
-		for _, name := range []string{"account", "sessions", "board-5", "preview"} {
+		for _, name := range []string{"account", "sessions", "services", "history", "board-5", "preview"} {
 			if err := chromedp.Do(ctx, chromedp.Navigate(site.URL+"/page/"+string(lang)+"/"+name)); err != nil {
 				t.Fatal(err)
 			}

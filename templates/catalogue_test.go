@@ -101,6 +101,14 @@ func usedKeys(t *testing.T) map[Key]bool {
 	for _, k := range constants(t, "recovery.go", "Key") {
 		keys[Key(k)] = true
 	}
+	for _, kind := range append(slices.Clone(historyKinds), "unknown") {
+		for _, outcome := range append([]string{"ok"}, historyOutcomes[kind]...) {
+			keys[HistoryKey(kind, outcome, outcome == "sp")] = true
+		}
+	}
+	for _, by := range []string{"you", "staff", "server", "service"} {
+		keys[HistoryEntry{By: by}.ByKey()] = true
+	}
 	for _, state := range constants(t, "../idp/rotation/state.go", "State") {
 		keys[YearKey(rotation.State(state))] = true
 	}

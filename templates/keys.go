@@ -51,6 +51,9 @@ const (
 	NoticeSessionsEnded    Key = "notice.sessions_ended"
 	NoticeDeviceForgotten  Key = "notice.device_forgotten"
 	NoticeDevicesForgotten Key = "notice.devices_forgotten"
+	NoticeConsentWithdrawn Key = "services.withdrawn"
+	NoticeServiceEmail     Key = "services.email_chosen"
+	NoticeLang             Key = "account.lang_chosen"
 	// NoticeMoreTime is shown where a code is requested.
 	NoticeMoreTime Key = "notice.more_time"
 	// NoticeDemoSignedOut is shown by a sample of the demonstration; {0} is its name.

@@ -13,7 +13,7 @@ import (
 
 // pageTypes says which struct each file of pages/ is rendered with.
 var pageTypes = map[string]any{
-	"signin.html": SignInPage{}, "code.html": CodePage{}, "account.html": AccountPage{}, "sessions.html": SessionsPage{},
+	"signin.html": SignInPage{}, "code.html": CodePage{}, "account.html": AccountPage{}, "sessions.html": SessionsPage{}, "services.html": ServicesPage{}, "history.html": HistoryPage{}, "data.html": DataPage{},
 	"signup.html": SignUpPage{}, "signupsent.html": SignUpSentPage{}, "signuplink.html": SignUpLinkPage{}, "signupconfirm.html": SignUpConfirmPage{},
 	"invite.html": InvitePage{}, "setup.html": SetUpPage{}, "recoverycodes.html": RecoveryCodesPage{},
 	"signedout.html": SignedOutPage{}, "confirm.html": ConfirmPage{}, "logout.html": LogoutPage{}, "response.html": responseData{},

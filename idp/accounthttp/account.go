@@ -2,7 +2,9 @@ package accounthttp
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
+	"slices"
 
 	"vernal/idp"
 	"vernal/idp/audit"
@@ -22,6 +24,10 @@ func (h *Handler) showAccount(w http.ResponseWriter, r *http.Request, v visitor)
 		AccountBase: h.newFrame(r, v, journey.AccountPath), Action: journey.SignOutPath,
 		Attention: h.listAttention(v.user),
 		Idle:      int(h.Sessions.IdleTimeout.Minutes()), EndAt: v.session.ExpiresAt,
+	}
+	page.MailLangs, page.LangAction = page.Languages.Langs, langPath
+	if page.MailLang = templates.Lang(v.user.Lang); !slices.Contains(page.MailLangs, page.MailLang) && len(page.MailLangs) > 0 {
+		page.MailLang = page.MailLangs[0]
 	}
 	for _, p := range v.session.Participants {
 		visit := templates.Visit{SPName: h.Registry.LookupName(r.Context(), p.SP), At: p.At}
@@ -65,6 +71,24 @@ func (h *Handler) listAttention(u *idp.User) (all []templates.Attention) {
 		all = append(all, templates.Attention{Text: templates.AttentionFewCodes, Count: count, URL: journey.FactorsPath, Link: templates.AttentionCodesLink})
 	}
 	return all
+}
+
+// chooseLang answers POST /account/language: it chooses the language of mails. Pages follow the
+// language switcher.
+func (h *Handler) chooseLang(w http.ResponseWriter, r *http.Request, v visitor) journey.Exit {
+	if err := r.ParseForm(); err != nil {
+		return journey.ExitWithError(journey.NewFormError(err))
+	}
+	lang := r.PostForm.Get(templates.FieldMailLang)
+	if !slices.Contains(h.Pages.Languages(journey.AccountPath).Langs, templates.Lang(lang)) {
+		return journey.ExitWithError(journey.NewFormError(fmt.Errorf("field %s has no language of ours", templates.FieldMailLang)))
+	}
+	isChanged, err := h.Accounts.SetLang(r.Context(), h.newChange(r, v, audit.LangChosen), lang)
+	redirect := redirectDone(w, r, journey.AccountPath, doneLang)
+	if err == nil && !isChanged {
+		return journey.ExitWithPage(redirect)
+	}
+	return h.endChange(w, r, v, audit.LangChosen, err, redirect)
 }
 
 // signOut answers POST /account/sign-out. It ends the session here and does not notify service

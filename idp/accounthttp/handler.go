@@ -25,6 +25,10 @@ const (
 	endOthersPath = "/account/sessions/end-others"
 	forgetPath    = "/account/devices/forget"
 	forgetAllPath = "/account/devices/forget-all"
+
+	withdrawPath     = "/account/services/withdraw"
+	serviceEmailPath = "/account/services/email"
+	langPath         = "/account/language"
 )
 
 // Handler serves the pages.
@@ -38,6 +42,9 @@ type Handler struct {
 	// ForgotURL is where users set a new password without the current one, and RecoveryCodesURL
 	// where they get recovery codes; "" for nowhere.
 	ForgotURL, RecoveryCodesURL string
+	// Trail is read for the history, whose URLs Sealer protects.
+	Trail  idp.AuditStore
+	Sealer idp.Sealer
 }
 
 // part is a page of the account. Its texts are account.part.NAME for links, and
@@ -55,7 +62,10 @@ func (h *Handler) parts() []part {
 		{path: journey.EmailsPath, name: "emails", show: h.requireRecentFactor(journey.EmailsPath, h.showEmails), post: h.requireRecentFactor(journey.EmailsPath, h.addEmail)},
 		{path: journey.PasswordPath, name: "password", show: h.requireRecentFactor(journey.PasswordPath, h.showPassword), post: h.requireRecentFactor(journey.PasswordPath, h.changePassword)},
 		{path: journey.FactorsPath, name: "factors", show: h.requireRecentFactor(journey.FactorsPath, h.showFactors)},
+		{path: journey.ServicesPath, name: "services", show: h.showServices},
 		{path: journey.SessionsPath, name: "sessions", show: h.showSessions},
+		{path: journey.HistoryPath, name: "history", show: h.showHistory},
+		{path: journey.DataPath, name: "data", show: h.showData, post: h.requireRecentFactor(journey.DataPath, h.downloadData)},
 		{path: journey.DeletePath, name: "delete", show: h.requireRecentFactor(journey.DeletePath, h.showDelete), post: h.requireRecentFactor(journey.DeletePath, h.planDeletion)},
 	}
 }
@@ -71,6 +81,9 @@ func (h *Handler) Mount(router *web.Router) {
 		router.Handle(p.path, methods)
 	}
 	h.mountSecurity(router)
+	for path, post := range map[string]pageStep{withdrawPath: h.withdrawConsent, serviceEmailPath: h.chooseServiceEmail, langPath: h.chooseLang} {
+		router.Handle(path, web.Methods{http.MethodPost: h.wrapForm(post)})
+	}
 	router.Handle(journey.SignOutPath, web.Methods{http.MethodPost: h.RunStep(h.signOut)})
 	router.Handle(journey.StayPath, web.Methods{http.MethodGet: h.WrapSessionStep(h.showEnded, h.showStay), http.MethodPost: h.WrapSessionStep(h.showHome, h.staySignedIn)})
 	router.Handle(endPath, web.Methods{http.MethodPost: h.WrapSessionStep(h.showHome, h.endSession)})
@@ -158,6 +171,10 @@ const (
 	donePrimaryEmail     = "primary-email"
 	doneDeletionPlanned  = "deletion-planned"
 	doneDeletionCanceled = "deletion-canceled"
+
+	doneConsent      = "consent"
+	doneServiceEmail = "service-email"
+	doneLang         = "language"
 )
 
 // doneNotices are the texts of these values. The map is read-only.
@@ -169,6 +186,8 @@ var doneNotices = map[string]templates.Key{
 	doneFactorRemoved: templates.NoticeFactorRemoved, doneResetCanceled: templates.NoticeResetCanceled,
 	doneEmailSent: templates.NoticeEmailSent, doneEmailRemoved: templates.NoticeEmailRemoved, donePrimaryEmail: templates.NoticePrimaryEmail,
 	doneDeletionPlanned: templates.NoticeDeletionPlanned, doneDeletionCanceled: templates.NoticeDeletionCanceled,
+
+	doneConsent: templates.NoticeConsentWithdrawn, doneServiceEmail: templates.NoticeServiceEmail, doneLang: templates.NoticeLang,
 }
 
 // redirectDone returns a redirect to a page that shows the text of a change.

@@ -69,6 +69,11 @@ const (
 	PreviewAdmitted     // a request to an unpublished year was let in
 	UsersExported       // one page of an export
 
+	ConsentWithdrawn   // by the user
+	ServiceEmailChosen // which email address a service provider gets
+	LangChosen         // of mails
+	OwnDataDownloaded
+
 	PasswordReset    // through a mailed link
 	RecoveryCodeUsed // as a second factor, followed by SignedIn
 	DeletionPlanned  // by a user
@@ -199,6 +204,11 @@ var rules = [decisionCount]Rule{
 	PreviewAdmitted: {"preview_admitted", WriterBudget, idp.AuditPreviewAdmit, "ok", requestFields | visitFields, HasUser, []string{"preview", "route"}, nil},
 	UsersExported: {"users_exported", WriterChange, idp.AuditUserExport, "ok", HasActor, 0,
 		[]string{"secrets", "count", "after"}, []string{"next"}},
+
+	ConsentWithdrawn:   {"consent_withdrawn", WriterChange, idp.AuditUserConsent, "ok", userFields | HasSP, 0, nil, nil},
+	ServiceEmailChosen: {"service_email_chosen", WriterChange, idp.AuditUserEditEmail, "ok", userFields | HasSP, 0, nil, nil},
+	LangChosen:         {"lang_chosen", WriterChange, idp.AuditUserEditLang, "ok", userFields, 0, nil, nil},
+	OwnDataDownloaded:  {"own_data_downloaded", WriterChange, idp.AuditUserExport, "ok", userFields, 0, nil, nil},
 
 	UserAdded:        {"user_added", WriterChange, idp.AuditUserAdd, "ok", callerFields, 0, nil, nil},
 	UserImported:     {"user_imported", WriterChange, idp.AuditUserImport, "ok", callerFields, 0, []string{"name_ids", "level"}, nil},

@@ -45,6 +45,22 @@ func Records(ctx context.Context, store idp.AuditStore, after uint64, limit int)
 	return out, nil
 }
 
+// UserRecords lists up to limit records about a user before the given one, newest first; 0 begins with
+// the newest. It verifies no chain, and leaves out records that cannot be read.
+func UserRecords(ctx context.Context, store idp.AuditStore, user idp.UserID, before uint64, limit int) ([]idp.AuditRecord, error) {
+	page, err := store.AuditPage(ctx, idp.AuditQuery{User: user, Before: before, Limit: limit})
+	if page == nil {
+		return nil, err // with a page, only the checkpoint is damaged, and Verify reports that
+	}
+	records := make([]idp.AuditRecord, 0, len(page.Lines))
+	for _, l := range page.Lines {
+		if rec := decodeLine(l); rec.User == user && rec.Kind != KindDamaged {
+			records = append(records, rec)
+		}
+	}
+	return records, nil
+}
+
 // Lines reads up to limit records after a place, in their stored form.
 func (s *Service) Lines(ctx context.Context, after uint64, limit int) (*idp.AuditPage, error) {
 	return s.Store.AuditPage(ctx, idp.AuditQuery{After: after, Limit: min(limit, pageSize)})

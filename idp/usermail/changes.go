@@ -30,6 +30,9 @@ var changes = map[idp.AuditKind]bool{
 	idp.AuditUserRemoveEmail:     true,
 	idp.AuditUserRemoveTOTP:      true,
 	idp.AuditUserRecoveryCodes:   true,
+	idp.AuditUserConsent:         true,
+	idp.AuditUserExport:          true,  // of their own data; an export of all users names none
+	idp.AuditUserEditLang:        false, // small
 	idp.AuditUserRenameTOTP:      false, // small, too
 	idp.AuditUserForgetDevice:    false, // the user's own small change
 	idp.AuditUserInvite:          false, // the invitation is a mail itself
