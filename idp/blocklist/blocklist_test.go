@@ -128,6 +128,19 @@ func TestNothingPassesThatZxcvbnRefuses(t *testing.T) {
 	}
 }
 
+// TestRepetitionIsEstimatedOnce counts the parts that are estimated, because each costs as much as a
+// password.
+func TestRepetitionIsEstimatedOnce(t *testing.T) {
+	t.Parallel()
+	for part, most := range map[string]int{"a": 1, "ab1!": 4} {
+		e := &estimator{words: words(), known: make(map[string]float64)}
+		e.estimate([]rune(strings.Repeat(part, 128/len(part))))
+		if len(e.known) > most {
+			t.Errorf("%q repeated: %d parts were estimated, want at most %d", part, len(e.known), most)
+		}
+	}
+}
+
 func FuzzIsCommon(f *testing.F) {
 	for _, p := range []string{"", "aaaa", "1990-02-01", "P@ssw0rd", "İİİ", "\xff\xfe", "🌷🌷"} {
 		f.Add(p, "a@b.example")

@@ -127,6 +127,7 @@ func addSequences(password []rune, start int, add func(end int, guesses float64)
 
 // addRepetitions adds the repetitions that begin at start, such as aaaa or tulip-tulip-.
 func (e *estimator) addRepetitions(password []rune, start int, add func(end int, guesses float64)) {
+	covered := make(map[int]int) // end of the repetition by the length of its part
 	for size := 1; start+2*size <= len(password); size++ {
 		end := start + size
 		for end < len(password) && password[end] == password[end-size] {
@@ -137,6 +138,14 @@ func (e *estimator) addRepetitions(password []rune, start int, add func(end int,
 		if count < 2 {
 			continue
 		}
+		isKnown := false // as a repetition of a shorter part
+		for shorter, itsEnd := range covered {
+			isKnown = isKnown || size%shorter == 0 && itsEnd >= end
+		}
+		if isKnown {
+			continue
+		}
+		covered[size] = end
 		part := password[start : start+size]
 		guesses, ok := e.known[string(part)]
 		if !ok {
