@@ -62,7 +62,7 @@ func CheckNewPassword(password, email string, context ...string) error {
 	if err := checkPassword(password, email); err != nil {
 		return err
 	}
-	if blocklist.IsCommon(password, append(context, email)...) {
+	if blocklist.IsCommon(password, append([]string{email}, context...)...) {
 		return &InputError{"password", "common", "must not be one of the passwords that attackers try first, such as a common word with a year"}
 	}
 	return nil

@@ -90,6 +90,18 @@ func TestCheckNewPassword(t *testing.T) {
 	}
 }
 
+// TestPasswordFromEmailIsCommon checks a word that is in no list.
+func TestPasswordFromEmailIsCommon(t *testing.T) {
+	t.Parallel()
+	const password = "zyxomma-2026!"
+	if err := CheckNewPassword(password, alice); err != nil {
+		t.Error(err)
+	}
+	if err := CheckNewPassword(password, "zyxomma@example.gov"); !isInput(err, "password", "common") {
+		t.Errorf("error %v", err)
+	}
+}
+
 func TestWeakPassword(t *testing.T) {
 	t.Parallel()
 	tests := []struct {

@@ -19,6 +19,7 @@ func TestCommonPasswords(t *testing.T) {
 		"substitutions":    {"P@ssw0rd2026", "p455w0rd1234", "L3tm31n-2026", "1l0v3y0u1234", "drowssap1234"},
 		"the famous one":   {"correct horse battery staple", "CorrectHorseBatteryStaple", "correct-horse-battery-staple"},
 		"keyboards":        {"qwertyuiop[]", "qwertyuiop12", "1qaz2wsx3edc", "1q2w3e4r5t6y", "zxcvbnmasdfgh", "asdfghjkl;'\\", "azertyuiopqs", "qwertzuiopü+", "!@#$%^&*()_+", "qazwsxedcrfv"},
+		"number pad":       {"789632147896", "741236987412", "951753951753"},
 		"sequences":        {"abcdefghijkl", "ABCDEFGHIJKL", "lkjihgfedcba", "abcdefgh1234", "acegikmoqsuw"},
 		"repetitions":      {"a-a-a-a-a-a-a", "aaaaaaaaaaaa", "abababababab", "monkeymonkeymonkey", "äbäbäbäbäbäbäb", "tulip-tulip-tulip-", strings.Repeat("ab1!", 32)},
 		"dates":            {"01.02.1990 01.02.1990", "summer2025!!", "Winter2026!!!", "December2026!", "1990-02-01!!"},
@@ -123,6 +124,19 @@ func TestNothingPassesThatZxcvbnRefuses(t *testing.T) {
 	for _, p := range passwords {
 		if result := zxcvbn.PasswordStrength(p, nil); result.Score < 3 && !IsCommon(p) {
 			t.Errorf("%q: zxcvbn counts %.3g guesses", p, result.Guesses)
+		}
+	}
+}
+
+// TestRepetitionIsEstimatedOnce counts the parts that are estimated, because each costs as much as a
+// password.
+func TestRepetitionIsEstimatedOnce(t *testing.T) {
+	t.Parallel()
+	for part, most := range map[string]int{"a": 1, "ab1!": 4} {
+		e := &estimator{words: words(), known: make(map[string]float64)}
+		e.estimate([]rune(strings.Repeat(part, 128/len(part))))
+		if len(e.known) > most {
+			t.Errorf("%q repeated: %d parts were estimated, want at most %d", part, len(e.known), most)
 		}
 	}
 }

@@ -14,20 +14,17 @@ var keyboards = [][]string{
 	{" 1234567890ñ", " qwertyuiopñ", " asdfghjklñ", " zxcvbnm,.-"},
 }
 
-// keypad is the number pad, whose rows are not shifted.
-var keypad = []string{"789", "456", "123"}
-
 // place is the place of a key.
 type place struct{ row, column int }
 
 // shiftedDigits are the characters above the digits of the first keyboard.
 const shiftedDigits = "!@#$%^&*()"
 
-// layouts are the places of the keys on each keyboard. Walks over the number pad go in all eight
-// directions.
+// layouts are the places of the keys on each keyboard. A number pad needs none, because its rows and
+// columns are sequences.
 var layouts = sync.OnceValue(func() []map[rune]place {
 	var all []map[rune]place
-	for _, rows := range append(keyboards, keypad) {
+	for _, rows := range keyboards {
 		layout := make(map[rune]place)
 		for row, keys := range rows {
 			for column, key := range []rune(keys) {
@@ -45,15 +42,13 @@ var layouts = sync.OnceValue(func() []map[rune]place {
 })
 
 // direction returns the step from one key to the next, and whether the keys are adjacent.
-func direction(from, to place, isPad bool) (place, bool) {
+func direction(from, to place) (place, bool) {
 	step := place{to.row - from.row, to.column - from.column}
 	switch {
 	case step == place{}:
 		return step, false
 	case step.row < -1 || step.row > 1 || step.column < -1 || step.column > 1:
 		return step, false
-	case isPad:
-		return step, true
 	}
 	// The row above is half a key to the left, so its neighbors are in the same column and the next.
 	return step, step.row*step.column != 1
@@ -64,15 +59,13 @@ const minWalk = 3
 
 // addWalks adds the walks over a keyboard that begin at start.
 func addWalks(lower []rune, start int, add func(end int, guesses float64)) {
-	all := layouts()
-	for i, layout := range all {
-		isPad := i == len(all)-1
+	for _, layout := range layouts() {
 		turns := 0
 		var last place
 		for end := start + 1; end < len(lower); end++ {
 			from, hasFrom := layout[lower[end-1]]
 			to, hasTo := layout[lower[end]]
-			step, isAdjacent := direction(from, to, isPad)
+			step, isAdjacent := direction(from, to)
 			if !hasFrom || !hasTo || !isAdjacent {
 				break
 			}
@@ -90,7 +83,7 @@ func addWalks(lower []rune, start int, add func(end int, guesses float64)) {
 // countWalks returns the number of walks of at most n keys with at most that many turns, as zxcvbn
 // counts them.
 func countWalks(n, turns int) float64 {
-	const keys, neighbors = 47, 4.6
+	const keys, neighbors = 47, 4.6 // of zxcvbn's keyboards, on average
 	guesses := 0.0
 	for i := 2; i <= n; i++ {
 		for j := 1; j <= min(turns, i-1); j++ {

@@ -130,6 +130,15 @@ func TestAccountProblemsNameTheirLines(t *testing.T) {
 	}
 }
 
+func TestInactiveAfterHasMinimum(t *testing.T) {
+	t.Parallel()
+	for value, isGood := range map[string]bool{"0": true, "1h": false, "59d": false, "-60d": false, "60d": true} {
+		if _, err := Load(writeFile(t, mailServer+"users: {inactive_after: "+value+"}\n"), emptyEnv); (err == nil) != isGood {
+			t.Errorf("%s: %v", value, err)
+		}
+	}
+}
+
 // TestUserTextsNeedEveryLanguage checks that no user accepts a text that is missing in the user's
 // language.
 func TestUserTextsNeedEveryLanguage(t *testing.T) {

@@ -6,6 +6,8 @@ import (
 	"os"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"vernal/idp"
 	"vernal/idp/account"
 	"vernal/idp/admin"
@@ -117,4 +119,48 @@ func TestUserIsNamedByEmailIDAndNameID(t *testing.T) {
 	}
 	_, err = admin.Call(ctx, c, ops.ShowUser, ops.UserRequest{NameID: "ana-there", SP: id})
 	wantCode(t, "show a deleted user", err, admin.CodeNotFound)
+}
+
+// TestShowUserPrintsNoSecret checks the fields of a user with everything. A list leaves out the
+// service providers.
+func TestShowUserPrintsNoSecret(t *testing.T) {
+	t.Parallel()
+	s, f := newService(t)
+	u := &idp.User{
+		ID: "U1", Emails: []idp.Email{{Address: "ana@example.gov", ConfirmedAt: testTime, DisclosedTo: []idp.EntityID{"urn:hidden"}}},
+		PasswordHash: "$secret$", Lang: "fr", TOTPs: []idp.TOTP{{Name: "phone", Period: 30, Secret: []byte("secret")}},
+		RecoveryCodes: &idp.RecoveryCodes{Salt: []byte("secret"), Hashes: [][]byte{[]byte("secret"), []byte("secret")}},
+		Browsers:      []idp.KnownBrowser{{Hash: []byte("secret"), At: testTime}},
+		Services: []idp.ConnectedService{
+			{SP: "urn:a", FirstAt: testTime, LastAt: testTime, Attributes: []string{"email"}, ConsentAt: testTime, Email: "ana@example.gov"},
+			{SP: "urn:b", FirstAt: testTime, LastAt: testTime, ConsentAt: testTime, WithdrawnAt: testTime},
+		},
+		FactorResetAt: testTime.AddDate(0, 0, 1), DeletionAt: testTime.AddDate(0, 0, 2), ProofingPausedAt: testTime,
+		Accepted: &idp.AcceptedTexts{Rules: "hash", At: testTime}, CreatedAt: testTime, UpdatedAt: testTime,
+	}
+	if outcome, err := f.Store.ImportUsers(t.Context(), []idp.ImportedUser{{User: u}}); errors.Join(append(outcome, err)...) != nil {
+		t.Fatal(err)
+	}
+	c := admin.NewProcessClient(s.Endpoint(os.Geteuid()), admin.Self())
+	shown, err := admin.Call(t.Context(), c, ops.ShowUser, ops.UserRequest{Email: "U1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := ops.User{
+		ID: "U1", Emails: []ops.Email{{Address: "ana@example.gov", ConfirmedAt: testTime}}, HasPassword: true, Lang: "fr",
+		TOTPs: []ops.TOTP{{Name: "phone", Period: 30}}, RecoveryCodes: 2,
+		Services:      []ops.UsedService{ops.UsedService(u.Services[0]), ops.UsedService(u.Services[1])},
+		FactorResetAt: u.FactorResetAt, DeletionAt: u.DeletionAt, ProofingPausedAt: testTime, AcceptedAt: testTime, CreatedAt: testTime, UpdatedAt: testTime,
+	}
+	if diff := cmp.Diff(want, shown); diff != "" {
+		t.Errorf("shown (-want +got):\n%s", diff)
+	}
+	list, err := admin.Call(t.Context(), c, ops.ListUsers, ops.UsersRequest{})
+	want.Services = nil
+	if err != nil || len(list.Users) != 1 {
+		t.Fatalf("%+v, %v", list, err)
+	}
+	if diff := cmp.Diff(want, list.Users[0]); diff != "" {
+		t.Errorf("listed (-want +got):\n%s", diff)
+	}
 }
