@@ -158,6 +158,7 @@ func TestLanguageSwitchKeepsPage(t *testing.T) {
 		"logout": true, "response": true, // without a switcher, because they post at once
 		"board": true, "wall": true, // of the admin listener, whose switcher is links
 		"demosignedin": true, // no page of ours
+		"forgot":       true, "forgotsent": true, "reset": true, "lost": true, // tested in package recovery
 		"retired":      true, // answers a GET, whose URL is all of its state
 	}
 	for _, tt := range tests {
