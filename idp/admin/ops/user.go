@@ -108,8 +108,8 @@ type User struct {
 	ProofingPausedAt time.Time `json:"proofing_paused_at,omitzero"`
 	FactorResetAt    time.Time `json:"factor_reset_at,omitzero"`
 	DeletionAt       time.Time `json:"deletion_at,omitzero"`
-	CreatedAt  time.Time `json:"created_at"`
-	UpdatedAt  time.Time `json:"updated_at"`
+	CreatedAt        time.Time `json:"created_at"`
+	UpdatedAt        time.Time `json:"updated_at"`
 }
 
 // Email is an email address of a user. It leaves out the service providers it was disclosed
@@ -316,7 +316,9 @@ var ResetMFA = declareUser("user/reset-mfa", func(s *Service, ctx context.Contex
 // planReset plans the removal of a user's second factors. The audit record notifies the user.
 func (s *Service) planReset(ctx context.Context, req UserRequest, caller admin.Caller) (ChangedUser, error) {
 	if req.TOTP || req.TOTPSecret != "" {
-		return ChangedUser{}, invalidError("nothing was changed: a new authenticator replaces the factors at once, which needs --now. Without it, the user sets up an authenticator after the waiting period")
+		return ChangedUser{}, &admin.Error{Code: admin.CodeInvalid, Message: "nothing was changed, because the request is not valid", Problems: []sp.Problem{{
+			Field: "now", Text: "is required for a new authenticator, which replaces the second factors at once. Without it, the user sets up an authenticator after the waiting period",
+		}}}
 	}
 	dueAt, err := s.Accounts.PlanFactorReset(ctx, req.Email, s.Clock.Now().Add(account.FactorResetWait), caller.Actor())
 	c, err := s.describeChangedUser(ctx, req.Email, 0, err)
