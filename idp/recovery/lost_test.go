@@ -249,7 +249,7 @@ func TestLostUserPlansDeletion(t *testing.T) {
 	for _, link := range links {
 		_, token, _ := strings.Cut(link, "token=")
 		d.checkStatus(other.Get(link), http.StatusGone)
-		d.checkStatus(other.Post("/account/delete/cancel", form("token", token)), http.StatusGone)
+		d.checkStatus(other.Post("/sign-in/keep-account", form("token", token)), http.StatusGone)
 	}
 	d.checkRecords(audit.DeletionCanceled, 1)
 	if got := d.receive(d.ann.Email); len(got) != 1 { // the notice
@@ -269,14 +269,14 @@ func TestKeepLinkServesItsPurpose(t *testing.T) {
 	d.checkStatus(b.Post("/sign-in/reset", form("token", token, "password", newPassword)), http.StatusGone)
 	reset := d.mailLink()
 	_, resetToken, _ := strings.Cut(reset, "token=")
-	d.checkStatus(b.Post("/account/delete/cancel", form("token", resetToken)), http.StatusGone)
-	d.checkStatus(b.Post("/account/delete/cancel", nil), http.StatusGone)
-	d.checkStatus(b.CrossSitePost("/account/delete/cancel", form("token", token)), http.StatusForbidden)
+	d.checkStatus(b.Post("/sign-in/keep-account", form("token", resetToken)), http.StatusGone)
+	d.checkStatus(b.Post("/sign-in/keep-account", nil), http.StatusGone)
+	d.checkStatus(b.CrossSitePost("/sign-in/keep-account", form("token", token)), http.StatusForbidden)
 	if d.user().DeletionAt.IsZero() {
 		t.Error("canceled")
 	}
 	d.Clock.Advance(maillink.CancelDeletion.Lifetime())
-	d.checkStatus(b.Post("/account/delete/cancel", form("token", token)), http.StatusGone)
+	d.checkStatus(b.Post("/sign-in/keep-account", form("token", token)), http.StatusGone)
 	if d.user().DeletionAt.IsZero() {
 		t.Error("canceled by an expired link")
 	}
