@@ -60,7 +60,7 @@ func recoverySamples(b, alone Base) []sample {
 			Button: LinkUnusableButton, ButtonURL: "/sign-in/forgot", Link: BackToSignIn, LinkURL: "/sign-in"}),
 		page("message-used", false, MessagePage{Base: b, Title: CodeUsedTitle, Text: CodeUsedText, Args: []string{"9"},
 			Button: CodeUsedNext, ButtonURL: "/continue", Link: CodeUsedAccount, LinkURL: "/account"}),
-		page("keep", false, ConfirmPage{Base: alone, Title: KeepTitle, Text: KeepText, Button: KeepButton, Action: "/account/delete/cancel", Fields: []Field{{"token", "t0ken"}}}),
+		page("keep", false, ConfirmPage{Base: alone, Title: KeepTitle, Text: KeepText, Button: KeepButton, Action: "/sign-in/keep-account", Fields: []Field{{"token", "t0ken"}}}),
 		page("lack-active-proofing", true, LackPage{Base: b, Lacks: "active-proofing", Have: []idp.Factor{idp.FactorPassword, idp.FactorTOTP},
 			RecoverURL: "/sign-in?request=Zx81", LeaveURL: "https://records.example/home", ErrorID: "0198f2c4-7d1e",
 			Refusal: idp.Refuse(idp.RefusedNoProofing, "AuthnContextClassRef", "http://idmanagement.gov/ns/assurance/ial/2")}),

@@ -7,6 +7,9 @@ import (
 	"vernal/idp/assurance"
 )
 
+// KeepPath is the page of the mailed link that cancels a deletion. It needs no session.
+const KeepPath = "/sign-in/keep-account"
+
 // ResetParameter in the URL of the sign-in page makes it say that the password is changed.
 const ResetParameter = "reset"
 

@@ -75,7 +75,7 @@ func (h *Handler) planDeletion(w http.ResponseWriter, r *http.Request, f journey
 		}
 		mails = append(mails, usermail.Mail{
 			Kind: usermail.DeletionPlanned, To: e.Address, Lang: templates.Lang(user.Lang),
-			Args: usermail.Args{URL: h.makeURL(journey.CancelDeletionPath, token), DueAt: dueAt, Hours: int(account.LostDeletionWait / time.Hour)},
+			Args: usermail.Args{URL: h.makeURL(journey.KeepPath, token), DueAt: dueAt, Hours: int(account.LostDeletionWait / time.Hour)},
 		})
 	}
 	if err := h.Mails.Queue(r.Context(), mails...); err != nil {
@@ -120,7 +120,7 @@ func (h *Handler) writeLost(w http.ResponseWriter, r *http.Request, f journey.Fl
 	}
 }
 
-// showKeep answers GET /account/delete/cancel, the mailed link that cancels a deletion.
+// showKeep answers GET /sign-in/keep-account, the mailed link that cancels a deletion.
 func (h *Handler) showKeep(w http.ResponseWriter, r *http.Request) journey.Exit {
 	token := r.URL.Query().Get(templates.FieldToken)
 	_, user, err := h.findLink(r.Context(), maillink.CancelDeletion, token)
@@ -132,11 +132,11 @@ func (h *Handler) showKeep(w http.ResponseWriter, r *http.Request) journey.Exit 
 	}
 	return journey.ExitWithPage(h.WritePage(w, templates.ConfirmPage{
 		Base: h.Pages.Base(r, ""), Title: templates.KeepTitle, Text: templates.KeepText, Button: templates.KeepButton,
-		Action: journey.CancelDeletionPath, Fields: []templates.Field{{Name: templates.FieldToken, Value: token}},
+		Action: journey.KeepPath, Fields: []templates.Field{{Name: templates.FieldToken, Value: token}},
 	}))
 }
 
-// keepAccount answers POST /account/delete/cancel: it cancels the deletion.
+// keepAccount answers POST /sign-in/keep-account: it cancels the deletion.
 func (h *Handler) keepAccount(w http.ResponseWriter, r *http.Request) journey.Exit {
 	if err := r.ParseForm(); err != nil {
 		return journey.ExitWithError(journey.NewFormError(err))
@@ -174,7 +174,7 @@ func (h *Handler) showKeepUnusable(w http.ResponseWriter, r *http.Request) journ
 			Base: h.Pages.Base(r, ""), IsError: true, Title: templates.LinkUnusableTitle, Text: templates.KeepUnusable,
 			Button: templates.BackToSignIn, ButtonURL: journey.SignInPath,
 		}
-		page.Languages = h.Pages.Languages(journey.CancelDeletionPath)
+		page.Languages = h.Pages.Languages(journey.KeepPath)
 		return h.Pages.Render(w, http.StatusGone, page)
 	})
 }

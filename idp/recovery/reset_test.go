@@ -312,7 +312,7 @@ func TestResetPausesProofing(t *testing.T) {
 	f.Fields.Set("code", codes[0])
 	page = b.Post(f.Action, f.Fields)
 	d.checkPath(page, "/sign-in/recovery-code/used")
-	if page = b.Get(d.findHref(page, "/api/saml")); page.Response() == nil || !strings.Contains(string(page.Response()), "Ada") {
+	if page = b.Get(d.findHref(page, "/sign-in/continue")); page.Response() == nil || !strings.Contains(string(page.Response()), "Ada") {
 		t.Errorf("after the recovery code: %d %s", page.Status, page.URL)
 	}
 	if d.user().ActiveProofing() == nil {

@@ -118,7 +118,7 @@ func (a *commands) printAddedUser(answer ops.AddedUser) error {
 	email := answer.User.Emails[0].Address
 	a.Say("added %s", email)
 	if answer.TOTPSecret == "" {
-		a.Say("the user has no authenticator yet: run vernal user reset-mfa %s --totp", shellquote.Quote(email))
+		a.Say("the user has no authenticator yet: run vernal user reset-mfa %s --now --totp", shellquote.Quote(email))
 	}
 	return a.Print(answer, func() error { return a.printTOTP(answer.TOTPSecret, answer.TOTPURL) })
 }
@@ -270,7 +270,11 @@ func describeUser(u ops.User) [][2]string {
 			lockText += ": " + u.LockReason
 		}
 	}
-	return [][2]string{
+	identity := identityText(u.Profile)
+	if !u.ProofingPausedAt.IsZero() {
+		identity += ", paused since " + cli.FormatTime(u.ProofingPausedAt)
+	}
+	pairs := [][2]string{
 		{"id", string(u.ID)},
 		{"emails", strings.Join(emails, "\n")},
 		{"language", u.Lang},
@@ -281,8 +285,7 @@ func describeUser(u ops.User) [][2]string {
 		{"recovery codes", fmt.Sprint(u.RecoveryCodes)},
 		{"remembered in", strings.Join(describeDevices(u), "\n")},
 		{"services", strings.Join(describeServices(u), "\n")},
-		{"identity", identityText(u.Profile)},
-		{"identity paused", cli.FormatTime(u.ProofingPausedAt)},
+		{"identity", identity},
 		{"locked", lockText},
 		{"reset planned", cli.FormatTime(u.FactorResetAt)},
 		{"deletion planned", cli.FormatTime(u.DeletionAt)},
@@ -291,6 +294,7 @@ func describeUser(u ops.User) [][2]string {
 		{"added", cli.FormatTime(u.CreatedAt)},
 		{"changed", cli.FormatTime(u.UpdatedAt)},
 	}
+	return pairs
 }
 
 // describeServices describes the service providers that a user signed in to, and what the user agreed
