@@ -40,6 +40,7 @@ the columns, JSON lines, or a JSON array. The names are the same in all:
                           fields of 'user verify', in CSV a column for each
     name_ids              NameIDs by agency or entity ID, as permanent as if they
                           had been issued here, in CSV a column name_ids.KEY each
+    services              visits and consents, in JSON as 'user export' writes them
     locked, lock_reason   users that cannot sign in
     role, created_at, password_changed_at, deleted
 
