@@ -124,6 +124,11 @@ func TestLanguageSwitchKeepsPage(t *testing.T) {
 			form.Fields.Set("code", "12")
 			return b, b.Post(form.Action, form.Fields)
 		}},
+		{"consent", "consent", func() (*idptest.Browser, *idptest.Page) {
+			b := signedIn()
+			asking := i.AddProvider("https://asking.example.gov", func(p *idp.ServiceProvider) { p.Consent = idp.ConsentAsk })
+			return b, b.Get(asking.URL(&idptest.Request{}))
+		}},
 		{"account", "account", func() (*idptest.Browser, *idptest.Page) {
 			signedIn()
 			b := signedIn()
