@@ -140,12 +140,16 @@ func demoInBrowser(b *tab, d *runningDemo) {
 	b.see("input#code", "3-code")
 	b.fill("input#code", codeOf(t, d, 0))
 	b.click(".vernal-submit")
+	b.see("#consent", "4-consent-a")
+	b.click("#consent .vernal-submit")
 	b.see("#name-id", "4-signed-in-a")
 	atA := b.eval(`document.getElementById("name-id").innerText`)
 	if at := b.eval(`location.href`); at != d.Samples[0].URL+pathSignedIn {
 		t.Errorf("signed in, the browser is at %s", at)
 	}
 	b.click(".vernal-buttons a")
+	b.see("#consent", "5-consent-b")
+	b.click("#consent .vernal-submit")
 	b.see("#assertion", "5-signed-in-b")
 	if atB := b.eval(`document.getElementById("name-id").innerText`); atB == atA {
 		t.Errorf("both samples know the person as %s", atA)

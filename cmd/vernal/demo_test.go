@@ -106,7 +106,7 @@ func TestDemoSignsInAtBothSamples(t *testing.T) {
 		"xmldsig-more#rsa-sha256", "PasswordProtectedTransport:duo", "your browser could read it",
 		"<Assertion xmlns=", "nameid-format:persistent")
 
-	atB := v.send(v.send(v.get(b.URL + pathSignedIn))) // their form, then our response page; nothing is asked
+	atB := v.send(v.agree(v.send(v.get(b.URL + pathSignedIn)))) // their form, our question, our response page
 	if atB.Status != http.StatusOK || atB.URL.String() != b.URL+pathSignedIn {
 		t.Fatalf("%d %s:\n%s", atB.Status, atB.URL, atB.Text())
 	}
@@ -244,7 +244,7 @@ func TestSampleShowsRefusedResponse(t *testing.T) {
 	// Another browser's response: the request was not this one's.
 	theirs := newVisitor(t)
 	answer := theirs.send(theirs.get(s.URL+pathSignedIn), "email", demo.Email, "password", demo.Password)
-	answer = theirs.send(answer, "code", codeOf(t, d, 0))
+	answer = theirs.agree(theirs.send(answer, "code", codeOf(t, d, 0)))
 	wantText(t, post(answer.Form().Fields), "does not match any of the possible request IDs")
 
 	if page := v.get("http://127.0.0.1" + s.URL[strings.LastIndex(s.URL, ":"):] + "/"); page.URL.String() != s.URL+"/" {

@@ -118,13 +118,26 @@ func codeOf(t *testing.T, d *runningDemo, ahead int) string {
 	return code
 }
 
-// signInAtDemo goes through password and code, and ends on the page of a sample.
+// signInAtDemo goes through password and code and, if the user has not agreed before, the consent. It
+// ends on the page of a sample.
 func (v *visitor) signInAtDemo(d *runningDemo, sample int, code string) *idptest.Page {
 	v.t.Helper()
 	page := v.get(d.Samples[sample].URL + pathSignedIn)
 	page = v.send(page, "email", d.Email, "password", d.Password)
 	page = v.send(page, "code", code)
+	if _, ok := page.Form().Fields["shown"]; ok {
+		page = v.agree(page)
+	}
 	return v.send(page) // the response page
+}
+
+// agree agrees on the page that asks for consent, and returns the next page.
+func (v *visitor) agree(page *idptest.Page) *idptest.Page {
+	v.t.Helper()
+	if _, ok := page.Form().Fields["shown"]; !ok {
+		v.t.Fatalf("no question on %s:\n%s", page.URL, page.Text())
+	}
+	return v.send(page)
 }
 
 func wantText(t *testing.T, page *idptest.Page, want ...string) {

@@ -145,6 +145,9 @@ func newRecord(u *idp.User, profile *idp.Profile, includeSecrets bool) Record {
 			Address: e.Address, ConfirmedAt: e.ConfirmedAt, LastSignInAt: e.LastSignInAt, DisclosedTo: e.DisclosedTo,
 		})
 	}
+	for _, service := range u.Services {
+		rec.Services = append(rec.Services, RecordService(service))
+	}
 	if profile != nil {
 		p := RecordProfile(*profile)
 		if !includeSecrets {

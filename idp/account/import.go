@@ -198,7 +198,7 @@ func (im *importer) newUser(rec *Record) (*idp.User, *idp.Profile, InputErrors) 
 	f := &faults{now: im.now}
 	f.checkPast("created_at", rec.CreatedAt)
 	if rec.Deleted {
-		if len(rec.Emails)+len(rec.TOTPs) > 0 || rec.PasswordHash != "" || rec.Profile != nil || rec.Locked {
+		if len(rec.Emails)+len(rec.TOTPs) > 0 || rec.PasswordHash != "" || rec.Profile != nil || rec.Locked || len(rec.Services) > 0 {
 			f.addInvalid("deleted", "a deleted user can have only name_ids and reserved_emails: remove the other fields")
 		}
 		if len(rec.NameIDs)+len(rec.ReservedEmails) == 0 {
@@ -215,6 +215,7 @@ func (im *importer) newUser(rec *Record) (*idp.User, *idp.Profile, InputErrors) 
 		f.addInvalid("role", "must be a lower-case word of at most 32 letters, digits, _ and -")
 	}
 	f.readLock(rec, u)
+	f.readServices(rec.Services, u)
 	var profile *idp.Profile
 	if rec.Profile != nil {
 		p, err := CheckProfile((*idp.Profile)(rec.Profile), im.now)

@@ -6,6 +6,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -164,6 +166,41 @@ func (f *faults) readLock(rec *Record, u *idp.User) {
 		u.LockedAt, u.LockReason = cmp.Or(rec.LockedAt.UTC(), f.now), rec.LockReason
 	}
 }
+
+// readServices reads the visits and consents. A service provider need not be registered, as in
+// checkDisclosures. A consent in the future would never expire.
+func (f *faults) readServices(records []RecordService, u *idp.User) {
+	seen := make(map[idp.EntityID]bool, len(records))
+	for _, r := range records {
+		if !isPlainKey(string(r.SP)) || seen[r.SP] {
+			f.addInvalid("services.sp", "must be an entity ID, each once")
+			return
+		}
+		seen[r.SP] = true
+		f.checkPast("services.first_at", r.FirstAt)
+		f.checkPast("services.last_at", r.LastAt)
+		f.checkPast("services.consent_at", r.ConsentAt)
+		f.checkPast("services.withdrawn_at", r.WithdrawnAt)
+		switch {
+		case r.FirstAt.IsZero() || r.LastAt.IsZero():
+			f.addInvalid("services", "needs first_at and last_at for each service provider")
+		case len(r.Attributes) > 0 && r.ConsentAt.IsZero():
+			f.addInvalid("services.attributes", "needs a consent_at: the user agreed to nothing without a time")
+		case slices.ContainsFunc(r.Attributes, func(name string) bool { return !attributePattern.MatchString(name) }):
+			f.addInvalid("services.attributes", "must be names of attributes, such as email")
+		case r.Email != "" && !slices.ContainsFunc(u.Emails, func(e idp.Email) bool { return strings.EqualFold(e.Address, r.Email) }):
+			f.addInvalid("services.email", "is not an email address of the user")
+		}
+		service := idp.ConnectedService(r)
+		for _, at := range []*time.Time{&service.FirstAt, &service.LastAt, &service.ConsentAt, &service.WithdrawnAt} {
+			*at = at.UTC()
+		}
+		u.Services = append(u.Services, service)
+	}
+}
+
+// attributePattern describes the name of an attribute. An import accepts names of later versions.
+var attributePattern = regexp.MustCompile(`^[a-z][a-z0-9_]{0,63}$`)
 
 // CheckPasswordHash returns an *InputError if a hash from another identity provider cannot be
 // verified here.

@@ -23,8 +23,10 @@ type Record struct {
 	Profile           *RecordProfile `json:"profile,omitempty"`
 	// NameIDs are the identifiers by which service providers know the user, keyed by
 	// agency name or entity ID.
-	NameIDs   map[string]idp.NameID `json:"name_ids,omitempty"`
-	CreatedAt time.Time             `json:"created_at,omitzero"`
+	NameIDs map[string]idp.NameID `json:"name_ids,omitempty"`
+	// Services are the service providers that the user signed in to, with the user's consents.
+	Services  []RecordService `json:"services,omitempty"`
+	CreatedAt time.Time       `json:"created_at,omitzero"`
 	// ReservedEmails are the SHA-256 hashes, in hex, of email addresses that service providers
 	// received as a NameID and that the user has removed. No other user may get them.
 	ReservedEmails []string `json:"reserved_emails,omitempty"`
@@ -45,6 +47,20 @@ type RecordEmail struct {
 	// They may end the user's sessions by it, so it must still identify the user after a
 	// move.
 	DisclosedTo []idp.EntityID `json:"disclosed_to,omitempty"`
+}
+
+// RecordService is idp.ConnectedService in a file. The conversion between the two does not compile
+// if their fields differ.
+type RecordService struct {
+	SP      idp.EntityID `json:"sp"`
+	FirstAt time.Time    `json:"first_at"`
+	LastAt  time.Time    `json:"last_at"`
+	// Attributes are those that the user agreed to disclose at ConsentAt.
+	Attributes  []string  `json:"attributes,omitempty"`
+	ConsentAt   time.Time `json:"consent_at,omitzero"`
+	WithdrawnAt time.Time `json:"withdrawn_at,omitzero"`
+	// Email is the email address that the user chose for the service provider.
+	Email string `json:"email,omitempty"`
 }
 
 // RecordTOTP is an authenticator with its secret in base32.

@@ -40,6 +40,7 @@ var fieldFates = map[string]string{
 	"User.Role":               exported,
 	"User.LockedAt":           exported,
 	"User.LockReason":         exported,
+	"User.Services":           exported,
 	"User.CreatedAt":          exported,
 	"User.UpdatedAt":          notExported + "it is when the record changed in this store",
 	"User.UnlockedAt":         notExported + "the user is not inactive at another installation",
@@ -51,6 +52,14 @@ var fieldFates = map[string]string{
 	"Email.ConfirmedAt":  exported,
 	"Email.LastSignInAt": exported,
 	"Email.DisclosedTo":  exported,
+
+	"ConnectedService.SP":          exported,
+	"ConnectedService.FirstAt":     exported,
+	"ConnectedService.LastAt":      exported,
+	"ConnectedService.Attributes":  exported,
+	"ConnectedService.ConsentAt":   exported,
+	"ConnectedService.WithdrawnAt": exported,
+	"ConnectedService.Email":       exported,
 
 	"TOTP.Name":     exportedWithSecrets,
 	"TOTP.Secret":   exportedWithSecrets,
@@ -328,6 +337,16 @@ func drawUser(t *rapid.T, now time.Time, n int) idp.ImportedUser {
 	if rapid.Bool().Draw(t, "locked") {
 		u.LockedAt = at.Draw(t, "locked at")
 		u.LockReason = rapid.String().Filter(func(s string) bool { return checkLockReason(s) == nil }).Draw(t, "why")
+	}
+	for _, id := range drawProviders(t) {
+		s := idp.ConnectedService{SP: id, FirstAt: at.Draw(t, "first"), LastAt: at.Draw(t, "last"), WithdrawnAt: maybe.Draw(t, "withdrawn")}
+		if rapid.Bool().Draw(t, "consent") {
+			s.ConsentAt, s.Attributes = at.Draw(t, "consent"), rapid.SampledFrom([][]string{nil, {"email"}, {"ssn", "x509_later"}}).Draw(t, "attributes")
+		}
+		if rapid.Bool().Draw(t, "chosen") {
+			s.Email = u.Emails[0].Address
+		}
+		u.Services = append(u.Services, s)
 	}
 	p := idp.ImportedUser{User: u, NameIDs: map[idp.NameIDScope]idp.NameID{}, Event: newChangeEvent("test", u.ID, actor)}
 	if rapid.Bool().Draw(t, "profile") {

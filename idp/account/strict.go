@@ -166,6 +166,7 @@ var (
 		reflect.TypeFor[RecordProfile](): profileSchema,
 		reflect.TypeFor[RecordEmail]():   newSchema(reflect.TypeFor[RecordEmail]()),
 		reflect.TypeFor[RecordTOTP]():    newSchema(reflect.TypeFor[RecordTOTP]()),
+		reflect.TypeFor[RecordService](): newSchema(reflect.TypeFor[RecordService]()),
 	}
 )
 

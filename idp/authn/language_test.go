@@ -171,6 +171,11 @@ func TestLanguageSwitchKeepsPage(t *testing.T) {
 			b := signedIn()
 			return b, b.Get("/sign-in/recovery-codes")
 		}},
+		{"consent", "consent", func() (*idptest.Browser, *idptest.Page) {
+			b := signedIn()
+			asking := i.AddProvider("https://asking.example.gov", func(p *idp.ServiceProvider) { p.Consent = idp.ConsentAsk })
+			return b, b.Get(asking.URL(&idptest.Request{}))
+		}},
 		{"account", "account", func() (*idptest.Browser, *idptest.Page) {
 			b := signedIn()
 			return b, b.Get("/account")

@@ -40,6 +40,7 @@ the columns, JSON lines, or a JSON array. The names are the same in all:
                           fields of 'user verify', in CSV a column for each
     name_ids              NameIDs by agency or entity ID, as permanent as if they
                           had been issued here, in CSV a column name_ids.KEY each
+    services              visits and consents, in JSON as 'user export' writes them
     locked, lock_reason   users that cannot sign in
     reserved_emails       SHA-256 hashes of email addresses that service providers
                           got as a NameID and the user removed: no one else gets them

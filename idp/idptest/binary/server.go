@@ -176,7 +176,8 @@ func (v *Vernal) Year(t testing.TB) string {
 
 var authURLPattern = regexp.MustCompile(`/api/saml/auth([0-9]{4}[a-z]?)"`)
 
-// AddSP registers a service provider from its metadata.
+// AddSP registers a service provider from its metadata. It gets data without the consent of users,
+// unless the flags say something else, because most tests are about something else.
 func (v *Vernal) AddSP(t testing.TB, metadata []byte, flags ...string) {
 	t.Helper()
 	file, err := os.CreateTemp(v.Dir, "sp-*.xml")
@@ -187,7 +188,7 @@ func (v *Vernal) AddSP(t testing.TB, metadata []byte, flags ...string) {
 	if _, err := file.Write(metadata); err != nil {
 		t.Fatal(err)
 	}
-	v.Run(t, "", append([]string{"sp", "add", "--metadata", file.Name()}, flags...)...)
+	v.Run(t, "", append([]string{"sp", "add", "--metadata", file.Name(), "--consent", "none"}, flags...)...)
 }
 
 // FreePort returns an unused loopback TCP port.

@@ -15,6 +15,7 @@ import (
 const (
 	pageSignIn   = "sign-in"  // ours: email address and password
 	pageCode     = "code"     // ours
+	pageConsent  = "consent"  // ours: asks what may be disclosed
 	pageResponse = "response" // ours: posts the Response
 	pageRequest  = "request"  // the Ruby application's: posts the AuthnRequest
 	pageSecret   = "secret"   // a service provider's, with the NameID
@@ -31,6 +32,7 @@ const showing = `(() => {
 	if (has('form input[name=SAMLRequest]')) return 'request';
 	if (has('form input[name=password]')) return 'sign-in';
 	if (has('form input[name=code]')) return 'code';
+	if (has('form input[name=shown]')) return 'consent';
 	if (has('#name-id')) return 'secret';
 	if (has('#signed-out')) return 'signed-out';
 	return location.href === 'about:blank' ? '' : 'other';

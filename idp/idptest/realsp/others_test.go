@@ -192,4 +192,5 @@ func TestLibraryProvidersSignInAndOut(t *testing.T) {
 			})
 		}
 	})
+	testConsent(t, w, "pysaml2", "pysaml2-encrypted", "pysaml2-redirect", "node", "node-encrypted", "php", "php-encrypted")
 }

@@ -47,7 +47,7 @@ func (w *deployment) startSample(t *testing.T) *provider {
 	w.await(t, p, sp.base+"/")
 	flags := []string{"sp", "add", "--entity-id", sp.issuer, "--name", sp.name, "--cert", w.write(t, key+".crt", cert),
 		"--acs-url", sp.base + "/consume", "--logout-url", sp.base + "/slo_logout", "--return-to-sp-url", sp.base + "/",
-		"--compat", "login.gov", "--encryption", "aes256-cbc", "--ial", "facial-match", "--allow-ialmax"}
+		"--compat", "login.gov", "--consent", "none", "--encryption", "aes256-cbc", "--ial", "facial-match", "--allow-ialmax"}
 	for _, name := range []string{"email", "all_emails", "first_name", "last_name", "address1", "city", "state", "zipcode", "phone", "ssn", "x509_presented"} {
 		flags = append(flags, "--attribute", name)
 	}

@@ -71,6 +71,7 @@ func TestRealProvidersSignInAndOut(t *testing.T) {
 			})
 		}
 	})
+	testConsent(t, w, "mellon", "mellon-encrypted", "shibboleth", "shibboleth-encrypted", "ruby-get", "ruby-post", "ruby-encrypted")
 }
 
 // testSignIn signs a user in at one service provider and checks the messages that the
