@@ -160,6 +160,8 @@ type LoginRequest struct {
 	Comparison string   `json:"comparison,omitempty"`
 	ClassRefs  []string `json:"class_refs,omitempty"`
 	Locale     string   `json:"locale,omitempty"`
+	// AsksForSignUp requests that a user without a session begins by creating an account.
+	AsksForSignUp bool `json:"sign_up,omitempty"`
 	// CertSHA256 is the fingerprint of the SP's request certificate that verified the
 	// message, hex; empty for an unsigned message.
 	CertSHA256 string `json:"cert_sha256,omitempty"`

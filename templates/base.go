@@ -3,6 +3,7 @@ package templates
 // Names of the fields in our forms, shared by the pages and the handlers.
 const (
 	FieldRequest  = "request" // handle of the stored LoginRequest, may be empty
+	FieldService  = "service" // the service provider to start at again, if there is no request
 	FieldEmail    = "email"
 	FieldPassword = "password"
 	FieldCode     = "code"
@@ -14,12 +15,20 @@ const (
 	FieldDevice   = "device"   // OwnDevice.ID
 	FieldProblem  = "problem"  // Problem.String, kept while the language is switched
 	FieldNotice   = "notice"   // a Notice, kept like problems
+	FieldToken    = "token"    // of a mailed link
+	FieldSent     = "sent"     // "yes" in the form of the page that says that a mail was sent
+	FieldName     = "name"     // a name for an authenticator
+	FieldSet      = "set"      // the set of recovery codes to replace
+	FieldRules    = "rules"    // "yes" to accept the rules of use
+	FieldPrivacy  = "privacy"  // "yes" to accept the privacy notice
 )
 
 // IDs of the forms that carry the language switcher; for Languages.Form.
 const (
 	FormSignIn = "sign-in"
 	FormCode   = "enter-code"
+	FormSignUp = "sign-up"
+	FormSetUp  = "set-up"
 )
 
 // Base is the common data of all pages. The zero value is a page in English, outside any flow.
@@ -51,6 +60,14 @@ type Languages struct {
 	Form string
 	// Links replace the form where the server accepts no POST.
 	Links []LanguageLink
+}
+
+// WithForm returns the switcher that the page's own form carries.
+func (l Languages) WithForm(form string) Languages {
+	if len(l.Langs) > 0 {
+		l.Form = form
+	}
+	return l
 }
 
 // LanguageLink leads to the same page in a language.

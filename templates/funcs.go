@@ -65,6 +65,9 @@ func pageFuncs(lang Lang, c catalogue, prefix string) map[string]any {
 		"short": shortFingerprint,
 		"style": inlineStyle,
 		"line":  oneLine,
+		"qr":    QRCode,
+		// otpauth marks our own URL, whose scheme pages would remove.
+		"otpauth": func(url string) htmltemplate.URL { return htmltemplate.URL(url) },
 	}
 	maps.Copy(all, newPhrases(c).reasonFuncs())
 	return all

@@ -24,6 +24,23 @@ const (
 	ProblemBusy            Key = "problem.busy"
 )
 
+// Problems of the forms to register and to set up a factor.
+const (
+	ProblemPasswordShort  Key = "signup.problem.short"
+	ProblemPasswordLong   Key = "signup.problem.long"
+	ProblemPasswordCommon Key = "signup.problem.common"
+	ProblemPasswordEmail  Key = "signup.problem.contains_email"
+	ProblemPasswordChars  Key = "signup.problem.characters"
+	ProblemRulesMissing   Key = "signup.problem.rules"
+	ProblemPrivacyMissing Key = "signup.problem.privacy"
+	ProblemNameInvalid    Key = "setup.problem.name"
+	ProblemSetUpCode      Key = "setup.problem.code"
+)
+
+// NoticeAccountExists is shown where a user signs in, after a link to register was opened whose email
+// address has an account.
+const NoticeAccountExists Key = "signup.exists"
+
 // Notices: why a page asks the user, or the result of the last action.
 const (
 	NoticeForceAuthn Key = "notice.force_authn" // {0} the service provider's name
@@ -119,10 +136,16 @@ func (k Key) Field() string {
 	switch k {
 	case ProblemEmailMissing, ProblemEmailInvalid:
 		return FieldEmail
-	case ProblemPasswordMissing:
+	case ProblemPasswordMissing, ProblemPasswordShort, ProblemPasswordLong, ProblemPasswordCommon, ProblemPasswordEmail, ProblemPasswordChars:
 		return FieldPassword
-	case ProblemCodeMissing, ProblemCodeFormat, ProblemCodeWrong:
+	case ProblemCodeMissing, ProblemCodeFormat, ProblemCodeWrong, ProblemSetUpCode:
 		return FieldCode
+	case ProblemRulesMissing:
+		return FieldRules
+	case ProblemPrivacyMissing:
+		return FieldPrivacy
+	case ProblemNameInvalid:
+		return FieldName
 	}
 	return ""
 }

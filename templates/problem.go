@@ -50,20 +50,22 @@ var argCounts = map[Key]int{
 	ProblemEmailMissing: 0, ProblemEmailInvalid: 0, ProblemPasswordMissing: 0, ProblemSignInWrong: 0,
 	ProblemCodeMissing: 0, ProblemCodeFormat: 0, ProblemCodeWrong: 0,
 	ProblemThrottledMinute: 0, ProblemThrottled: 1, ProblemBusy: 0,
+	ProblemPasswordShort: 0, ProblemPasswordLong: 0, ProblemPasswordCommon: 0, ProblemPasswordEmail: 0, ProblemPasswordChars: 0,
+	ProblemRulesMissing: 0, ProblemPrivacyMissing: 0, ProblemNameInvalid: 0, ProblemSetUpCode: 0,
 }
 
 // ParseNotice parses FieldNotice. The browser sends it, so it accepts only the notices that are
 // shown once; "" for any other.
 func ParseNotice(value string) Key {
 	switch key := Key(value); key {
-	case NoticeForceAuthn, NoticeTimedOut, NoticeMoreTime:
+	case NoticeForceAuthn, NoticeTimedOut, NoticeMoreTime, NoticeAccountExists:
 		return key
 	}
 	return ""
 }
 
 // maxProblems is the largest number of fields in one of our forms.
-const maxProblems = 2
+const maxProblems = 3
 
 // ParseProblems parses FieldProblem. The browser sends it, so it accepts only problems that a
 // page can have, each once, and only small numbers in them.

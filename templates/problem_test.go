@@ -17,7 +17,7 @@ func TestParseProblemsTakesOursAlone(t *testing.T) {
 		{"none", nil, nil},
 		{"two", []string{"problem.email_missing", "problem.password_missing"}, NewProblems(ProblemEmailMissing, ProblemPasswordMissing)},
 		{"a number", []string{"problem.throttled 5"}, Problems{{ProblemThrottled, []string{"5"}}}},
-		{"too many", []string{"problem.busy", "problem.code_wrong", "problem.code_format"}, NewProblems(ProblemBusy, ProblemCodeWrong)},
+		{"too many", []string{"problem.busy", "problem.code_wrong", "problem.code_format", "problem.code_missing"}, NewProblems(ProblemBusy, ProblemCodeWrong, ProblemCodeFormat)},
 		{"twice", []string{"problem.busy", "problem.busy"}, NewProblems(ProblemBusy)},
 		{"another text", []string{"refusal.heading", ""}, nil},
 		{"words for a number", []string{"problem.throttled now", "problem.throttled 1000"}, nil},
@@ -39,7 +39,8 @@ func TestParseNoticeTakesKnownOnly(t *testing.T) {
 	t.Parallel()
 	for value, want := range map[string]Key{
 		string(NoticeForceAuthn): NoticeForceAuthn, string(NoticeTimedOut): NoticeTimedOut, string(NoticeMoreTime): NoticeMoreTime,
-		"": "", "x": "", string(NoticeSessionEnded): "", string(SupportNone): "",
+		string(NoticeAccountExists): NoticeAccountExists,
+		"":                          "", "x": "", string(NoticeSessionEnded): "", string(SupportNone): "",
 	} {
 		if got := ParseNotice(value); got != want {
 			t.Errorf("%q: %q, want %q", value, got, want)

@@ -263,6 +263,7 @@ func brandedSamples(lang Lang, acs string, branding Branding) []sample {
 			return writeResponse(s, w, ResponsePage{Base: b, ACSURL: acs, XML: []byte("<Response/>"), RelayState: "a+b", HasRelay: true})
 		}},
 	}
+	people = append(people, signUpSamples(b, alone, long)...)
 	return append(boardSamples(lang, branding), people...)
 }
 

@@ -12,6 +12,8 @@ type SignInPage struct {
 	// HelpText is the text of the service provider's operator, by language: text, or HTML
 	// of which a few elements are shown.
 	HelpText map[string]string
+	// SignUpURL is where new users create an account, "" for none.
+	SignUpURL string
 }
 
 // CodePage asks for the six digits of the authenticator application.

@@ -13,6 +13,8 @@ import (
 
 // pageTypes says which struct each file of pages/ is rendered with.
 var pageTypes = map[string]any{
+	"signup.html": SignUpPage{}, "signupsent.html": SignUpSentPage{}, "signuplink.html": SignUpLinkPage{}, "signupconfirm.html": SignUpConfirmPage{},
+	"invite.html": InvitePage{}, "setup.html": SetUpPage{}, "recoverycodes.html": RecoveryCodesPage{},
 	"signin.html": SignInPage{}, "code.html": CodePage{}, "account.html": AccountPage{},
 	"signedout.html": SignedOutPage{}, "confirm.html": ConfirmPage{}, "logout.html": LogoutPage{}, "response.html": responseData{},
 	"preview.html": PreviewPage{}, "error.html": ErrorPage{}, "error.txt": ErrorPage{}, "refusal.html": RefusalPage{}, "refusal.txt": RefusalPage{}, "lack.html": LackPage{}, "attributes.html": AttributesPage{},

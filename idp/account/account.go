@@ -75,7 +75,7 @@ type InputError struct {
 	// "totp_period". For a profile or a record it is the JSON name, or "" for the whole.
 	Field string
 	// Problem is a stable code, for catalogues: "invalid", "too_short",
-	// "too_long", "contains_email", "too_many", "missing", "unknown", "taken", "unregistered".
+	// "too_long", "common", "contains_email", "too_many", "missing", "unknown", "taken", "unregistered".
 	Problem string
 	// Detail describes the problem in a sentence, without the value.
 	Detail string

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base32"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -29,10 +30,38 @@ const (
 // recoveryAlphabet is Crockford's base32: no letter in it looks like a digit.
 var recoveryAlphabet = base32.NewEncoding("0123456789ABCDEFGHJKMNPQRSTVWXYZ").WithPadding(base32.NoPadding)
 
+// RecoverySetMark identifies the user's current set of recovery codes, or that there is none.
+func (s *Service) RecoverySetMark(u *idp.User) string {
+	if u.RecoveryCodes == nil {
+		return "none"
+	}
+	return hex.EncodeToString(s.Sealer.Hash("recovery-set", u.RecoveryCodes.Salt)[:8])
+}
+
+// ReplaceRecoverySet works like ReplaceRecoveryCodes if the user's current set has the mark. If not,
+// the error matches ErrOutdated: a form that is sent twice does not replace the codes that the user
+// has just saved.
+func (s *Service) ReplaceRecoverySet(ctx context.Context, user idp.UserID, mark string, event idp.AuditEvent) ([]string, error) {
+	return s.replaceRecoveryCodes(ctx, user, event, func(u *idp.User) error {
+		switch {
+		case u.IsLocked():
+			return ErrLocked
+		case s.RecoverySetMark(u) != mark:
+			return ErrOutdated
+		}
+		return nil
+	})
+}
+
 // ReplaceRecoveryCodes gives the user a new set of recovery codes and returns it in the form to
 // show, in groups: "8F3K-22XM-PQ7D". The codes are disclosed only here. The earlier set no longer
 // works.
 func (s *Service) ReplaceRecoveryCodes(ctx context.Context, user idp.UserID, event idp.AuditEvent) ([]string, error) {
+	return s.replaceRecoveryCodes(ctx, user, event, func(*idp.User) error { return nil })
+}
+
+// replaceRecoveryCodes replaces the set of a user whom check accepts, in the same step.
+func (s *Service) replaceRecoveryCodes(ctx context.Context, user idp.UserID, event idp.AuditEvent, check func(*idp.User) error) ([]string, error) {
 	set := &idp.RecoveryCodes{Salt: make([]byte, 16), Iterations: recoveryCodeIterations, CreatedAt: s.Clock.Now()}
 	rand.Read(set.Salt)
 	var codes []string
@@ -47,6 +76,9 @@ func (s *Service) ReplaceRecoveryCodes(ctx context.Context, user idp.UserID, eve
 	}
 	event.Kind, event.Outcome, event.User = idp.AuditUserRecoveryCodes, "ok", user
 	err := s.Store.UpdateUser(ctx, user, func(u *idp.User) error {
+		if err := check(u); err != nil {
+			return err
+		}
 		u.RecoveryCodes, u.UpdatedAt = set, s.Clock.Now()
 		return nil
 	}, event)

@@ -42,6 +42,12 @@ const (
 	FormRefused
 	Failed
 
+	MailThrottled       // too many mails were requested for an email address or from a network
+	Registered          // the user confirmed the email address and chose a password
+	InvitationCompleted // the same, for an account that an operator created
+	FirstFactorAdded    // in a sign-in with only the password
+	RecoveryCodesMade
+
 	AssertionIssued
 	NoPassive
 	LoggedOut           // the sessions that a LogoutRequest names ended or never existed
@@ -144,6 +150,12 @@ var rules = [decisionCount]Rule{
 	RequestRefused:    {"request_refused", WriterPage, idp.AuditRefusal, "", visitFields | HasErrorID, requestFields | HasActor | HasUser, []string{"route", "field"}, []string{"sp", "seen"}},
 	FormRefused:       {"form_refused", WriterPage, idp.AuditRefusal, "bad_form", visitFields | HasErrorID, requestFields | HasActor | HasUser, []string{"route"}, nil},
 	Failed:            {"failed", WriterPage, idp.AuditFailure, "", visitFields | HasErrorID, requestFields | HasActor | HasUser, []string{"route"}, []string{"sp"}},
+
+	MailThrottled:       {"mail_throttled", WriterBudget, idp.AuditRefusal, "throttled", visitFields, requestFields, []string{"route", "limit"}, nil},
+	Registered:          {"registered", WriterChange, idp.AuditUserAdd, "ok", userFields, requestFields, nil, nil},
+	InvitationCompleted: {"invitation_completed", WriterChange, idp.AuditUserSetPassword, "ok", userFields, requestFields, nil, nil},
+	FirstFactorAdded:    {"first_factor_added", WriterChange, idp.AuditUserAddTOTP, "ok", userFields, requestFields, nil, nil},
+	RecoveryCodesMade:   {"recovery_codes_made", WriterChange, idp.AuditUserRecoveryCodes, "ok", userFields, requestFields, nil, nil},
 
 	AssertionIssued:     {"assertion_issued", WriterChange, idp.AuditSignIn, "ok", userFields | requestFields, 0, nil, []string{"preview"}},
 	NoPassive:           {"no_passive", WriterChange, idp.AuditSignIn, "no_passive", HasActor | requestFields | visitFields, HasUser, nil, nil},

@@ -10,24 +10,25 @@ import (
 	"vernal/idp"
 	"vernal/idp/account"
 	"vernal/idp/audit"
+	"vernal/idp/journey"
 	"vernal/idp/web"
 	"vernal/templates"
 )
 
 // wrapSignInStep returns a handler for a step of a sign-in that waits for its code. A sign-in of a
 // deleted user does not wait.
-func (h *Handler) wrapSignInStep(do func(w http.ResponseWriter, r *http.Request, f flow, pending *idp.Session, user *idp.User) exit) web.Handler {
-	return h.wrapFlowStep(func(w http.ResponseWriter, r *http.Request, f flow) exit {
+func (h *Handler) wrapSignInStep(do func(w http.ResponseWriter, r *http.Request, f journey.Flow, pending *idp.Session, user *idp.User) journey.Exit) web.Handler {
+	return h.WrapFlowStep(func(w http.ResponseWriter, r *http.Request, f journey.Flow) journey.Exit {
 		var user *idp.User
 		pending, err := h.Sessions.LookupPending(r)
 		if err == nil {
-			user, err = h.loadUser(r.Context(), pending.User)
+			user, err = h.LoadUser(r.Context(), pending.User)
 		}
 		switch {
 		case errors.Is(err, idp.ErrNotFound):
 			return h.answerStaleCode(w, r, f)
 		case err != nil:
-			return exitWithError(err)
+			return journey.ExitWithError(err)
 		}
 		web.EventOf(r).User = user.ID
 		return do(w, r, f, pending, user)
@@ -35,13 +36,13 @@ func (h *Handler) wrapSignInStep(do func(w http.ResponseWriter, r *http.Request,
 }
 
 // showCode answers GET /sign-in/code.
-func (h *Handler) showCode(w http.ResponseWriter, r *http.Request, f flow, pending *idp.Session, user *idp.User) exit {
-	return exitWithPage(h.writeCodePage(w, r, f, user, http.StatusOK, h.newCodePage(f), h.newPendingLimit(pending)))
+func (h *Handler) showCode(w http.ResponseWriter, r *http.Request, f journey.Flow, pending *idp.Session, user *idp.User) journey.Exit {
+	return journey.ExitWithPage(h.writeCodePage(w, r, f, user, http.StatusOK, h.newCodePage(f), h.newPendingLimit(pending)))
 }
 
 // checkCode answers POST /sign-in/code: it checks the second factor and starts the new
 // session.
-func (h *Handler) checkCode(w http.ResponseWriter, r *http.Request, f flow, pending *idp.Session, user *idp.User) exit {
+func (h *Handler) checkCode(w http.ResponseWriter, r *http.Request, f journey.Flow, pending *idp.Session, user *idp.User) journey.Exit {
 	if r.PostForm.Has(templates.FieldMore) {
 		return h.extendPending(w, r, f, pending, user)
 	}
@@ -49,7 +50,7 @@ func (h *Handler) checkCode(w http.ResponseWriter, r *http.Request, f flow, pend
 	browser := h.newBrowser(r)
 	signIn := account.SignIn{EmailMark: pending.SignInEmailMark, Browser: &browser.use}
 	var device *http.Cookie
-	if hasAsked := r.PostForm.Get(templates.FieldRemember) == "yes"; hasAsked && f.mayRemember() {
+	if hasAsked := r.PostForm.Get(templates.FieldRemember) == "yes"; hasAsked && f.MayRemember() {
 		cookie, d := h.Sessions.NewDevice(r)
 		device, signIn.Remember = cookie, &account.RememberRequest{Device: d, ReplacedHash: h.Sessions.DeviceHash(r), PasswordProvedAt: pending.LastUsedAt(idp.FactorPassword)}
 	}
@@ -65,13 +66,13 @@ func (h *Handler) checkCode(w http.ResponseWriter, r *http.Request, f flow, pend
 }
 
 // newCodePage returns the code page of a sign-in.
-func (h *Handler) newCodePage(f flow) templates.CodePage {
-	return templates.CodePage{Action: CodePath, OffersRemember: f.mayRemember()}
+func (h *Handler) newCodePage(f journey.Flow) templates.CodePage {
+	return templates.CodePage{Action: journey.CodePath, OffersRemember: f.MayRemember()}
 }
 
 // proveCode checks the code in the form. ok is true only after a right code. Otherwise refusal
 // contains the decision.
-func (h *Handler) proveCode(w http.ResponseWriter, r *http.Request, f flow, user *idp.User, page templates.CodePage, codeLimit limit, check func(code string) error) (refusal exit, ok bool) {
+func (h *Handler) proveCode(w http.ResponseWriter, r *http.Request, f journey.Flow, user *idp.User, page templates.CodePage, codeLimit limit, check func(code string) error) (refusal journey.Exit, ok bool) {
 	// Users type codes as their application shows them, in two groups.
 	code := strings.Map(dropSpace, r.PostForm.Get(templates.FieldCode))
 	showAgain := func(status int, problems templates.Problems) func() error {
@@ -82,10 +83,10 @@ func (h *Handler) proveCode(w http.ResponseWriter, r *http.Request, f flow, user
 		if parseNotice(r) == templates.NoticeMoreTime {
 			page.Notice, page.NoticeArgs = templates.NoticeMoreTime, nil
 		}
-		return exitWithPage(showAgain(http.StatusOK, templates.ParseProblems(r.PostForm[templates.FieldProblem]))), false
+		return journey.ExitWithPage(showAgain(http.StatusOK, templates.ParseProblems(r.PostForm[templates.FieldProblem]))), false
 	}
 	if problem := findCodeProblem(code); problem != "" {
-		return exitWithPage(showAgain(http.StatusUnprocessableEntity, templates.NewProblems(problem))), false
+		return journey.ExitWithPage(showAgain(http.StatusUnprocessableEntity, templates.NewProblems(problem))), false
 	}
 	showWrong := func() func() error {
 		return showAgain(http.StatusUnprocessableEntity, templates.NewProblems(templates.ProblemCodeWrong))
@@ -94,22 +95,22 @@ func (h *Handler) proveCode(w http.ResponseWriter, r *http.Request, f flow, user
 	var throttledErr *account.ThrottledError
 	switch {
 	case err == nil:
-		return exit{}, true
+		return journey.Exit{}, true
 	case errors.As(err, &throttledErr):
-		return h.retryLater(w, r, audit.CodeThrottled, user.ID, throttledErr.RetryAfter, throttledErr.Limit,
+		return h.RetryLater(w, r, audit.CodeThrottled, user.ID, throttledErr.RetryAfter, throttledErr.Limit,
 			showAgain(http.StatusTooManyRequests, templates.Throttled(throttledErr.RetryAfter))), false
 	case errors.Is(err, account.ErrReplayed):
-		result := exitWithDecision(audit.CodeReplayed, user.ID, showWrong())
-		result.detail = map[string]string{"reason": "replayed"}
+		result := journey.ExitWithDecision(audit.CodeReplayed, user.ID, showWrong())
+		result.Detail = map[string]string{"reason": "replayed"}
 		return result, false
 	case errors.Is(err, account.ErrWrong):
-		return exitWithDecision(audit.CodeWrong, user.ID, showWrong()), false
+		return journey.ExitWithDecision(audit.CodeWrong, user.ID, showWrong()), false
 	case errors.Is(err, account.ErrLocked):
-		return exitWithError(idp.Refuse(idp.RefusedAccountLocked, "account", "").WithCause(err)), false
+		return journey.ExitWithError(idp.Refuse(idp.RefusedAccountLocked, "account", "").WithCause(err)), false
 	case errors.Is(err, account.ErrNoFactor):
-		return exitWithError(idp.Refuse(idp.RefusedNoFactor, "authentication", "").WithCause(err)), false
+		return journey.ExitWithError(idp.Refuse(idp.RefusedNoFactor, "authentication", "").WithCause(err)), false
 	}
-	return exitWithError(fmt.Errorf("check code: %w", err)), false
+	return journey.ExitWithError(fmt.Errorf("check code: %w", err)), false
 }
 
 // answerStaleCode answers at the code page when no sign-in waits for a code. With a live session,
@@ -119,35 +120,23 @@ func (h *Handler) proveCode(w http.ResponseWriter, r *http.Request, f flow, user
 // A form that was sent twice, by a second click or on a bad connection, is answered by a
 // redirect to GET, because the second form was sent before the cookies of the first answer
 // arrived.
-func (h *Handler) answerStaleCode(w http.ResponseWriter, r *http.Request, f flow) exit {
+func (h *Handler) answerStaleCode(w http.ResponseWriter, r *http.Request, f journey.Flow) journey.Exit {
 	if r.Method == http.MethodPost {
-		return redirectTo(w, r, f.addRequest(CodePath))
+		return journey.RedirectTo(w, r, f.AddRequest(journey.CodePath))
 	}
 	_, err := h.Sessions.LookupCurrent(r)
 	switch {
 	case err == nil:
-		return redirectTo(w, r, h.chooseNextURL(f))
+		return journey.RedirectTo(w, r, h.NextURL(f))
 	case !errors.Is(err, idp.ErrNotFound):
-		return exitWithError(err)
+		return journey.ExitWithError(err)
 	}
-	return exitWithPage(h.writeSignInPage(w, r, f, http.StatusUnprocessableEntity, templates.SignInPage{Notice: templates.NoticeTimedOut}))
-}
-
-// browser is the browser of a sign-in, with the cookie by which it is known in future if it was not
-// known to the user.
-type browser struct {
-	use    account.BrowserUse
-	cookie *http.Cookie
-}
-
-func (h *Handler) newBrowser(r *http.Request) *browser {
-	cookie, hash := h.Sessions.NewBrowser(r)
-	return &browser{account.BrowserUse{Hashes: h.Sessions.BrowserHashes(r), NewHash: hash}, cookie}
+	return journey.ExitWithPage(h.writeSignInPage(w, r, f, http.StatusUnprocessableEntity, templates.SignInPage{Notice: templates.NoticeTimedOut}))
 }
 
 // completeSignIn starts the browser's session and redirects the browser. browser was recorded for
 // the user. device is the cookie by which the browser is remembered in future, nil for none.
-func (h *Handler) completeSignIn(w http.ResponseWriter, r *http.Request, f flow, pending *idp.Session, secondFactor idp.FactorUse, browser *browser, device *http.Cookie) exit {
+func (h *Handler) completeSignIn(w http.ResponseWriter, r *http.Request, f journey.Flow, pending *idp.Session, secondFactor idp.FactorUse, browser *browser, device *http.Cookie) journey.Exit {
 	decision := audit.SignedIn
 	if before, err := h.Sessions.LookupCurrent(r); err == nil && before.User == pending.User {
 		decision = audit.SteppedUp // the user was signed in with less than the request needs
@@ -156,33 +145,25 @@ func (h *Handler) completeSignIn(w http.ResponseWriter, r *http.Request, f flow,
 	if device != nil {
 		event.Detail["remembered"] = "yes"
 	}
-	if browser.use.IsNotable {
-		// The user gets a mail, see package usermail.
-		d := h.Sessions.DescribeDevice(r)
-		event.Detail["new_device"], event.Detail["browser"], event.Detail["system"] = "yes", d.Browser, d.System
-	}
+	h.describeBrowser(r, browser, event.Detail)
 	_, err := h.Sessions.CompleteSignIn(w, r, pending, secondFactor, event)
 	if errors.Is(err, idp.ErrSessionEnded) || errors.Is(err, idp.ErrNotFound) {
-		return exitWithDecision(audit.AccountChanged, pending.User, h.answerStaleCode(w, r, f).answer)
+		return journey.ExitWithDecision(audit.AccountChanged, pending.User, h.answerStaleCode(w, r, f).Answer)
 	}
 	if err != nil {
-		return exitWithError(err)
+		return journey.ExitWithError(err)
 	}
-	cookie := browser.cookie
-	if hash := browser.use.KnownHash; hash != nil {
-		cookie = h.Sessions.RenewBrowser(r, hash)
-	}
-	http.SetCookie(w, cookie)
+	h.keepBrowser(w, r, browser)
 	if device != nil {
 		http.SetCookie(w, device)
 		web.EventOf(r).Note(slog.Bool("remembered", true))
 	}
-	return exitWithDecision(decision, pending.User, writeRedirect(w, r, h.chooseNextURL(f)))
+	return journey.ExitWithDecision(decision, pending.User, journey.WriteRedirect(w, r, h.NextURL(f)))
 }
 
 // newProofEvent returns the audit event of a factor that a user proved.
 func newProofEvent(r *http.Request, d audit.Decision, user idp.UserID, factors string) idp.AuditEvent {
-	event := newOwnEvent(r, d, user)
+	event := journey.NewOwnEvent(r, d, user)
 	event.Detail = map[string]string{"factors": factors}
 	return event
 }

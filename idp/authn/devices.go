@@ -7,6 +7,7 @@ import (
 
 	"vernal/idp"
 	"vernal/idp/audit"
+	"vernal/idp/journey"
 	"vernal/idp/session"
 	"vernal/templates"
 )
@@ -30,12 +31,12 @@ func (h *Handler) listDevices(r *http.Request, u *idp.User, page *templates.Acco
 
 // forgetDevice answers POST /account/devices/forget: it removes one of the user's remembered
 // browsers, which may be the current one.
-func (h *Handler) forgetDevice(w http.ResponseWriter, r *http.Request, s *idp.Session) exit {
+func (h *Handler) forgetDevice(w http.ResponseWriter, r *http.Request, s *idp.Session) journey.Exit {
 	return changeOwnItems(w, r, s, audit.DevicesForgotten, templates.FieldDevice, doneDevice, h.removeDevices)
 }
 
 // forgetAllDevices answers POST /account/devices/forget-all.
-func (h *Handler) forgetAllDevices(w http.ResponseWriter, r *http.Request, s *idp.Session) exit {
+func (h *Handler) forgetAllDevices(w http.ResponseWriter, r *http.Request, s *idp.Session) journey.Exit {
 	return changeOwnItems(w, r, s, audit.DevicesForgotten, "", doneDevices, h.removeDevices)
 }
 

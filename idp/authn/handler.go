@@ -13,228 +13,36 @@
 package authn
 
 import (
-	"context"
-	"errors"
-	"fmt"
-	"log/slog"
-	"math"
 	"net/http"
-	"net/url"
-	"strconv"
-	"time"
 
-	"vernal/idp"
-	"vernal/idp/account"
-	"vernal/idp/assurance"
-	"vernal/idp/audit"
-	"vernal/idp/session"
-	"vernal/idp/sp"
+	"vernal/idp/journey"
 	"vernal/idp/web"
-	"vernal/templates"
 )
 
 // URL paths of this package's pages.
 const (
-	SignInPath  = "/sign-in"
-	CodePath    = "/sign-in/code"
-	StepUpPath  = "/sign-in/step-up"
-	AccountPath = "/account"
-	SignOutPath = "/account/sign-out"
-
-	stayPath      = "/account/stay"
 	endPath       = "/account/sessions/end"
 	endOthersPath = "/account/sessions/end-others"
 	forgetPath    = "/account/devices/forget"
 	forgetAllPath = "/account/devices/forget-all"
 )
 
-// Handler serves the pages. All fields are required.
-type Handler struct {
-	Accounts *account.Service
-	Users    idp.UserStore
-	Sessions *session.Manager
-	Registry *sp.Registry
-	Pages    *web.Pages
-	// ContinuePath is where a sign-in for a LoginRequest continues. Package sso owns it.
-	ContinuePath string
-}
+// Handler serves the pages.
+type Handler struct{ *journey.Service }
 
 // Mount adds the pages to the router.
 func (h *Handler) Mount(router *web.Router) {
-	router.Handle("/", web.Methods{http.MethodGet: h.runStep(h.showHome)})
-	router.Handle(SignInPath, web.Methods{http.MethodGet: h.wrapFlowStep(h.showSignIn), http.MethodPost: h.wrapFlowStep(h.checkSignIn)})
-	router.Handle(CodePath, web.Methods{http.MethodGet: h.wrapSignInStep(h.showCode), http.MethodPost: h.wrapSignInStep(h.checkCode)})
-	router.Handle(StepUpPath, web.Methods{http.MethodGet: h.wrapStepUp(h.showStepUp), http.MethodPost: h.wrapStepUp(h.checkStepUp)})
-	router.Handle(AccountPath, web.Methods{http.MethodGet: h.wrapSessionStep(h.showEnded, h.showAccount)})
-	router.Handle(SignOutPath, web.Methods{http.MethodPost: h.runStep(h.signOut)})
-	router.Handle(stayPath, web.Methods{http.MethodGet: h.wrapSessionStep(h.showEnded, h.showStay), http.MethodPost: h.wrapSessionStep(h.showHome, h.staySignedIn)})
-	router.Handle(endPath, web.Methods{http.MethodPost: h.wrapSessionStep(h.showHome, h.endSession)})
-	router.Handle(endOthersPath, web.Methods{http.MethodPost: h.wrapSessionStep(h.showHome, h.endOtherSessions)})
-	router.Handle(forgetPath, web.Methods{http.MethodPost: h.wrapSessionStep(h.showHome, h.forgetDevice)})
-	router.Handle(forgetAllPath, web.Methods{http.MethodPost: h.wrapSessionStep(h.showHome, h.forgetAllDevices)})
-}
-
-// flow is the request that a sign-in is for, and its requirement.
-type flow struct {
-	request     *idp.LoginRequest
-	provider    *sp.Provider
-	requirement *assurance.Requirement
-}
-
-// accountFlow is the flow of a sign-in for the account page: without a request or a provider,
-// with any two factors. It is read-only.
-var accountFlow = flow{new(idp.LoginRequest), new(sp.Provider), &assurance.Requirement{AllowsRememberedDevice: true}}
-
-// isForAccount reports whether the sign-in is for no request.
-func (f flow) isForAccount() bool { return f.request.Handle == "" }
-
-// mayRemember reports whether a remembered device may replace the second factor, and so
-// whether to offer to remember the browser.
-func (f flow) mayRemember() bool {
-	return f.requirement.AllowsRememberedDevice && !f.request.ForceAuthn
-}
-
-// wrapFlowStep returns a handler for a step of a flow. It adds the provider to errors.
-func (h *Handler) wrapFlowStep(do func(http.ResponseWriter, *http.Request, flow) exit) web.Handler {
-	return h.runStep(func(w http.ResponseWriter, r *http.Request) exit {
-		f, err := h.findFlow(r)
-		if err != nil {
-			return exitWithError(err)
-		}
-		result := do(w, r, f)
-		if answer := result.answer; answer != nil {
-			result.answer = func() error { return f.addProvider(answer()) }
-		}
-		return result
-	})
-}
-
-// findFlow finds the flow of the handle in the URL or, for a POST, in the form. An unknown handle
-// is an error whose page says how to start again, because a sign-in that ends on the account page
-// would not bring the user back to the service provider.
-func (h *Handler) findFlow(r *http.Request) (flow, error) {
-	handle := r.URL.Query().Get(templates.FieldRequest)
-	if r.Method == http.MethodPost {
-		if err := r.ParseForm(); err != nil {
-			return flow{}, newFormError(err)
-		}
-		handle = r.PostForm.Get(templates.FieldRequest)
-	}
-	if handle == "" {
-		return accountFlow, nil
-	}
-	req, err := h.Sessions.LookupRequest(r, idp.RequestHandle(handle))
-	switch {
-	case errors.Is(err, session.ErrOtherBrowser):
-		return flow{}, idp.Refuse(idp.RefusedOtherBrowser, "request", handle).WithCause(err)
-	case errors.Is(err, idp.ErrNotFound):
-		return flow{}, idp.Refuse(idp.RefusedStale, "request", handle).WithCause(err)
-	case err != nil:
-		return flow{}, err
-	}
-	provider, err := h.Registry.Lookup(r.Context(), req.SP)
-	if errors.Is(err, idp.ErrNotFound) {
-		return flow{}, idp.Refuse(idp.RefusedSPUnknown, "Issuer", string(req.SP)).WithCause(err)
-	}
-	if err != nil {
-		return flow{}, fmt.Errorf("look up service provider of request: %w", err)
-	}
-	e := web.EventOf(r)
-	e.Note(slog.String("sp", string(req.SP)))
-	e.SP, e.Year, e.IsVerified = req.SP, req.Year, req.CertSHA256 != ""
-	e.RequestLocale(req.Locale, req.ReceivedAt)
-	f := flow{request: req, provider: provider}
-	switch {
-	case req.IsAnswered():
-		return flow{}, f.addProvider(idp.Refuse(idp.RefusedAnswered, "AuthnRequest", req.MessageID))
-	case !provider.Active:
-		return flow{}, f.addProvider(idp.Refuse(idp.RefusedSPInactive, "Issuer", string(req.SP)))
-	}
-	// Resolve again, because the provider's permissions can have changed since the request
-	// arrived.
-	f.requirement, err = assurance.Resolve(assurance.NewContextRequest(req), &provider.ServiceProvider)
-	if err != nil {
-		return flow{}, f.addProvider(err)
-	}
-	return f, nil
-}
-
-// newPageBase returns the page's frame: the provider's name and the link back to it.
-func (f flow) newPageBase(p *web.Pages, r *http.Request) templates.Base {
-	base := p.SenderBase(r, f.getSender())
-	base.ReturnURL = f.provider.ReturnToSPURL
-	return base
-}
-
-// getSender returns the facts about the provider that pages show.
-func (f flow) getSender() web.Sender {
-	return web.NewSender(&f.provider.ServiceProvider, f.request.CertSHA256 != "")
-}
-
-func (f flow) addProvider(err error) error { return web.NameSender(f.getSender(), err) }
-
-// checkObstacles returns the refusal of a user who cannot satisfy the requirement of the flow,
-// considering the factors proved so far, or nil.
-func (f flow) checkObstacles(s *idp.Session, u *idp.User, now time.Time) error {
-	obstacle := f.requirement.FindObstacle(s, assurance.ReadProofing(u.Proofing), u.Factors(), now)
-	if obstacle == nil {
-		return nil
-	}
-	return web.NewLackError(&f.provider.ServiceProvider, f.getSender(), obstacle)
-}
-
-// addRequest adds the flow's handle to one of our URLs.
-func (f flow) addRequest(path string) string {
-	if f.isForAccount() {
-		return path
-	}
-	return path + "?request=" + url.QueryEscape(string(f.request.Handle))
-}
-
-// chooseNextURL returns the URL at which the user continues after signing in.
-func (h *Handler) chooseNextURL(f flow) string {
-	if f.isForAccount() {
-		return AccountPath
-	}
-	return f.addRequest(h.ContinuePath)
-}
-
-func writeRedirect(w http.ResponseWriter, r *http.Request, target string) func() error {
-	return func() error {
-		http.Redirect(w, r, target, http.StatusSeeOther)
-		return nil
-	}
-}
-
-// redirectTo ends with a redirect, without a decision.
-func redirectTo(w http.ResponseWriter, r *http.Request, target string) exit {
-	return exitWithPage(writeRedirect(w, r, target))
-}
-
-// retryLater ends with a page that asks the client to wait. limit names the limit that was
-// reached.
-func (h *Handler) retryLater(w http.ResponseWriter, r *http.Request, d audit.Decision, user idp.UserID, wait time.Duration, limit string, page func() error) exit {
-	w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
-	web.EventOf(r).Note(slog.String("limit", limit))
-	status, key := http.StatusTooManyRequests, "too_many"
-	if d == audit.PasswordBusy {
-		status, key = http.StatusServiceUnavailable, "unavailable"
-	}
-	result := exitWithDecision(d, user, func() error { return h.Pages.AnswerForm(w, r, status, key, page) })
-	result.detail = map[string]string{"limit": limit}
-	return result
-}
-
-// newFormError returns the error for a form that is not one of ours.
-func newFormError(err error) error {
-	return &web.Error{Status: http.StatusBadRequest, Key: "bad_form", Err: fmt.Errorf("read form: %w", err)}
-}
-
-// loadUser loads the user of a session. The error matches idp.ErrNotFound if the user was deleted.
-func (h *Handler) loadUser(ctx context.Context, id idp.UserID) (*idp.User, error) {
-	u, err := h.Users.User(ctx, id)
-	if err != nil {
-		return nil, fmt.Errorf("load user: %w", err)
-	}
-	return u, nil
+	router.Handle("/", web.Methods{http.MethodGet: h.RunStep(h.showHome)})
+	router.Handle(journey.SignInPath, web.Methods{http.MethodGet: h.WrapFlowStep(h.showSignIn), http.MethodPost: h.WrapFlowStep(h.checkSignIn)})
+	router.Handle(journey.CodePath, web.Methods{http.MethodGet: h.wrapSignInStep(h.showCode), http.MethodPost: h.wrapSignInStep(h.checkCode)})
+	router.Handle(journey.StepUpPath, web.Methods{http.MethodGet: h.wrapStepUp(h.showStepUp), http.MethodPost: h.wrapStepUp(h.checkStepUp)})
+	router.Handle(journey.SetUpPath, web.Methods{http.MethodGet: h.wrapSetUp(h.showSetUp), http.MethodPost: h.wrapSetUp(h.addFirstFactor)})
+	router.Handle(journey.RecoveryCodesPath, web.Methods{http.MethodGet: h.wrapRecoveryCodes(h.showRecoveryOffer), http.MethodPost: h.wrapRecoveryCodes(h.makeRecoveryCodes)})
+	router.Handle(journey.AccountPath, web.Methods{http.MethodGet: h.WrapSessionStep(h.showEnded, h.showAccount)})
+	router.Handle(journey.SignOutPath, web.Methods{http.MethodPost: h.RunStep(h.signOut)})
+	router.Handle(journey.StayPath, web.Methods{http.MethodGet: h.WrapSessionStep(h.showEnded, h.showStay), http.MethodPost: h.WrapSessionStep(h.showHome, h.staySignedIn)})
+	router.Handle(endPath, web.Methods{http.MethodPost: h.WrapSessionStep(h.showHome, h.endSession)})
+	router.Handle(endOthersPath, web.Methods{http.MethodPost: h.WrapSessionStep(h.showHome, h.endOtherSessions)})
+	router.Handle(forgetPath, web.Methods{http.MethodPost: h.WrapSessionStep(h.showHome, h.forgetDevice)})
+	router.Handle(forgetAllPath, web.Methods{http.MethodPost: h.WrapSessionStep(h.showHome, h.forgetAllDevices)})
 }

@@ -12,6 +12,7 @@ import (
 
 	"vernal/idp"
 	"vernal/idp/audit"
+	"vernal/idp/journey"
 	"vernal/idp/web"
 	"vernal/templates"
 )
@@ -77,36 +78,14 @@ func networkText(network string) string {
 	return strings.TrimSuffix(text, "::") + ":x"
 }
 
-// wrapSessionStep returns a handler for a page or form of the user's own account. answerEnded
-// answers a browser without a session, with the reason or with a redirect to the page that shows it.
-func (h *Handler) wrapSessionStep(answerEnded step, do func(http.ResponseWriter, *http.Request, *idp.Session) exit) web.Handler {
-	return h.runStep(func(w http.ResponseWriter, r *http.Request) exit {
-		s, err := h.currentSession(r)
-		if errors.Is(err, idp.ErrNotFound) {
-			return answerEnded(w, r)
-		}
-		if err != nil {
-			return exitWithError(err)
-		}
-		return do(w, r, s)
-	})
-}
-
-// newOwnEvent returns the audit event of a user's action on their own account.
-func newOwnEvent(r *http.Request, d audit.Decision, user idp.UserID) idp.AuditEvent {
-	e := web.AuditEvent(r, d, user)
-	e.Actor = "user:" + string(user)
-	return e
-}
-
 // endSession answers POST /account/sessions/end: it ends one other session of the user.
-func (h *Handler) endSession(w http.ResponseWriter, r *http.Request, s *idp.Session) exit {
+func (h *Handler) endSession(w http.ResponseWriter, r *http.Request, s *idp.Session) journey.Exit {
 	return changeOwnItems(w, r, s, audit.SessionsEnded, templates.FieldSession, doneSession, h.Sessions.EndOwnSessions)
 }
 
 // endOtherSessions answers POST /account/sessions/end-others: it ends all of the user's sessions
 // except the current one.
-func (h *Handler) endOtherSessions(w http.ResponseWriter, r *http.Request, s *idp.Session) exit {
+func (h *Handler) endOtherSessions(w http.ResponseWriter, r *http.Request, s *idp.Session) journey.Exit {
 	return changeOwnItems(w, r, s, audit.SessionsEnded, "", doneOtherSessions, h.Sessions.EndOwnSessions)
 }
 
@@ -115,27 +94,27 @@ func (h *Handler) endOtherSessions(w http.ResponseWriter, r *http.Request, s *id
 // changes.
 func changeOwnItems(w http.ResponseWriter, r *http.Request, s *idp.Session, d audit.Decision, field, doneValue string,
 	change func(ctx context.Context, s *idp.Session, shortID string, event idp.AuditEvent) (int, error),
-) exit {
+) journey.Exit {
 	shortID := ""
 	if field != "" {
 		if err := r.ParseForm(); err != nil {
-			return exitWithError(newFormError(err))
+			return journey.ExitWithError(journey.NewFormError(err))
 		}
 		if shortID = r.PostForm.Get(field); shortID == "" {
-			return exitWithError(newFormError(fmt.Errorf("field %s is missing", field)))
+			return journey.ExitWithError(journey.NewFormError(fmt.Errorf("field %s is missing", field)))
 		}
 	}
-	n, err := change(r.Context(), s, shortID, newOwnEvent(r, d, s.User))
+	n, err := change(r.Context(), s, shortID, journey.NewOwnEvent(r, d, s.User))
 	if errors.Is(err, idp.ErrSessionEnded) {
-		return redirectTo(w, r, AccountPath) // the account page shows the result
+		return journey.RedirectTo(w, r, journey.AccountPath) // the account page shows the result
 	}
 	if err != nil {
-		return exitWithError(err)
+		return journey.ExitWithError(err)
 	}
 	web.EventOf(r).Note(slog.Int(d.Rule().Name, n))
-	redirect := writeRedirect(w, r, AccountPath+"?done="+doneValue)
+	redirect := journey.WriteRedirect(w, r, journey.AccountPath+"?done="+doneValue)
 	if n == 0 {
-		return exitWithPage(redirect)
+		return journey.ExitWithPage(redirect)
 	}
-	return exitWithDecision(d, s.User, redirect)
+	return journey.ExitWithDecision(d, s.User, redirect)
 }

@@ -9,43 +9,44 @@ import (
 	"vernal/idp"
 	"vernal/idp/account"
 	"vernal/idp/audit"
+	"vernal/idp/journey"
 	"vernal/idp/web"
 	"vernal/templates"
 )
 
 // showSignIn answers GET /sign-in. For a request it ignores a live session, because the page that
 // sends a user here has decided that they must sign in.
-func (h *Handler) showSignIn(w http.ResponseWriter, r *http.Request, f flow) exit {
+func (h *Handler) showSignIn(w http.ResponseWriter, r *http.Request, f journey.Flow) journey.Exit {
 	page := templates.SignInPage{}
 	isSignedIn := func() bool {
 		_, err := h.Sessions.LookupCurrent(r)
 		return err == nil
 	}
 	switch {
-	case f.request.ForceAuthn && isSignedIn():
+	case f.Request.ForceAuthn && isSignedIn():
 		page.Notice = templates.NoticeForceAuthn
 	// Near the end of a session, users may begin another one early.
-	case f.isForAccount() && !r.URL.Query().Has("again") && isSignedIn():
-		return redirectTo(w, r, AccountPath)
+	case f.IsForAccount() && !r.URL.Query().Has("again") && isSignedIn():
+		return journey.RedirectTo(w, r, journey.AccountPath)
 	}
-	return exitWithPage(h.writeSignInPage(w, r, f, http.StatusOK, page))
+	return journey.ExitWithPage(h.writeSignInPage(w, r, f, http.StatusOK, page))
 }
 
 // checkSignIn answers POST /sign-in: it checks the password.
-func (h *Handler) checkSignIn(w http.ResponseWriter, r *http.Request, f flow) exit {
+func (h *Handler) checkSignIn(w http.ResponseWriter, r *http.Request, f journey.Flow) journey.Exit {
 	email := strings.TrimSpace(r.PostForm.Get(templates.FieldEmail))
 	password := r.PostForm.Get(templates.FieldPassword)
 	showAgain := func(status int, problems templates.Problems) func() error {
 		return h.writeSignInPage(w, r, f, status, templates.SignInPage{Email: email, Problems: problems})
 	}
 	if h.Pages.ChooseLanguage(w, r) {
-		return exitWithPage(h.writeSignInPage(w, r, f, http.StatusOK, templates.SignInPage{
+		return journey.ExitWithPage(h.writeSignInPage(w, r, f, http.StatusOK, templates.SignInPage{
 			Email: email, Problems: templates.ParseProblems(r.PostForm[templates.FieldProblem]), Notice: parseNotice(r),
 		}))
 	}
 	wrongPage := showAgain(http.StatusUnprocessableEntity, templates.NewProblems(templates.ProblemSignInWrong))
 	if problems := findSignInProblems(email, password); len(problems) > 0 {
-		return exitWithPage(showAgain(http.StatusUnprocessableEntity, problems))
+		return journey.ExitWithPage(showAgain(http.StatusUnprocessableEntity, problems))
 	}
 
 	user, err := h.Accounts.CheckBrowserPassword(r.Context(), email, password, web.EventOf(r).Client, h.Sessions.BrowserHashes(r))
@@ -53,22 +54,22 @@ func (h *Handler) checkSignIn(w http.ResponseWriter, r *http.Request, f flow) ex
 	var busyErr *account.BusyError
 	switch {
 	case errors.As(err, &throttledErr):
-		return h.retryLater(w, r, audit.PasswordThrottled, "", throttledErr.RetryAfter, throttledErr.Limit,
+		return h.RetryLater(w, r, audit.PasswordThrottled, "", throttledErr.RetryAfter, throttledErr.Limit,
 			showAgain(http.StatusTooManyRequests, templates.Throttled(throttledErr.RetryAfter)))
 	case errors.As(err, &busyErr):
 		web.EventOf(r).Raise(slog.LevelWarn) // caused by a flood or by a machine that is too small
-		return h.retryLater(w, r, audit.PasswordBusy, "", busyErr.RetryAfter, busyErr.Limit,
+		return h.RetryLater(w, r, audit.PasswordBusy, "", busyErr.RetryAfter, busyErr.Limit,
 			showAgain(http.StatusServiceUnavailable, templates.NewProblems(templates.ProblemBusy)))
 	case errors.Is(err, account.ErrWrong):
 		if wrongUser := account.FindErrorUser(err); wrongUser != "" {
-			return exitWithDecision(audit.PasswordWrong, wrongUser, wrongPage)
+			return journey.ExitWithDecision(audit.PasswordWrong, wrongUser, wrongPage)
 		}
-		return exitWithDecision(audit.PasswordUnknown, "", wrongPage)
+		return journey.ExitWithDecision(audit.PasswordUnknown, "", wrongPage)
 	case errors.Is(err, account.ErrLocked):
 		web.EventOf(r).User = account.FindErrorUser(err)
-		return exitWithError(idp.Refuse(idp.RefusedAccountLocked, "account", "").WithCause(err))
+		return journey.ExitWithError(idp.Refuse(idp.RefusedAccountLocked, "account", "").WithCause(err))
 	case err != nil:
-		return exitWithError(err)
+		return journey.ExitWithError(err)
 	}
 	web.EventOf(r).User = user.ID
 	return h.beginSignIn(w, r, f, user, email, wrongPage)
@@ -77,40 +78,47 @@ func (h *Handler) checkSignIn(w http.ResponseWriter, r *http.Request, f flow) ex
 // beginSignIn continues after a right password: to the code page, or past it in a remembered
 // browser. Two factors are always required, because a password alone proves too little to any
 // service provider. wrongPage is for a password that is no longer right.
-func (h *Handler) beginSignIn(w http.ResponseWriter, r *http.Request, f flow, user *idp.User, email string, wrongPage func() error) exit {
+func (h *Handler) beginSignIn(w http.ResponseWriter, r *http.Request, f journey.Flow, user *idp.User, email string, wrongPage func() error) journey.Exit {
 	now := h.Accounts.Clock.Now()
 	candidate := &idp.Session{User: user.ID, Factors: []idp.FactorUse{{Factor: idp.FactorPassword, At: now}}}
-	if err := f.checkObstacles(candidate, user, now); err != nil {
-		return exitWithError(err)
+	check := h.checkSetUp
+	if user.HasSecondFactor() {
+		check = func(f journey.Flow, s *idp.Session, u *idp.User) error { return f.CheckObstacles(s, u, now) }
+	}
+	if err := check(f, candidate, user); err != nil {
+		return journey.ExitWithError(err)
 	}
 	// A right password without a following code is the surest sign of a stolen password,
 	// so it is recorded now and not when the sign-in is complete.
 	events := h.Pages.TakeDecision(r, audit.PasswordRight, user.ID)
 	pending, err := h.Sessions.StartPending(w, r, user.ID, h.Accounts.EmailMark(user.ID, email), events...)
 	if errors.Is(err, idp.ErrNotFound) { // deleted at this moment
-		return exitWithDecision(audit.AccountChanged, user.ID, wrongPage)
+		return journey.ExitWithDecision(audit.AccountChanged, user.ID, wrongPage)
 	}
 	if err != nil {
-		return exitWithError(err)
+		return journey.ExitWithError(err)
 	}
 	// Read the record again after the pending session was stored. A later lock or new password
 	// ends that session. One that came before the session was stored did not, so end the
 	// session here.
-	latestUser, err := h.loadUser(r.Context(), user.ID)
+	latestUser, err := h.LoadUser(r.Context(), user.ID)
 	if err != nil || latestUser.IsLocked() || !latestUser.PasswordChangedAt.Equal(user.PasswordChangedAt) {
 		if err := h.Sessions.AbandonSignIn(w, r, pending); err != nil {
-			return exitWithError(err)
+			return journey.ExitWithError(err)
 		}
 	}
 	switch {
 	case errors.Is(err, idp.ErrNotFound), err == nil && !latestUser.PasswordChangedAt.Equal(user.PasswordChangedAt):
-		return exitWithDecision(audit.AccountChanged, user.ID, wrongPage)
+		return journey.ExitWithDecision(audit.AccountChanged, user.ID, wrongPage)
 	case err != nil:
-		return exitWithError(err)
+		return journey.ExitWithError(err)
 	case latestUser.IsLocked():
-		return exitWithError(idp.Refuse(idp.RefusedAccountLocked, "account", ""))
+		return journey.ExitWithError(idp.Refuse(idp.RefusedAccountLocked, "account", ""))
 	}
-	if device, ok := h.Sessions.LookupRemembered(r, latestUser); ok && f.mayRemember() {
+	if !latestUser.HasSecondFactor() {
+		return journey.ExitWithDecision(audit.PasswordRight, user.ID, journey.WriteRedirect(w, r, f.AddRequest(journey.SetUpPath)))
+	}
+	if device, ok := h.Sessions.LookupRemembered(r, latestUser); ok && f.MayRemember() {
 		// A device that is removed at this moment no longer counts.
 		browser := h.newBrowser(r)
 		signIn := account.SignIn{EmailMark: pending.SignInEmailMark, Browser: &browser.use}
@@ -119,10 +127,10 @@ func (h *Handler) beginSignIn(w http.ResponseWriter, r *http.Request, f flow, us
 			return h.completeSignIn(w, r, f, pending, device, browser, nil)
 		}
 		if !errors.Is(err, idp.ErrNotFound) {
-			return exitWithError(err)
+			return journey.ExitWithError(err)
 		}
 	}
-	return exitWithDecision(audit.PasswordRight, user.ID, writeRedirect(w, r, f.addRequest(CodePath)))
+	return journey.ExitWithDecision(audit.PasswordRight, user.ID, journey.WriteRedirect(w, r, f.AddRequest(journey.CodePath)))
 }
 
 // findSignInProblems returns all problems of a form that can be found without looking a user up.
@@ -140,16 +148,19 @@ func findSignInProblems(email, password string) templates.Problems {
 	return templates.NewProblems(emailProblem, passwordProblem)
 }
 
-func (h *Handler) writeSignInPage(w http.ResponseWriter, r *http.Request, f flow, status int, page templates.SignInPage) func() error {
+func (h *Handler) writeSignInPage(w http.ResponseWriter, r *http.Request, f journey.Flow, status int, page templates.SignInPage) func() error {
 	return func() error {
-		page.Base = f.newPageBase(h.Pages, r)
+		page.Base = f.NewPageBase(h.Pages, r)
 		if page.Notice == templates.NoticeForceAuthn {
-			page.NoticeArgs = []string{f.provider.Name}
+			page.NoticeArgs = []string{f.Provider.Name}
 		}
 		page.Nonce, page.Languages.Form = web.AllowScript(w), chooseLanguageForm(page.Languages, templates.FormSignIn)
-		page.Action = SignInPath
-		page.HelpText = f.provider.HelpText
-		page.Request = string(f.request.Handle)
+		page.Action = journey.SignInPath
+		page.HelpText = f.Provider.HelpText
+		page.Request = string(f.Request.Handle)
+		if h.OffersSignUp() {
+			page.SignUpURL = f.AddRequest(journey.SignUpPath)
+		}
 		return h.Pages.Render(w, status, page)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"vernal/idp"
+	"vernal/idp/journey"
 	"vernal/idp/session"
 	"vernal/idp/web"
 	"vernal/templates"
@@ -30,16 +31,16 @@ func (h *Handler) scheduleWarning(w http.ResponseWriter, s *idp.Session) {
 
 func (h *Handler) scheduleStay(w http.ResponseWriter, at time.Time) {
 	wait := at.Sub(h.Sessions.Clock.Now()).Seconds()
-	w.Header().Set("Refresh", fmt.Sprintf("%d; url=%s", int(math.Max(1, math.Ceil(wait))), stayPath))
+	w.Header().Set("Refresh", fmt.Sprintf("%d; url=%s", int(math.Max(1, math.Ceil(wait))), journey.StayPath))
 }
 
 // showStay answers GET /account/stay: how long the session lasts and, near its end, the
 // warning. Browsers load this page automatically, so loading it does not count as use.
 // Otherwise two open tabs would keep the session alive permanently.
-func (h *Handler) showStay(w http.ResponseWriter, r *http.Request, s *idp.Session) exit {
+func (h *Handler) showStay(w http.ResponseWriter, r *http.Request, s *idp.Session) journey.Exit {
 	now, endsAt, warnAt := h.Sessions.Clock.Now(), h.Sessions.EndsAt(s), h.warnAt(s)
 	page := templates.StayPage{
-		Base: h.Pages.Base(r, ""), Action: stayPath, AccountURL: AccountPath, SignInURL: SignInPath + "?again=1",
+		Base: h.Pages.Base(r, ""), Action: journey.StayPath, AccountURL: journey.AccountPath, SignInURL: journey.SignInPath + "?again=1",
 		IsDue: !now.Before(warnAt), IsFinal: endsAt.Equal(s.ExpiresAt), EndAt: endsAt,
 		Minutes: max(1, int(endsAt.Sub(now).Minutes())),
 	}
@@ -48,15 +49,15 @@ func (h *Handler) showStay(w http.ResponseWriter, r *http.Request, s *idp.Sessio
 	if page.IsDue {
 		h.scheduleStay(w, endsAt)
 	}
-	return exitWithPage(h.writePage(w, page))
+	return journey.ExitWithPage(h.WritePage(w, page))
 }
 
 // staySignedIn answers POST /account/stay: it extends the session.
-func (h *Handler) staySignedIn(w http.ResponseWriter, r *http.Request, s *idp.Session) exit {
+func (h *Handler) staySignedIn(w http.ResponseWriter, r *http.Request, s *idp.Session) journey.Exit {
 	if err := h.Sessions.Touch(r.Context(), s); err != nil {
-		return exitWithError(err)
+		return journey.ExitWithError(err)
 	}
-	return redirectTo(w, r, AccountPath)
+	return journey.RedirectTo(w, r, journey.AccountPath)
 }
 
 // lapseParameter is the URL parameter with the reason why a session ended, so that the page can be
@@ -71,17 +72,17 @@ var lapseTexts = map[session.Lapse]templates.Key{
 
 // showEnded answers at a page for signed-in users if the browser's session has ended. It shows the
 // reason once and removes the cookie. It redirects a browser without a cookie to the sign-in page.
-func (h *Handler) showEnded(w http.ResponseWriter, r *http.Request) exit {
+func (h *Handler) showEnded(w http.ResponseWriter, r *http.Request) journey.Exit {
 	lapse, err := h.Sessions.LookupLapse(r)
 	if err != nil {
-		return exitWithError(err)
+		return journey.ExitWithError(err)
 	}
 	lapse = cmp.Or(lapse, session.Lapse(r.URL.Query().Get(lapseParameter)))
-	page := templates.SessionEndedPage{Base: h.Pages.Base(r, ""), SignInURL: SignInPath, Reason: lapseTexts[lapse]}
+	page := templates.SessionEndedPage{Base: h.Pages.Base(r, ""), SignInURL: journey.SignInPath, Reason: lapseTexts[lapse]}
 	if page.Reason == "" {
-		return redirectTo(w, r, SignInPath)
+		return journey.RedirectTo(w, r, journey.SignInPath)
 	}
-	page.Languages = h.Pages.Languages(AccountPath + "?" + lapseParameter + "=" + string(lapse))
+	page.Languages = h.Pages.Languages(journey.AccountPath + "?" + lapseParameter + "=" + string(lapse))
 	h.Sessions.DropSessionCookie(w)
-	return exitWithPage(h.writePage(w, page))
+	return journey.ExitWithPage(h.WritePage(w, page))
 }

@@ -7,25 +7,26 @@ import (
 	"vernal/idp"
 	"vernal/idp/assurance"
 	"vernal/idp/audit"
+	"vernal/idp/journey"
 	"vernal/idp/web"
 	"vernal/templates"
 )
 
 // wrapStepUp returns a handler for a step of the step-up.
-func (h *Handler) wrapStepUp(do func(w http.ResponseWriter, r *http.Request, f flow, s *idp.Session, user *idp.User) exit) web.Handler {
-	return h.wrapFlowStep(func(w http.ResponseWriter, r *http.Request, f flow) exit {
+func (h *Handler) wrapStepUp(do func(w http.ResponseWriter, r *http.Request, f journey.Flow, s *idp.Session, user *idp.User) journey.Exit) web.Handler {
+	return h.WrapFlowStep(func(w http.ResponseWriter, r *http.Request, f journey.Flow) journey.Exit {
 		s, user, err := h.findStepUpSession(r, f)
 		if err != nil {
-			return exitWithError(err)
+			return journey.ExitWithError(err)
 		}
 		if user == nil {
-			return redirectTo(w, r, h.chooseNextURL(f))
+			return journey.RedirectTo(w, r, h.NextURL(f))
 		}
 		// The visit extends the session, so that the user has its whole idle time for
 		// the code.
 		if r.Method != http.MethodHead {
 			if err := h.Sessions.Touch(r.Context(), s); err != nil {
-				return exitWithError(err)
+				return journey.ExitWithError(err)
 			}
 		}
 		return do(w, r, f, s, user)
@@ -34,13 +35,13 @@ func (h *Handler) wrapStepUp(do func(w http.ResponseWriter, r *http.Request, f f
 
 // showStepUp answers GET /sign-in/step-up: the code page of a user who is signed in with less
 // than the request needs.
-func (h *Handler) showStepUp(w http.ResponseWriter, r *http.Request, f flow, s *idp.Session, user *idp.User) exit {
-	return exitWithPage(h.writeCodePage(w, r, f, user, http.StatusOK, newStepUpPage(f), h.newSessionLimit(s)))
+func (h *Handler) showStepUp(w http.ResponseWriter, r *http.Request, f journey.Flow, s *idp.Session, user *idp.User) journey.Exit {
+	return journey.ExitWithPage(h.writeCodePage(w, r, f, user, http.StatusOK, newStepUpPage(f), h.newSessionLimit(s)))
 }
 
 // checkStepUp answers POST /sign-in/step-up: it checks the missing factor and starts a new
 // session that keeps the factors of the old one.
-func (h *Handler) checkStepUp(w http.ResponseWriter, r *http.Request, f flow, s *idp.Session, user *idp.User) exit {
+func (h *Handler) checkStepUp(w http.ResponseWriter, r *http.Request, f journey.Flow, s *idp.Session, user *idp.User) journey.Exit {
 	if r.PostForm.Has(templates.FieldMore) {
 		return h.showMoreTime(w, r, f, user, newStepUpPage(f), h.newSessionLimit(s))
 	}
@@ -51,39 +52,39 @@ func (h *Handler) checkStepUp(w http.ResponseWriter, r *http.Request, f flow, s 
 	if !ok {
 		return refusal
 	}
-	redirect := writeRedirect(w, r, h.chooseNextURL(f))
+	redirect := journey.WriteRedirect(w, r, h.NextURL(f))
 	_, err := h.Sessions.StepUp(w, r, s, idp.FactorTOTP, newProofEvent(r, audit.SteppedUp, user.ID, string(idp.FactorTOTP)))
 	switch {
 	case errors.Is(err, idp.ErrSessionEnded), errors.Is(err, idp.ErrNotFound):
-		return exitWithDecision(audit.AccountChanged, user.ID, redirect) // package sso sees that the session has ended
+		return journey.ExitWithDecision(audit.AccountChanged, user.ID, redirect) // package sso sees that the session has ended
 	case err != nil:
-		return exitWithError(err)
+		return journey.ExitWithError(err)
 	}
-	return exitWithDecision(audit.SteppedUp, user.ID, redirect)
+	return journey.ExitWithDecision(audit.SteppedUp, user.ID, redirect)
 }
 
 // newStepUpPage returns the code page of a step-up.
-func newStepUpPage(f flow) templates.CodePage {
-	return templates.CodePage{Action: StepUpPath, Notice: templates.NoticeStepUp, NoticeArgs: []string{f.provider.Name}}
+func newStepUpPage(f journey.Flow) templates.CodePage {
+	return templates.CodePage{Action: journey.StepUpPath, Notice: templates.NoticeStepUp, NoticeArgs: []string{f.Provider.Name}}
 }
 
 // findStepUpSession returns the browser's session and its user if the session lacks only a code
 // for the flow. Otherwise both are nil, and another page decides the next step.
-func (h *Handler) findStepUpSession(r *http.Request, f flow) (*idp.Session, *idp.User, error) {
-	if f.isForAccount() {
+func (h *Handler) findStepUpSession(r *http.Request, f journey.Flow) (*idp.Session, *idp.User, error) {
+	if f.IsForAccount() {
 		return nil, nil, nil
 	}
-	s, err := h.currentSession(r)
+	s, err := h.CurrentSession(r)
 	if errors.Is(err, idp.ErrNotFound) {
 		return nil, nil, nil
 	}
 	if err != nil {
 		return nil, nil, err
 	}
-	if f.requirement.FindMissing(s, h.Accounts.Clock.Now()) != assurance.MissingSecondFactor {
+	if f.Requirement.FindMissing(s, h.Accounts.Clock.Now()) != assurance.MissingSecondFactor {
 		return nil, nil, nil
 	}
-	user, err := h.loadUser(r.Context(), s.User)
+	user, err := h.LoadUser(r.Context(), s.User)
 	if errors.Is(err, idp.ErrNotFound) || err == nil && (user.IsLocked() || len(user.TOTPs) == 0) {
 		return nil, nil, nil
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"vernal/idp"
+	"vernal/idp/journey"
 	"vernal/idp/web"
 	"vernal/templates"
 )
@@ -34,20 +35,20 @@ func (h *Handler) newSessionLimit(s *idp.Session) limit {
 // showMoreTime answers the button of the code page that asks for more time, once the time is
 // extended. Ticked boxes stay ticked. The typed part of the code is not shown again, because it is
 // a secret and would probably expire before the user sends it.
-func (h *Handler) showMoreTime(w http.ResponseWriter, r *http.Request, f flow, user *idp.User, page templates.CodePage, codeLimit limit) exit {
+func (h *Handler) showMoreTime(w http.ResponseWriter, r *http.Request, f journey.Flow, user *idp.User, page templates.CodePage, codeLimit limit) journey.Exit {
 	page.Notice, page.NoticeArgs = templates.NoticeMoreTime, nil
 	page.IsRemembered = page.OffersRemember && r.PostForm.Get(templates.FieldRemember) == "yes"
 	web.EventOf(r).Note(slog.String("more_time", "given"))
-	return exitWithPage(h.writeCodePage(w, r, f, user, http.StatusOK, page, codeLimit))
+	return journey.ExitWithPage(h.writeCodePage(w, r, f, user, http.StatusOK, page, codeLimit))
 }
 
-func (h *Handler) extendPending(w http.ResponseWriter, r *http.Request, f flow, pending *idp.Session, user *idp.User) exit {
+func (h *Handler) extendPending(w http.ResponseWriter, r *http.Request, f journey.Flow, pending *idp.Session, user *idp.User) journey.Exit {
 	err := h.Sessions.ExtendPending(r.Context(), pending)
 	if errors.Is(err, idp.ErrNotFound) {
 		return h.answerStaleCode(w, r, f)
 	}
 	if err != nil {
-		return exitWithError(err)
+		return journey.ExitWithError(err)
 	}
 	return h.showMoreTime(w, r, f, user, h.newCodePage(f), h.newPendingLimit(pending))
 }
@@ -55,19 +56,23 @@ func (h *Handler) extendPending(w http.ResponseWriter, r *http.Request, f flow, 
 // writeCodePage returns a function that writes the code page. The page's stylesheet shows a warning
 // before the time is over, even without a script. The page does not reload, because that would
 // discard the user's input.
-func (h *Handler) writeCodePage(w http.ResponseWriter, r *http.Request, f flow, user *idp.User, status int, page templates.CodePage, codeLimit limit) func() error {
+func (h *Handler) writeCodePage(w http.ResponseWriter, r *http.Request, f journey.Flow, user *idp.User, status int, page templates.CodePage, codeLimit limit) func() error {
 	return func() error {
-		left := codeLimit.endsAt.Sub(h.Sessions.Clock.Now())
-		warningTime := min(codeLimit.endsAt.Sub(codeLimit.warnAt), left)
-		page.Base = f.newPageBase(h.Pages, r)
+		page.Base = f.NewPageBase(h.Pages, r)
 		page.Nonce, page.Languages.Form = web.AllowScript(w), chooseLanguageForm(page.Languages, templates.FormCode)
-		page.Request = string(f.request.Handle)
+		page.Request = string(f.Request.Handle)
 		page.Email = user.PrimaryEmail()
-		page.Time = templates.CodeTime{
-			// Rounding may make the warning early and the end late, not the reverse.
-			WarnIn: max(0, int((left - warningTime).Seconds())), EndIn: max(1, int(math.Ceil(left.Seconds()))),
-			Minutes: max(1, int(warningTime.Minutes())), IsFinal: codeLimit.isFinal, RestartURL: f.addRequest(SignInPath),
-		}
+		page.Time = h.newCodeTime(f, codeLimit)
 		return h.Pages.Render(w, status, page)
+	}
+}
+
+func (h *Handler) newCodeTime(f journey.Flow, codeLimit limit) templates.CodeTime {
+	left := codeLimit.endsAt.Sub(h.Sessions.Clock.Now())
+	warningTime := min(codeLimit.endsAt.Sub(codeLimit.warnAt), left)
+	return templates.CodeTime{
+		// Rounding may make the warning early and the end late, not the reverse.
+		WarnIn: max(0, int((left - warningTime).Seconds())), EndIn: max(1, int(math.Ceil(left.Seconds()))),
+		Minutes: max(1, int(warningTime.Minutes())), IsFinal: codeLimit.isFinal, RestartURL: f.AddRequest(journey.SignInPath),
 	}
 }

@@ -2,6 +2,7 @@ package authn_test
 
 import (
 	"context"
+	"encoding/base32"
 	"errors"
 	"fmt"
 	"go/ast"
@@ -118,6 +119,52 @@ func (w *walker) lockQuietly(p *idptest.User) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
+}
+
+func (w *walker) resetFactors(p *idptest.User) {
+	w.t.Helper()
+	if _, err := w.Accounts.ResetMFA(w.t.Context(), p.Email, "test"); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *walker) update(p *idptest.User, change func(*idp.User)) {
+	w.t.Helper()
+	if err := w.Store.UpdateUser(w.t.Context(), p.Record.ID, func(u *idp.User) error { change(u); return nil }); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// leaveAtSetUp returns a browser at the page to set up the first factor.
+func (w *walker) leaveAtSetUp(p *idptest.User) *idptest.Browser {
+	w.t.Helper()
+	w.resetFactors(p)
+	b := w.Browser()
+	if page := b.GivePassword(b.Get("/sign-in"), p); page.URL.Path != "/sign-in/set-up" {
+		w.t.Fatalf("%d %s", page.Status, page.URL)
+	}
+	return b
+}
+
+// setUpCode returns the code of the authenticator that the browser is offered.
+func (w *walker) setUpCode(p *idptest.User, b *idptest.Browser) string {
+	w.t.Helper()
+	for _, c := range b.Cookies() {
+		if c.Name != "vernal-signin" {
+			continue
+		}
+		secret, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(w.Accounts.NewFirstEnrolment(p.Record, idp.HashSessionToken(c.Value)).Secret)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		code, err := account.ComputeCode(idp.TOTP{Secret: secret, Period: 30}, w.Clock.Now())
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		return code
+	}
+	w.t.Fatal("no sign-in waits")
+	return ""
 }
 
 // leaveAtCode returns a browser at the code page.
@@ -253,7 +300,75 @@ func exits() []exitCase {
 				w.t.Fatal(err)
 			}
 			return w.post(w.Browser(), "/sign-in", "email", ann.Email, "password", ann.Password)
+		}, one(audit.PasswordRight), false, ""},
+		{"right password without the factor asked for", func(w *walker, ann *idptest.User) page {
+			b := w.Browser()
+			a := w.provider()
+			h := b.Get(a.URL(&idptest.Request{ClassRefs: []string{"http://idmanagement.gov/ns/assurance/aal/2?phishing_resistant=true"}})).Form().Fields.Get("request")
+			w.resetFactors(ann)
+			return w.post(b, "/sign-in", "email", ann.Email, "password", ann.Password, "request", h)
 		}, one(audit.FactorMissing), false, ""},
+		{"right password with recovery codes only", func(w *walker, ann *idptest.User) page {
+			w.resetFactors(ann)
+			if _, err := w.Accounts.ReplaceRecoveryCodes(w.t.Context(), ann.Record.ID, idp.AuditEvent{}); err != nil {
+				w.t.Fatal(err)
+			}
+			return w.post(w.Browser(), "/sign-in", "email", ann.Email, "password", ann.Password)
+		}, one(audit.FactorMissing), false, ""},
+		{"set-up page", func(w *walker, ann *idptest.User) page {
+			b := w.leaveAtSetUp(ann)
+			return func() *idptest.Page { return b.Get("/sign-in/set-up") }
+		}, nothing, false, ""},
+		{"set-up page without a sign-in", get("/sign-in/set-up"), nothing, true, ""},
+		{"set-up, more time", func(w *walker, ann *idptest.User) page {
+			return w.post(w.leaveAtSetUp(ann), "/sign-in/set-up", "more", "yes")
+		}, nothing, false, ""},
+		{"set-up, no code", func(w *walker, ann *idptest.User) page {
+			return w.post(w.leaveAtSetUp(ann), "/sign-in/set-up")
+		}, nothing, false, ""},
+		{"set-up, wrong code", func(w *walker, ann *idptest.User) page {
+			return w.post(w.leaveAtSetUp(ann), "/sign-in/set-up", "code", "000000")
+		}, one(audit.CodeWrong), false, ""},
+		{"set-up, too many codes", func(w *walker, ann *idptest.User) page {
+			b := w.leaveAtSetUp(ann)
+			for range account.DefaultLimits().Code.Max {
+				w.post(b, "/sign-in/set-up", "code", "000000")()
+			}
+			return w.post(b, "/sign-in/set-up", "code", "000000")
+		}, one(audit.CodeThrottled), false, ""},
+		{"set-up, right code", func(w *walker, ann *idptest.User) page {
+			b := w.leaveAtSetUp(ann)
+			return w.post(b, "/sign-in/set-up", "code", w.setUpCode(ann, b))
+		}, one(audit.FirstFactorAdded, audit.SignedIn), false, ""},
+		{"set-up of a locked account", func(w *walker, ann *idptest.User) page {
+			b := w.leaveAtSetUp(ann)
+			w.lockQuietly(ann)
+			return w.post(b, "/sign-in/set-up", "code", "000000")
+		}, one(audit.AccountLocked), false, ""},
+		{"set-up as the account changes", func(w *walker, ann *idptest.User) page {
+			b := w.leaveAtSetUp(ann)
+			w.update(ann, func(u *idp.User) { u.PasswordChangedAt = w.Clock.Now().Add(1) })
+			return w.post(b, "/sign-in/set-up", "code", w.setUpCode(ann, b))
+		}, one(audit.AccountChanged), false, ""},
+		{"recovery codes without a session", get("/sign-in/recovery-codes"), nothing, true, ""},
+		{"recovery codes, offer", func(w *walker, ann *idptest.User) page {
+			b, _ := signIn(w.t, w.IdP, ann)
+			return func() *idptest.Page { return b.Get("/sign-in/recovery-codes") }
+		}, nothing, false, ""},
+		{"recovery codes", func(w *walker, ann *idptest.User) page {
+			b, _ := signIn(w.t, w.IdP, ann)
+			return w.post(b, "/sign-in/recovery-codes", "set", "none")
+		}, one(audit.RecoveryCodesMade), false, ""},
+		{"recovery codes, sent twice", func(w *walker, ann *idptest.User) page {
+			b, _ := signIn(w.t, w.IdP, ann)
+			w.post(b, "/sign-in/recovery-codes", "set", "none")()
+			return w.post(b, "/sign-in/recovery-codes", "set", "none")
+		}, nothing, false, ""},
+		{"recovery codes of a locked account", func(w *walker, ann *idptest.User) page {
+			b, _ := signIn(w.t, w.IdP, ann)
+			w.lockQuietly(ann)
+			return w.post(b, "/sign-in/recovery-codes", "set", "none")
+		}, one(audit.AccountLocked), false, ""},
 		{"right password without the proofing asked for", func(w *walker, ann *idptest.User) page {
 			a := w.provider(func(p *idp.ServiceProvider) { p.IAL = idp.IALVerified })
 			b := w.Browser()
@@ -505,6 +620,7 @@ func TestEveryOutcomeOfAccountIsDecided(t *testing.T) {
 		"ErrReplayed":    audit.CodeReplayed,
 		"ErrLocked":      audit.AccountLocked,
 		"ErrNoFactor":    audit.FactorMissing,
+		"ErrOutdated":    audit.AccountChanged,
 		"ThrottledError": audit.CodeThrottled, // or PasswordThrottled
 		"BusyError":      audit.PasswordBusy,
 	}
@@ -523,10 +639,10 @@ func TestEveryOutcomeOfAccountIsDecided(t *testing.T) {
 }
 
 // TestEveryHandlerEndsWithDecision checks that the router reaches the handlers of this package
-// only through runStep, or through its wrappers, which require a decision.
+// only through RunStep, or through its wrappers, which require a decision.
 func TestEveryHandlerEndsWithDecision(t *testing.T) {
 	t.Parallel()
-	ways := []string{"runStep", "wrapFlowStep", "wrapSignInStep", "wrapStepUp", "wrapSessionStep"}
+	ways := []string{"RunStep", "WrapFlowStep", "wrapSignInStep", "wrapStepUp", "WrapSessionStep", "wrapSetUp", "wrapRecoveryCodes"}
 	mounted := 0
 	for _, f := range readPackage(t, ".") {
 		ast.Inspect(f, func(n ast.Node) bool {
@@ -541,11 +657,11 @@ func TestEveryHandlerEndsWithDecision(t *testing.T) {
 				mounted++
 				call, ok := e.(*ast.KeyValueExpr).Value.(*ast.CallExpr)
 				if !ok {
-					t.Errorf("handler %d is mounted without runStep", mounted)
+					t.Errorf("handler %d is mounted without RunStep", mounted)
 					continue
 				}
 				if sel, ok := call.Fun.(*ast.SelectorExpr); !ok || !slices.Contains(ways, sel.Sel.Name) {
-					t.Errorf("handler %d is mounted without runStep", mounted)
+					t.Errorf("handler %d is mounted without RunStep", mounted)
 				}
 			}
 			return true

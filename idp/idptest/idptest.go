@@ -10,9 +10,12 @@ import (
 	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -24,8 +27,10 @@ import (
 	"vernal/idp/doctor"
 	"vernal/idp/idptest/fixture"
 	"vernal/idp/installation"
+	"vernal/idp/notify"
 	"vernal/idp/rotation"
 	"vernal/idp/server"
+	"vernal/idp/smtptest"
 )
 
 // IdP is a running identity provider: the services of a Fixture, and a server. Jobs run only
@@ -45,6 +50,8 @@ type IdP struct {
 
 	tb      testing.TB
 	options Options
+	inbox   *smtptest.Server
+	mailer  *notify.Mailer
 	handler atomic.Pointer[http.Handler] // nil while the server is stopped
 }
 
@@ -70,6 +77,13 @@ type Options struct {
 	// WrapStore, if set, wraps the store that the server uses, so that a test can act between two
 	// of its steps.
 	WrapStore func(idp.OwnedStore) idp.OwnedStore
+	// WrapsServices makes the services of accounts, mailed links and mails use the wrapped store
+	// too.
+	WrapsServices bool
+	// Users are the choices about accounts.
+	Users account.Settings
+	// HasMail configures a mail server, whose inbox Mails returns.
+	HasMail bool
 	// CodeTime is how long a sign-in waits for a code. Zero means the usual time.
 	CodeTime time.Duration
 	// Folder is the data folder; a temporary one if empty.
@@ -107,6 +121,9 @@ func New(tb testing.TB, o Options) *IdP {
 
 	if o.Folder == "" {
 		o.Folder = tb.TempDir()
+	}
+	if o.HasMail {
+		i.startMail()
 	}
 	i.Fixture = fixture.NewInFolder(tb, o.Folder, o.Now.UTC().Truncate(time.Second), i.configure)
 	i.beginRotation()
@@ -184,6 +201,10 @@ func (i *IdP) Start() {
 // configure applies the options.
 func (i *IdP) configure(c *installation.Config) {
 	c.IdP.BaseURL, c.Log = i.URL, slog.New(i.options.Log)
+	c.Users, c.Mail = i.options.Users, i.mailer
+	if i.mailer != nil {
+		i.mailer.Clock = c.Clock
+	}
 	if key := i.options.Key; key != nil {
 		c.NewSigner = func(int) (crypto.Signer, error) { return key, nil }
 	}
@@ -192,12 +213,56 @@ func (i *IdP) configure(c *installation.Config) {
 	}
 }
 
+// startMail starts a mail server that ends with the test.
+func (i *IdP) startMail() {
+	i.tb.Helper()
+	listener, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		i.tb.Fatal(err)
+	}
+	i.inbox = &smtptest.Server{}
+	done := make(chan error, 1)
+	go func() { done <- i.inbox.Serve(listener) }()
+	i.tb.Cleanup(func() {
+		_ = listener.Close()
+		if err := errors.Join(i.inbox.Close(), <-done); err != nil {
+			i.tb.Error(err)
+		}
+	})
+	i.mailer = &notify.Mailer{Server: listener.Addr().String(), From: "vernal@example.gov", TLS: notify.NoTLS}
+}
+
+// Mails sends the queued mails to users and returns all mails that the mail server accepted, oldest
+// first.
+func (i *IdP) Mails() []smtptest.Mail {
+	i.tb.Helper()
+	if err := i.UserMails.Tick(context.Background()); err != nil {
+		i.tb.Fatal(err)
+	}
+	return i.inbox.Mails()
+}
+
+// MailedURL returns the only URL in a mail that begins with a path of ours, as a path and query.
+func (i *IdP) MailedURL(m smtptest.Mail, path string) string {
+	i.tb.Helper()
+	for _, word := range strings.Fields(m.Text()) {
+		if rest, ok := strings.CutPrefix(word, i.URL); ok && strings.HasPrefix(rest, path) {
+			return rest
+		}
+	}
+	i.tb.Fatalf("mail has no URL of %s:\n%s", path, m.Text())
+	return ""
+}
+
 // serve starts to answer requests.
 func (i *IdP) serve() {
 	i.tb.Helper()
 	services := *i.Installation
 	if i.options.WrapStore != nil {
 		services.Store = i.options.WrapStore(services.Store)
+		if i.options.WrapsServices {
+			i.Accounts.Store, i.MailLinks.Store, i.UserMails.Store = services.Store, services.Store, services.Store
+		}
 	}
 	if i.options.NoUsage {
 		services.Usage = nil

@@ -47,7 +47,7 @@ var effects = map[idp.AuditKind]effect{
 	idp.AuditRotationExport: effectHarmless, idp.AuditRotationNotice: effectHarmless, idp.AuditRotationRehearse: effectHarmless,
 	idp.AuditUserExport: effectHarmless, idp.AuditRestored: effectHarmless, idp.AuditRestoredSince: effectHarmless,
 
-	idp.AuditUserAdd: effectLost, idp.AuditUserAddTOTP: effectLost, idp.AuditUserImport: effectLost, idp.AuditSPAdd: effectLost,
+	idp.AuditUserAdd: effectLost, idp.AuditUserAddTOTP: effectLost, idp.AuditUserImport: effectLost, idp.AuditUserRecoveryCodes: effectLost, idp.AuditSPAdd: effectLost,
 	idp.AuditKeysRenew: effectLost, idp.AuditKeysRenewed: effectLost,
 	idp.AuditMasterKeyBegin: effectLost, idp.AuditMasterKeyBoth: effectLost, idp.AuditMasterKeyCancel: effectLost,
 	idp.AuditMasterKeyEnd: effectLost, idp.AuditMasterKeyFinish: effectLost,

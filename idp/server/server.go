@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"vernal/idp"
+	"vernal/idp/account"
 	"vernal/idp/adminhttp"
 	"vernal/idp/authn"
 	"vernal/idp/developers"
@@ -28,9 +29,11 @@ import (
 	"vernal/idp/doctor"
 	"vernal/idp/guide"
 	"vernal/idp/installation"
+	"vernal/idp/journey"
 	"vernal/idp/logout"
 	"vernal/idp/session"
 	"vernal/idp/signing"
+	"vernal/idp/signup"
 	"vernal/idp/sso"
 	"vernal/idp/web"
 	"vernal/idp/yearaccess"
@@ -113,24 +116,29 @@ func (s *Server) Handler() (http.Handler, error) {
 	}
 	signOn := &sso.Handler{
 		IdP: s.IdP, Store: s.Store, Registry: s.Registry, Sessions: sessions, Access: access, Signing: signer,
-		Pages: pages, Clock: s.Clock, SignInPath: authn.SignInPath, StepUpPath: authn.StepUpPath,
+		Pages: pages, Clock: s.Clock, SignInPath: journey.SignInPath, StepUpPath: journey.StepUpPath,
 	}
 	signOut := &logout.Handler{
 		IdP: s.IdP, Store: s.Store, Registry: s.Registry, Sessions: sessions, Access: access, Signing: signer,
-		Pages: pages, Clock: s.Clock, SignOutPath: authn.SignOutPath, AccountPath: authn.AccountPath,
+		Pages: pages, Clock: s.Clock, SignOutPath: journey.SignOutPath, AccountPath: journey.AccountPath,
 	}
 	documents := &discovery.Handler{IdP: s.IdP, Years: s.Years, Access: access, Clock: s.Clock}
 	if s.Usage != nil {
 		signOn.Uses, signOut.Uses, documents.Fetches = s.Usage, s.Usage, s.Usage
 	}
+	shared := &journey.Service{
+		Accounts: s.Accounts, Users: s.Store, Sessions: sessions, Registry: s.Registry, Pages: pages, ContinuePath: sso.ContinuePath,
+		Settings: s.Users, CanMail: s.UserMails.CanSend(),
+	}
+	if s.Users.SignUpMode() != account.SignUpOff {
+		signOn.SignUpPath = journey.SignUpPath
+	}
 	router := web.NewRouter(pages)
 	for _, h := range []interface{ Mount(*web.Router) }{
 		documents,
 		signOn,
-		&authn.Handler{
-			Accounts: s.Accounts, Users: s.Store, Sessions: sessions, Registry: s.Registry,
-			Pages: pages, ContinuePath: sso.ContinuePath,
-		},
+		&authn.Handler{Service: shared},
+		&signup.Handler{Service: shared, Links: s.MailLinks, Mails: s.UserMails, Clock: s.Clock, BaseURL: s.IdP.BaseURL},
 		&developers.Handler{IdP: s.IdP, Registry: s.Registry, Access: access, Pages: pages},
 		&guide.Handler{Book: book, BaseURL: s.IdP.BaseURL, Years: s.Years, Clock: s.Clock, Pages: pages},
 		signOut,

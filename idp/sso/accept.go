@@ -29,6 +29,9 @@ type acceptedRequest struct {
 	isInStore, isInBrowser bool
 }
 
+// promptCreate is the value of the parameter prompt that asks for the creation of an account.
+const promptCreate = "create"
+
 // newRequest returns our record of a message that package inbound accepted.
 func newRequest(q *inbound.Request, msg *saml.Message, year idp.Year, now time.Time) *idp.LoginRequest {
 	req := &idp.LoginRequest{
@@ -40,6 +43,9 @@ func newRequest(q *inbound.Request, msg *saml.Message, year idp.Year, now time.T
 		Locale: msg.Locale, CertSHA256: q.Provider.CertSHA256(q.Cert), MessageHash: msg.Hash,
 		IssuedAt: q.Authn.IssueInstant, ReceivedAt: now, ExpiresAt: now.Add(session.RequestLifetime),
 	}
+	// Only a provider with the permission may begin with the creation of an account. A user who
+	// is signed in is not asked.
+	req.AsksForSignUp = msg.Prompt == promptCreate && q.Provider.AllowPromptCreate
 	if req.IsPassive {
 		req.ExpiresAt = now.Add(passiveLifetime)
 	}

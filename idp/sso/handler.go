@@ -83,6 +83,8 @@ type Handler struct {
 	// SignInPath is where a user signs in. StepUpPath is where a user with a session proves
 	// one more factor. Package authn owns both.
 	SignInPath, StepUpPath string
+	// SignUpPath is where a user creates an account, "" without that page. Package signup owns it.
+	SignUpPath string
 	// Uses records that a year was used, see recordUse. If nil, no use is recorded.
 	Uses Uses
 
@@ -147,6 +149,14 @@ func (h *Handler) newUserError(a *acceptedRequest, s step) error {
 		return &web.Error{Sender: a.describeSender(), SignInURL: h.makeSignInURL(a.request), Err: s.refusal}
 	}
 	return s.refusal
+}
+
+// makeFirstURL returns the URL at which a user without a session begins.
+func (h *Handler) makeFirstURL(req *idp.LoginRequest) string {
+	if req.AsksForSignUp && h.SignUpPath != "" {
+		return h.SignUpPath + "?request=" + url.QueryEscape(string(req.Handle))
+	}
+	return h.makeSignInURL(req)
 }
 
 func (h *Handler) makeSignInURL(req *idp.LoginRequest) string {

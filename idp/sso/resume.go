@@ -33,7 +33,7 @@ func (h *Handler) resumeRequest(w http.ResponseWriter, r *http.Request, a *accep
 	}
 	switch next.kind {
 	case stepSignIn:
-		return redirectTo(w, r, h.makeSignInURL(a.request))
+		return redirectTo(w, r, h.makeFirstURL(a.request))
 	case stepUp:
 		return redirectTo(w, r, h.StepUpPath+"?request="+url.QueryEscape(string(a.request.Handle)))
 	case stepRefuse:

@@ -14,13 +14,14 @@ import (
 
 // changes are the kinds of audit record of which a user gets a notice.
 var changes = map[idp.AuditKind]bool{
-	idp.AuditUserSetPassword:  true,
-	idp.AuditUserAddTOTP:      true,
-	idp.AuditUserResetMFA:     true,
-	idp.AuditUserLock:         true,
-	idp.AuditUserUnlock:       true,
-	idp.AuditUserVerify:       true,
-	idp.AuditUserForgetDevice: false, // the user's own small change
+	idp.AuditUserSetPassword:   true,
+	idp.AuditUserAddTOTP:       true,
+	idp.AuditUserResetMFA:      true,
+	idp.AuditUserLock:          true,
+	idp.AuditUserUnlock:        true,
+	idp.AuditUserVerify:        true,
+	idp.AuditUserRecoveryCodes: true,
+	idp.AuditUserForgetDevice:  false, // the user's own small change
 }
 
 const (

@@ -80,7 +80,7 @@ func (p *Pages) CountRecord(g audit.Group, ev idp.AuditEvent) {
 // proves nothing about the sender, so the user does not pay for it.
 func chooseGroup(d audit.Decision) audit.Group {
 	switch d {
-	case audit.PasswordWrong, audit.PasswordUnknown, audit.PasswordThrottled, audit.PasswordBusy:
+	case audit.PasswordWrong, audit.PasswordUnknown, audit.PasswordThrottled, audit.PasswordBusy, audit.MailThrottled:
 		return audit.Visitors
 	case audit.PreviewOpened, audit.PreviewFetched, audit.PreviewAdmitted:
 		return audit.Preview

@@ -325,7 +325,6 @@ func (a *commands) reportSP(change *sp.Change) {
 var labelFields = []struct{ field, use string }{
 	{"state", "a label for 'vernal sp list --state'. Sign-ins do not depend on it: --active=false stops them"},
 	{"team", "a label that 'vernal sp list --search' finds. Sign-ins do not depend on it"},
-	{"allow_prompt_create", "recorded only, because Vernal has no sign-up page"},
 }
 
 // reportLabels names the changed fields that have no effect on sign-ins.
