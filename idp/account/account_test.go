@@ -36,8 +36,9 @@ type house struct {
 	t     *testing.T
 	store *bolt.Store
 
-	mu  sync.Mutex
-	now time.Time
+	mu   sync.Mutex
+	now  time.Time
+	path string // of the store
 }
 
 func newHouse(t *testing.T) *house {
@@ -47,7 +48,8 @@ func newHouse(t *testing.T) *house {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.store, err = bolt.Open(filepath.Join(t.TempDir(), "vernal.db"), bolt.Options{Masters: seal.NewMasters(master), Clock: h.clock})
+	h.path = filepath.Join(t.TempDir(), "vernal.db")
+	h.store, err = bolt.Open(h.path, bolt.Options{Masters: seal.NewMasters(master), Clock: h.clock})
 	if err != nil {
 		t.Fatal(err)
 	}

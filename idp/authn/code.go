@@ -142,18 +142,6 @@ func (h *Handler) answerStaleCode(w http.ResponseWriter, r *http.Request, f jour
 	return journey.ExitWithPage(h.writeSignInPage(w, r, f, http.StatusUnprocessableEntity, templates.SignInPage{Notice: templates.NoticeTimedOut}))
 }
 
-// browser is the browser of a sign-in, with the cookie by which it is known in future if it was not
-// known to the user.
-type browser struct {
-	use    account.BrowserUse
-	cookie *http.Cookie
-}
-
-func (h *Handler) newBrowser(r *http.Request) *browser {
-	cookie, hash := h.Sessions.NewBrowser(r)
-	return &browser{account.BrowserUse{Hashes: h.Sessions.BrowserHashes(r), NewHash: hash}, cookie}
-}
-
 // completeSignIn starts the browser's session and redirects the browser. browser was recorded for
 // the user. device is the cookie by which the browser is remembered in future, nil for none.
 func (h *Handler) completeSignIn(w http.ResponseWriter, r *http.Request, f journey.Flow, pending *idp.Session, secondFactor idp.FactorUse, browser *browser, device *http.Cookie) journey.Exit {
@@ -165,11 +153,7 @@ func (h *Handler) completeSignIn(w http.ResponseWriter, r *http.Request, f journ
 	if device != nil {
 		event.Detail["remembered"] = "yes"
 	}
-	if browser.use.IsNotable {
-		// The user gets a mail, see package usermail.
-		d := h.Sessions.DescribeDevice(r)
-		event.Detail["new_device"], event.Detail["browser"], event.Detail["system"] = "yes", d.Browser, d.System
-	}
+	h.describeBrowser(r, browser, event.Detail)
 	_, err := h.Sessions.CompleteSignIn(w, r, pending, secondFactor, event)
 	if errors.Is(err, idp.ErrSessionEnded) || errors.Is(err, idp.ErrNotFound) {
 		return journey.ExitWithDecision(audit.AccountChanged, pending.User, h.answerStaleCode(w, r, f).Answer)
@@ -177,11 +161,7 @@ func (h *Handler) completeSignIn(w http.ResponseWriter, r *http.Request, f journ
 	if err != nil {
 		return journey.ExitWithError(err)
 	}
-	cookie := browser.cookie
-	if hash := browser.use.KnownHash; hash != nil {
-		cookie = h.Sessions.RenewBrowser(r, hash)
-	}
-	http.SetCookie(w, cookie)
+	h.keepBrowser(w, r, browser)
 	if device != nil {
 		http.SetCookie(w, device)
 		web.EventOf(r).Note(slog.Bool("remembered", true))
