@@ -50,7 +50,7 @@ var layers = []struct {
 	{"access to years", []string{"idp/yearaccess"}},
 	{"checks of the installation", []string{"idp/doctor"}},
 	{"common parts of the pages for users", []string{"idp/journey"}},
-	{"handlers, which meet only through a stored request", []string{"idp/authn", "idp/accounthttp", "idp/sso", "idp/logout", "idp/discovery", "idp/adminhttp", "idp/developers", "idp/guide"}},
+	{"handlers, which meet only through a stored request", []string{"idp/authn", "idp/accounthttp", "idp/recovery", "idp/sso", "idp/logout", "idp/discovery", "idp/adminhttp", "idp/developers", "idp/guide"}},
 	{"wiring", []string{"idp/server", "idp/admin"}},
 	{"operations of the commands", []string{"idp/admin/ops"}},
 	{"test harness and demo", []string{"idp/idptest", "cmd/vernal/demo"}},

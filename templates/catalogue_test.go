@@ -98,6 +98,9 @@ func usedKeys(t *testing.T) map[Key]bool {
 			keys[p.Text()] = true
 		}
 	}
+	for _, k := range constants(t, "recovery.go", "Key") {
+		keys[Key(k)] = true
+	}
 	for _, state := range constants(t, "../idp/rotation/state.go", "State") {
 		keys[YearKey(rotation.State(state))] = true
 	}

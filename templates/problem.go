@@ -51,8 +51,8 @@ var argCounts = map[Key]int{
 	ProblemCodeMissing: 0, ProblemCodeFormat: 0, ProblemCodeWrong: 0,
 	ProblemThrottledMinute: 0, ProblemThrottled: 1, ProblemBusy: 0,
 	ProblemRecoveryMissing: 0, ProblemRecoveryWrong: 0, ProblemFactorName: 0, ProblemFactorExpired: 0, ProblemCurrentPassword: 0,
-	ProblemNewPasswordMissing: 0, ProblemNewPasswordShort: 0, ProblemNewPasswordLong: 0, ProblemNewPasswordEmail: 0,
-	ProblemNewPasswordCommon: 0, ProblemNewPasswordSame: 0, ProblemNewPasswordInvalid: 0,
+	ProblemOwnPasswordMissing: 0, ProblemOwnPasswordShort: 0, ProblemOwnPasswordLong: 0, ProblemOwnPasswordEmail: 0,
+	ProblemOwnPasswordCommon: 0, ProblemOwnPasswordSame: 0, ProblemOwnPasswordInvalid: 0,
 	ProblemEmailOwn: 0, ProblemEmailFull: 0, ProblemEmailNeeded: 0, ProblemEmailUnconfirmed: 0, ProblemDeleteEmail: 0,
 }
 
@@ -60,6 +60,8 @@ var argCounts = map[Key]int{
 // shown once; "" for any other.
 func ParseNotice(value string) Key {
 	switch key := Key(value); key {
+	case NoticePasswordReset, NoticePausedProofing:
+		return key
 	case NoticeForceAuthn, NoticeTimedOut, NoticeMoreTime:
 		return key
 	}
@@ -75,7 +77,8 @@ func ParseProblems(values []string) (problems Problems) {
 	for _, value := range values[:min(len(values), maxProblems)] {
 		parts := strings.Split(value, " ")
 		key, args := Key(parts[0]), parts[1:]
-		if n, ok := argCounts[key]; !ok || n != len(args) || slices.ContainsFunc(problems, func(p Problem) bool { return p.Key == key }) {
+		n, ok := argCounts[key]
+		if !ok && recoveryFields[key] == "" || n != len(args) || slices.ContainsFunc(problems, func(p Problem) bool { return p.Key == key }) {
 			continue
 		}
 		if slices.ContainsFunc(args, func(arg string) bool { n, err := strconv.Atoi(arg); return err != nil || n < 1 || n > 999 }) {

@@ -249,6 +249,7 @@ func brandedSamples(lang Lang, acs string, branding Branding) []sample {
 	for _, add := range moreSamples {
 		people = append(people, add(alone)...)
 	}
+	people = append(people, recoverySamples(b, alone)...)
 	return append(boardSamples(lang, branding), people...)
 }
 

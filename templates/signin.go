@@ -9,12 +9,14 @@ type SignInPage struct {
 	Problems   Problems
 	Notice     Key // why the user is asked, "" for nothing special
 	NoticeArgs []string
+	// ForgotURL is where the user gets a link to choose a new password, "" for no link.
+	ForgotURL string
 	// HelpText is the text of the service provider's operator, by language: text, or HTML
 	// of which a few elements are shown.
 	HelpText map[string]string
 }
 
-// CodePage asks for the six digits of the authenticator application.
+// CodePage asks for the six digits of the authenticator application, or for a recovery code.
 type CodePage struct {
 	Base
 	Action         string
@@ -26,6 +28,12 @@ type CodePage struct {
 	Notice         Key
 	NoticeArgs     []string
 	Time           CodeTime
+	// IsRecoveryCode asks for a recovery code instead, and CodeURL is the way back.
+	IsRecoveryCode bool
+	CodeURL        string
+	// RecoveryURL is where the user enters a recovery code, and LostURL what to do without one; "" for
+	// no link.
+	RecoveryURL, LostURL string
 }
 
 // CodeTime is how long a code is accepted, from when the page is written. The page shows a

@@ -20,6 +20,7 @@ var pageTypes = map[string]any{
 	"stay.html": StayPage{}, "sessionended.html": SessionEndedPage{},
 	"confirmfactor.html": ConfirmFactorPage{}, "emails.html": EmailsPage{}, "password.html": PasswordPage{}, "factors.html": FactorsPage{}, "addfactor.html": AddFactorPage{}, "delete.html": DeletePage{}, "outcome.html": OutcomePage{},
 	"guide.html": GuidePage{}, "guides.html": GuidesPage{},
+	"forgot.html": ForgotPage{}, "forgotsent.html": ForgotSentPage{}, "reset.html": ResetPage{}, "lost.html": LostPage{}, "message.html": MessagePage{},
 	"board.html": BoardPage{}, "wall.html": WallPage{},
 	"retired.html": RetiredPage{}, "retired.txt": RetiredPage{}, "notfound.html": NotFoundPage{}, "notfound.txt": NotFoundPage{},
 	"noyear.html": NoYearPage{}, "noyear.txt": NoYearPage{},

@@ -99,6 +99,12 @@ func normalRecoveryCode(text string) (code string, ok bool) {
 	return code, err == nil
 }
 
+// IsRecoveryCode reports whether a typed text has the form of a recovery code.
+func IsRecoveryCode(text string) bool {
+	_, ok := normalRecoveryCode(text)
+	return ok
+}
+
 func hashRecoveryCode(set *idp.RecoveryCodes, code string) ([]byte, error) {
 	hash, err := pbkdf2.Key(sha256.New, code, set.Salt, set.Iterations, sha256.Size)
 	if err != nil {

@@ -66,7 +66,11 @@ func (h *Handler) checkCode(w http.ResponseWriter, r *http.Request, f journey.Fl
 
 // newCodePage returns the code page of a sign-in.
 func (h *Handler) newCodePage(f journey.Flow) templates.CodePage {
-	return templates.CodePage{Action: journey.CodePath, OffersRemember: f.MayRemember()}
+	page := templates.CodePage{Action: journey.CodePath, OffersRemember: f.MayRemember(), LostURL: f.AddRequest(journey.LostPath)}
+	if !h.Settings.NoRecoveryCodes {
+		page.RecoveryURL = f.AddRequest(journey.RecoveryCodePath)
+	}
+	return page
 }
 
 // proveCode checks the code in the form. ok is true only after a right code. Otherwise refusal
@@ -79,16 +83,20 @@ func (h *Handler) proveCode(w http.ResponseWriter, r *http.Request, f journey.Fl
 		return h.writeCodePage(w, r, f, user, status, page, codeLimit)
 	}
 	if h.Pages.ChooseLanguage(w, r) {
-		if parseNotice(r) == templates.NoticeMoreTime {
-			page.Notice, page.NoticeArgs = templates.NoticeMoreTime, nil
+		if notice := parseNotice(r); notice == templates.NoticeMoreTime || notice == templates.NoticePausedProofing && page.IsRecoveryCode {
+			page.Notice, page.NoticeArgs = notice, nil
 		}
 		return journey.ExitWithPage(showAgain(http.StatusOK, templates.ParseProblems(r.PostForm[templates.FieldProblem]))), false
 	}
-	if problem := findCodeProblem(code); problem != "" {
+	problem, wrong := findCodeProblem(code), templates.ProblemCodeWrong
+	if page.IsRecoveryCode {
+		problem, wrong = findRecoveryCodeProblem(code), templates.ProblemRecoveryCodeWrong
+	}
+	if problem != "" {
 		return journey.ExitWithPage(showAgain(http.StatusUnprocessableEntity, templates.NewProblems(problem))), false
 	}
 	showWrong := func() func() error {
-		return showAgain(http.StatusUnprocessableEntity, templates.NewProblems(templates.ProblemCodeWrong))
+		return showAgain(http.StatusUnprocessableEntity, templates.NewProblems(wrong))
 	}
 	err := check(code)
 	var throttledErr *account.ThrottledError
@@ -155,7 +163,11 @@ func (h *Handler) completeSignIn(w http.ResponseWriter, r *http.Request, f journ
 		http.SetCookie(w, device)
 		web.EventOf(r).Note(slog.Bool("remembered", true))
 	}
-	return journey.ExitWithDecision(decision, pending.User, journey.WriteRedirect(w, r, h.NextURL(f)))
+	next := h.NextURL(f)
+	if secondFactor.Factor == idp.FactorRecoveryCode {
+		next = f.AddRequest(codeUsedPath) // how many are left
+	}
+	return journey.ExitWithDecision(decision, pending.User, journey.WriteRedirect(w, r, next))
 }
 
 // newProofEvent returns the audit event of a factor that a user proved.

@@ -26,5 +26,7 @@ type Handler struct{ *journey.Service }
 func (h *Handler) Mount(router *web.Router) {
 	router.Handle(journey.SignInPath, web.Methods{http.MethodGet: h.WrapFlowStep(h.showSignIn), http.MethodPost: h.WrapFlowStep(h.checkSignIn)})
 	router.Handle(journey.CodePath, web.Methods{http.MethodGet: h.wrapSignInStep(h.showCode), http.MethodPost: h.wrapSignInStep(h.checkCode)})
+	router.Handle(journey.RecoveryCodePath, web.Methods{http.MethodGet: h.wrapSignInStep(h.showRecoveryCode), http.MethodPost: h.wrapSignInStep(h.checkRecoveryCode)})
+	router.Handle(codeUsedPath, web.Methods{http.MethodGet: h.WrapFlowStep(h.showCodeUsed)})
 	router.Handle(journey.StepUpPath, web.Methods{http.MethodGet: h.wrapStepUp(h.showStepUp), http.MethodPost: h.wrapStepUp(h.checkStepUp)})
 }

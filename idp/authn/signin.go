@@ -25,6 +25,8 @@ func (h *Handler) showSignIn(w http.ResponseWriter, r *http.Request, f journey.F
 	switch {
 	case f.Request.ForceAuthn && isSignedIn():
 		page.Notice = templates.NoticeForceAuthn
+	case r.URL.Query().Has(journey.ResetParameter):
+		page.Notice = templates.NoticePasswordReset
 	// Near the end of a session, users may begin another one early.
 	case f.IsForAccount() && !r.URL.Query().Has("again") && isSignedIn():
 		return journey.RedirectTo(w, r, journey.AccountPath)
@@ -81,7 +83,10 @@ func (h *Handler) checkSignIn(w http.ResponseWriter, r *http.Request, f journey.
 func (h *Handler) beginSignIn(w http.ResponseWriter, r *http.Request, f journey.Flow, user *idp.User, email string, wrongPage func() error) journey.Exit {
 	now := h.Accounts.Clock.Now()
 	candidate := &idp.Session{User: user.ID, Factors: []idp.FactorUse{{Factor: idp.FactorPassword, At: now}}}
-	if err := f.CheckObstacles(candidate, user, now); err != nil {
+	nextPath := journey.CodePath
+	if f.NeedsRecoveryCode(candidate, user, now) {
+		nextPath = journey.RecoveryCodePath
+	} else if err := f.CheckObstacles(candidate, user, now); err != nil {
 		return journey.ExitWithError(err)
 	}
 	// A right password without a following code is the surest sign of a stolen password,
@@ -121,7 +126,7 @@ func (h *Handler) beginSignIn(w http.ResponseWriter, r *http.Request, f journey.
 			return journey.ExitWithError(err)
 		}
 	}
-	return journey.ExitWithDecision(audit.PasswordRight, user.ID, journey.WriteRedirect(w, r, f.AddRequest(journey.CodePath)))
+	return journey.ExitWithDecision(audit.PasswordRight, user.ID, journey.WriteRedirect(w, r, f.AddRequest(nextPath)))
 }
 
 // findSignInProblems returns all problems of a form that can be found without looking a user up.
@@ -147,6 +152,7 @@ func (h *Handler) writeSignInPage(w http.ResponseWriter, r *http.Request, f jour
 		}
 		page.Nonce, page.Languages.Form = web.AllowScript(w), chooseLanguageForm(page.Languages, templates.FormSignIn)
 		page.Action = journey.SignInPath
+		page.ForgotURL = f.AddRequest(journey.ForgotPath)
 		page.HelpText = f.Provider.HelpText
 		page.Request = string(f.Request.Handle)
 		return h.Pages.Render(w, status, page)

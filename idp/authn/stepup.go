@@ -65,7 +65,10 @@ func (h *Handler) checkStepUp(w http.ResponseWriter, r *http.Request, f journey.
 
 // newStepUpPage returns the code page of a step-up.
 func newStepUpPage(f journey.Flow) templates.CodePage {
-	return templates.CodePage{Action: journey.StepUpPath, Notice: templates.NoticeStepUp, NoticeArgs: []string{f.Provider.Name}}
+	return templates.CodePage{
+		Action: journey.StepUpPath, Notice: templates.NoticeStepUp, NoticeArgs: []string{f.Provider.Name},
+		RecoveryURL: f.AddRequest(journey.SignInPath), // recovery codes belong to a new sign-in
+	}
 }
 
 // findStepUpSession returns the browser's session and its user if the session lacks only a code

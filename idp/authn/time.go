@@ -50,7 +50,11 @@ func (h *Handler) extendPending(w http.ResponseWriter, r *http.Request, f journe
 	if err != nil {
 		return journey.ExitWithError(err)
 	}
-	return h.showMoreTime(w, r, f, user, h.newCodePage(f), h.newPendingLimit(pending))
+	page := h.newCodePage(f)
+	if r.URL.Path == journey.RecoveryCodePath {
+		page = h.newRecoveryCodePage(f)
+	}
+	return h.showMoreTime(w, r, f, user, page, h.newPendingLimit(pending))
 }
 
 // writeCodePage returns a function that writes the code page. The page's stylesheet shows a warning

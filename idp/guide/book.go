@@ -49,8 +49,8 @@ var order = []struct {
 	audience Audience
 	topics   []string
 }{
-	{Users, []string{"sign-in", "devices", "problems"}},
-	{Operators, []string{"first-year", "install", "proxy", "service-providers", "users", "sessions", "years", "notices", "preview", "external-keys",
+	{Users, []string{"sign-in", "devices", "lost", "problems"}},
+	{Operators, []string{"first-year", "install", "proxy", "service-providers", "users", "recovery", "sessions", "years", "notices", "preview", "external-keys",
 		"lost-keys", "backups", "master-key", "audit-trail", "watch", "checks", "languages", "branding", "upgrade", "troubleshooting"}},
 	{Integrators, []string{"start", "requests", "responses", "sign-out", "choose-language", "try-next-year", "libraries"}},
 }

@@ -31,6 +31,7 @@ import (
 	"vernal/idp/installation"
 	"vernal/idp/journey"
 	"vernal/idp/logout"
+	"vernal/idp/recovery"
 	"vernal/idp/session"
 	"vernal/idp/signing"
 	"vernal/idp/sso"
@@ -127,13 +128,15 @@ func (s *Server) Handler() (http.Handler, error) {
 	}
 	shared := &journey.Service{
 		Accounts: s.Accounts, Users: s.Store, Sessions: sessions, Registry: s.Registry, Pages: pages, ContinuePath: sso.ContinuePath,
+		Settings: s.Users, CanMail: s.UserMails.CanSend(),
 	}
 	router := web.NewRouter(pages)
 	for _, h := range []interface{ Mount(*web.Router) }{
 		documents,
 		signOn,
 		&authn.Handler{Service: shared},
-		&accounthttp.Handler{Service: shared, Settings: s.Users, Links: s.MailLinks, Mails: s.UserMails},
+		&accounthttp.Handler{Service: shared, Settings: s.Users, Links: s.MailLinks, Mails: s.UserMails, ForgotURL: journey.ForgotPath},
+		&recovery.Handler{Service: shared, Mails: s.UserMails, Links: s.MailLinks},
 		&developers.Handler{IdP: s.IdP, Registry: s.Registry, Access: access, Pages: pages},
 		&guide.Handler{Book: book, BaseURL: s.IdP.BaseURL, Years: s.Years, Clock: s.Clock, Pages: pages},
 		signOut,

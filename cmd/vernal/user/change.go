@@ -37,12 +37,17 @@ func (a *commands) changeUser(c *cobra.Command, op ops.Op[ops.UserRequest, ops.C
 	if err != nil {
 		return err
 	}
+	if !answer.DueAt.IsZero() {
+		a.Say("%s keeps the second factors until %s and is notified by email, then sets up a new authenticator", primaryEmail(answer.User), cli.FormatTime(answer.DueAt))
+		a.Say("the user can cancel this. To remove the factors at once, add --now")
+		return a.Print(answer, func() error { return nil })
+	}
 	a.Say("%s %s", primaryEmail(answer.User), result)
 	if n := answer.SessionsEnded; n > 0 {
 		a.Say("%s ended", cli.FormatCount(n, "session"))
 	}
 	if op.Path == ops.ResetMFA.Path && answer.TOTPSecret == "" {
-		a.Say("the user cannot sign in where a second factor is needed: run vernal user reset-mfa %s --totp", shellquote.Quote(req.Email))
+		a.Say("the user cannot sign in where a second factor is needed: run vernal user reset-mfa %s --now --totp", shellquote.Quote(req.Email))
 	}
 	return a.Print(answer, func() error { return a.printTOTP(answer.TOTPSecret, answer.TOTPURL) })
 }
@@ -69,10 +74,24 @@ func (a *commands) setPasswordCommand() *cobra.Command {
 
 func (a *commands) resetMFACommand() *cobra.Command {
 	var totp totpFlags
+	var now bool
 	c := &cobra.Command{
-		Use:   "reset-mfa ID|EMAIL [--totp | --totp-secret BASE32]",
+		Use:   "reset-mfa ID|EMAIL [--now] [--totp | --totp-secret BASE32]",
 		Short: "Remove the second factors and remembered devices, and end the sessions",
-		Example: `    vernal user reset-mfa ana@example.gov --totp
+		Long: `Remove the second factors, recovery codes and remembered devices of a user, and
+end the sessions.
+
+A user with a confirmed email address keeps them for 24 hours, is notified by
+email and can cancel the removal. After that, the user signs in with the password
+and sets up a new authenticator. This protects users from someone who persuades
+you to reset their account.
+
+--now removes them at once. Use it if you have checked in person who the user is,
+or if the account is in the wrong hands. It is also needed for a new authenticator.
+Without a mail server or a confirmed email address, no one can be notified, and
+they are always removed at once.`,
+		Example: `    vernal user reset-mfa ana@example.gov
+    vernal user reset-mfa ana@example.gov --now --totp
     TOTP secret   JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP
     TOTP URL      otpauth://totp/Vernal:ana@example.gov?…`,
 		Args: cobra.ExactArgs(1),
@@ -85,11 +104,12 @@ func (a *commands) resetMFACommand() *cobra.Command {
 				result = "has a new authenticator in place of all earlier second factors"
 			}
 			return a.changeUser(c, ops.ResetMFA, ops.UserRequest{
-				Email: args[0], TOTP: totp.isWanted(), TOTPSecret: totp.secret, TOTPPeriod: totp.period,
+				Email: args[0], TOTP: totp.isWanted(), TOTPSecret: totp.secret, TOTPPeriod: totp.period, Now: now,
 			}, result)
 		},
 	}
 	totp.addFlags(c)
+	c.Flags().BoolVar(&now, "now", false, "remove them at once, without the waiting period")
 	a.CompleteArg(c, cli.FindEmails)
 	return c
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -115,7 +116,7 @@ func (a *commands) printAddedUser(answer ops.AddedUser) error {
 	email := answer.User.Emails[0].Address
 	a.Say("added %s", email)
 	if answer.TOTPSecret == "" {
-		a.Say("the user has no authenticator yet: run vernal user reset-mfa %s --totp", shellquote.Quote(email))
+		a.Say("the user has no authenticator yet: run vernal user reset-mfa %s --now --totp", shellquote.Quote(email))
 	}
 	return a.Print(answer, func() error { return a.printTOTP(answer.TOTPSecret, answer.TOTPURL) })
 }
@@ -263,7 +264,11 @@ func describeUser(u ops.User) [][2]string {
 			lockText += ": " + u.LockReason
 		}
 	}
-	return [][2]string{
+	identity := identityText(u.Profile)
+	if !u.ProofingPausedAt.IsZero() {
+		identity += ", paused since " + cli.FormatTime(u.ProofingPausedAt)
+	}
+	pairs := [][2]string{
 		{"id", string(u.ID)},
 		{"emails", strings.Join(emails, "\n")},
 		{"role", u.Role},
@@ -271,12 +276,22 @@ func describeUser(u ops.User) [][2]string {
 		{"password changed", cli.FormatTime(u.PasswordChangedAt)},
 		{"TOTP", strings.Join(totps, "\n")},
 		{"remembered in", strings.Join(describeDevices(u), "\n")},
-		{"identity", identityText(u.Profile)},
+		{"identity", identity},
 		{"locked", lockText},
 		{"last sign-in", cli.FormatTime(lastSignIn(u))},
 		{"added", cli.FormatTime(u.CreatedAt)},
 		{"changed", cli.FormatTime(u.UpdatedAt)},
 	}
+	if u.RecoveryCodes > 0 {
+		pairs = append(pairs, [2]string{"recovery codes", strconv.Itoa(u.RecoveryCodes)})
+	}
+	if !u.FactorResetAt.IsZero() {
+		pairs = append(pairs, [2]string{"factors are removed", cli.FormatTime(u.FactorResetAt)})
+	}
+	if !u.DeletionAt.IsZero() {
+		pairs = append(pairs, [2]string{"account is deleted", cli.FormatTime(u.DeletionAt)})
+	}
+	return pairs
 }
 
 // describeDevices describes the browsers in which a user is remembered.

@@ -29,6 +29,8 @@ type UserRequest struct {
 	TOTP       bool   `json:"totp,omitempty"`
 	TOTPSecret string `json:"totp_secret,omitempty"`
 	TOTPPeriod int    `json:"totp_period,omitempty"`
+	// Now makes reset-mfa remove the factors at once, without a waiting period.
+	Now bool `json:"now,omitempty"`
 }
 
 // AddedUser is the answer to AddUser.
@@ -44,6 +46,8 @@ type ChangedUser struct {
 	AddedUser
 	// SessionsEnded counts the sessions that the change ended.
 	SessionsEnded int `json:"sessions_ended"`
+	// DueAt is when the second factors will be removed, after the waiting period of reset-mfa.
+	DueAt time.Time `json:"due_at,omitzero"`
 }
 
 // DeletedUser is the answer to DeleteUser.
@@ -96,6 +100,14 @@ type User struct {
 	Locked     bool      `json:"locked"`
 	LockedAt   time.Time `json:"locked_at,omitzero"`
 	LockReason string    `json:"lock_reason,omitempty"`
+	// RecoveryCodes is the number of unused recovery codes.
+	RecoveryCodes int `json:"recovery_codes,omitempty"`
+	// ProofingPausedAt is when the proofed identity was paused because the password was reset by
+	// mail. FactorResetAt is when the second factors will be removed, and DeletionAt when the account
+	// will be deleted.
+	ProofingPausedAt time.Time `json:"proofing_paused_at,omitzero"`
+	FactorResetAt    time.Time `json:"factor_reset_at,omitzero"`
+	DeletionAt       time.Time `json:"deletion_at,omitzero"`
 	CreatedAt  time.Time `json:"created_at"`
 	UpdatedAt  time.Time `json:"updated_at"`
 }
@@ -270,14 +282,24 @@ var SetPassword = declareUser("user/set-password", func(s *Service, ctx context.
 	return s.describeChangedUser(ctx, req.Email, n, err)
 })
 
-// ResetMFA removes a user's second factors and, if asked, adds a new authenticator. These
-// are two changes. If the second fails, the user is without a factor, which is safe, and the
+// ResetMFA plans the removal of a user's second factors after a waiting period, of which the user is
+// notified and which the user can cancel. With Now, and if the user cannot be notified, it removes
+// them at once and, if asked, adds a new authenticator. These are two changes. If the second fails, the user is without a factor, which is safe, and the
 // operator can repeat the command. The request is therefore checked in full before the
 // first.
 var ResetMFA = declareUser("user/reset-mfa", func(s *Service, ctx context.Context, caller admin.Caller, req UserRequest) (ChangedUser, error) {
 	totp := account.NewTOTP{Secret: req.TOTPSecret, Period: req.TOTPPeriod}
 	if err := totp.Check(); err != nil {
 		return ChangedUser{}, userError(req.Email, err)
+	}
+	if !req.Now {
+		u, err := s.Accounts.Lookup(ctx, req.Email)
+		if err != nil {
+			return ChangedUser{}, userError(req.Email, err)
+		}
+		if s.UserMails.CanSend() && hasConfirmedEmail(u) {
+			return s.planReset(ctx, req, caller)
+		}
 	}
 	n, err := s.Accounts.ResetMFA(ctx, req.Email, caller.Actor())
 	if err != nil || !req.TOTP && req.TOTPSecret == "" {
@@ -290,6 +312,23 @@ var ResetMFA = declareUser("user/reset-mfa", func(s *Service, ctx context.Contex
 	}
 	return c, err
 })
+
+// planReset plans the removal of a user's second factors. The audit record notifies the user.
+func (s *Service) planReset(ctx context.Context, req UserRequest, caller admin.Caller) (ChangedUser, error) {
+	if req.TOTP || req.TOTPSecret != "" {
+		return ChangedUser{}, invalidError("nothing was changed: a new authenticator replaces the factors at once, which needs --now. Without it, the user sets up an authenticator after the waiting period")
+	}
+	dueAt, err := s.Accounts.PlanFactorReset(ctx, req.Email, s.Clock.Now().Add(account.FactorResetWait), caller.Actor())
+	c, err := s.describeChangedUser(ctx, req.Email, 0, err)
+	if err == nil {
+		c.DueAt = dueAt
+	}
+	return c, err
+}
+
+func hasConfirmedEmail(u *idp.User) bool {
+	return slices.ContainsFunc(u.Emails, func(e idp.Email) bool { return !e.ConfirmedAt.IsZero() })
+}
 
 // DeleteUser removes a user and ends their sessions.
 var DeleteUser = declareUser("user/delete", func(s *Service, ctx context.Context, caller admin.Caller, req UserRequest) (DeletedUser, error) {
@@ -343,6 +382,10 @@ func (s *Service) describeUser(u *idp.User) User {
 		Locked:            u.IsLocked(),
 		LockedAt:          u.LockedAt,
 		LockReason:        u.LockReason,
+		RecoveryCodes:     u.RecoveryCodeCount(),
+		ProofingPausedAt:  u.ProofingPausedAt,
+		FactorResetAt:     u.FactorResetAt,
+		DeletionAt:        u.DeletionAt,
 		CreatedAt:         u.CreatedAt,
 		UpdatedAt:         u.UpdatedAt,
 	}
