@@ -40,22 +40,22 @@ func NextInactiveStep(u *idp.User, after time.Duration, now time.Time) (step Ina
 	}
 	notices := u.Inactive
 	if notices == nil || !notices.FirstAt.After(last) || notices.FirstAt.After(now) {
-		return InactiveFirstNotice, newerTime(lockAt, now.Add(firstNotice))
+		return InactiveFirstNotice, findLater(lockAt, now.Add(firstNotice))
 	}
-	lockAt = newerTime(lockAt, notices.FirstAt.Add(firstNotice))
+	lockAt = findLater(lockAt, notices.FirstAt.Add(firstNotice))
 	if notices.LastAt.IsZero() || notices.LastAt.After(now) {
 		if now.Before(lockAt.Add(-lastNotice)) {
 			return InactiveNone, lockAt
 		}
-		return InactiveLastNotice, newerTime(lockAt, now.Add(lastNotice))
+		return InactiveLastNotice, findLater(lockAt, now.Add(lastNotice))
 	}
-	if lockAt = newerTime(lockAt, notices.LastAt.Add(lastNotice)); now.Before(lockAt) {
+	if lockAt = findLater(lockAt, notices.LastAt.Add(lastNotice)); now.Before(lockAt) {
 		return InactiveNone, lockAt
 	}
 	return InactiveLock, lockAt
 }
 
-func newerTime(a, b time.Time) time.Time {
+func findLater(a, b time.Time) time.Time {
 	if b.After(a) {
 		return b
 	}
