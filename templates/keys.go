@@ -199,13 +199,13 @@ const (
 	ProblemFactorName         Key = "factors.problem_name"
 	ProblemFactorExpired      Key = "factors.problem_expired"
 	ProblemCurrentPassword    Key = "password.problem_wrong"
-	ProblemNewPasswordMissing Key = "password.problem_missing"
-	ProblemNewPasswordShort   Key = "password.problem_short"
-	ProblemNewPasswordLong    Key = "password.problem_long"
-	ProblemNewPasswordEmail   Key = "password.problem_email"
-	ProblemNewPasswordCommon  Key = "password.problem_common"
-	ProblemNewPasswordSame    Key = "password.problem_same"
-	ProblemNewPasswordInvalid Key = "password.problem_invalid"
+	ProblemOwnPasswordMissing Key = "password.problem_missing"
+	ProblemOwnPasswordShort   Key = "password.problem_short"
+	ProblemOwnPasswordLong    Key = "password.problem_long"
+	ProblemOwnPasswordEmail   Key = "password.problem_email"
+	ProblemOwnPasswordCommon  Key = "password.problem_common"
+	ProblemOwnPasswordSame    Key = "password.problem_same"
+	ProblemOwnPasswordInvalid Key = "password.problem_invalid"
 	ProblemEmailOwn           Key = "emails.problem_own"
 	ProblemEmailFull          Key = "emails.problem_full"
 	ProblemEmailNeeded        Key = "emails.problem_needed"
@@ -245,8 +245,8 @@ const (
 // form.
 var ownFields = map[Key]string{
 	ProblemRecoveryMissing: FieldCode, ProblemRecoveryWrong: FieldCode, ProblemFactorName: FieldName,
-	ProblemCurrentPassword: FieldPassword, ProblemNewPasswordMissing: FieldNewPassword, ProblemNewPasswordShort: FieldNewPassword,
-	ProblemNewPasswordLong: FieldNewPassword, ProblemNewPasswordEmail: FieldNewPassword, ProblemNewPasswordCommon: FieldNewPassword,
-	ProblemNewPasswordSame: FieldNewPassword, ProblemNewPasswordInvalid: FieldNewPassword,
+	ProblemCurrentPassword: FieldPassword, ProblemOwnPasswordMissing: FieldNewPassword, ProblemOwnPasswordShort: FieldNewPassword,
+	ProblemOwnPasswordLong: FieldNewPassword, ProblemOwnPasswordEmail: FieldNewPassword, ProblemOwnPasswordCommon: FieldNewPassword,
+	ProblemOwnPasswordSame: FieldNewPassword, ProblemOwnPasswordInvalid: FieldNewPassword,
 	ProblemEmailOwn: FieldEmail, ProblemDeleteEmail: FieldEmail,
 }

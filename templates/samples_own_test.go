@@ -49,7 +49,7 @@ func ownSamples(b Base) []sample {
 		page("emails-needed", true, EmailsPage{AccountBase: frame("emails", "", ""), Emails: emails, IsFull: true, CanSend: true, Max: 12, Problems: NewProblems(ProblemEmailNeeded), RemoveAction: "/remove", PrimaryAction: "/primary"}),
 		page("emails-no-mail", false, EmailsPage{AccountBase: frame("emails", "", ""), Emails: emails[:1], Max: 12}),
 		page("password", false, PasswordPage{AccountBase: frame("password", FormChangePassword, ""), Action: "/password", ForgotURL: "/forgot"}),
-		page("password-wrong", true, PasswordPage{AccountBase: frame("password", FormChangePassword, ""), Action: "/password", Problems: NewProblems(ProblemCurrentPassword, ProblemNewPasswordShort)}),
+		page("password-wrong", true, PasswordPage{AccountBase: frame("password", FormChangePassword, ""), Action: "/password", Problems: NewProblems(ProblemCurrentPassword, ProblemOwnPasswordShort)}),
 		page("factors", false, FactorsPage{AccountBase: frame("factors", "", NoticeFactorAdded), Factors: []OwnFactor{factor, other}, IsFull: true, Max: 2, AddURL: "/add", RenameAction: "/rename", RemoveAction: "/remove", OffersCodes: true, CodesLeft: 7, CodesURL: "/codes"}),
 		page("factors-only", true, FactorsPage{AccountBase: frame("factors", "", ""), Factors: []OwnFactor{only}, Max: 2, AddURL: "/add", RenameAction: "/rename", RemoveAction: "/remove", OffersCodes: true, CodesURL: "/codes", ResetAt: at, CancelAction: "/cancel", Problems: NewProblems(ProblemFactorName)}),
 		page("add-factor", false, AddFactorPage{AccountBase: frame("factors", FormAddFactor, ""), Action: "/add", Sealed: "c2VhbGVk", URL: secret, Groups: groups}),

@@ -40,22 +40,22 @@ func NextInactiveStep(u *idp.User, after time.Duration, now time.Time) (step Ina
 	}
 	notices := u.Inactive
 	if notices == nil || !notices.FirstAt.After(last) || notices.FirstAt.After(now) {
-		return InactiveFirstNotice, latest(lockAt, now.Add(firstNotice))
+		return InactiveFirstNotice, findLater(lockAt, now.Add(firstNotice))
 	}
-	lockAt = latest(lockAt, notices.FirstAt.Add(firstNotice))
+	lockAt = findLater(lockAt, notices.FirstAt.Add(firstNotice))
 	if notices.LastAt.IsZero() || notices.LastAt.After(now) {
 		if now.Before(lockAt.Add(-lastNotice)) {
 			return InactiveNone, lockAt
 		}
-		return InactiveLastNotice, latest(lockAt, now.Add(lastNotice))
+		return InactiveLastNotice, findLater(lockAt, now.Add(lastNotice))
 	}
-	if lockAt = latest(lockAt, notices.LastAt.Add(lastNotice)); now.Before(lockAt) {
+	if lockAt = findLater(lockAt, notices.LastAt.Add(lastNotice)); now.Before(lockAt) {
 		return InactiveNone, lockAt
 	}
 	return InactiveLock, lockAt
 }
 
-func latest(a, b time.Time) time.Time {
+func findLater(a, b time.Time) time.Time {
 	if b.After(a) {
 		return b
 	}

@@ -49,7 +49,7 @@ const fewRecoveryCodes = 3
 // what no page of ours can change.
 func (h *Handler) listAttention(u *idp.User) (all []templates.Attention) {
 	if !u.DeletionAt.IsZero() && h.hasPart(journey.DeletePath) {
-		all = append(all, templates.Attention{Text: templates.AttentionDeletion, At: u.DeletionAt, Action: journey.CancelDeletionPath, Link: templates.AttentionKeep})
+		all = append(all, templates.Attention{Text: templates.AttentionDeletion, At: u.DeletionAt, Action: keepPath, Link: templates.AttentionKeep})
 	}
 	if !h.hasPart(journey.FactorsPath) {
 		return all

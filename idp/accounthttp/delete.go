@@ -14,6 +14,10 @@ import (
 	"vernal/templates"
 )
 
+// keepPath cancels the deletion for a signed-in user. The one of a mailed link is
+// journey.CancelDeletionPath.
+const keepPath = "/account/delete/keep"
+
 // showDelete answers GET /account/delete.
 func (h *Handler) showDelete(w http.ResponseWriter, r *http.Request, v visitor) journey.Exit {
 	return journey.ExitWithPage(h.writeDelete(w, r, v, http.StatusOK, "", nil))
@@ -23,7 +27,7 @@ func (h *Handler) writeDelete(w http.ResponseWriter, r *http.Request, v visitor,
 	return func() error {
 		page := templates.DeletePage{
 			AccountBase: h.newFrame(r, v, journey.DeletePath), Days: int(account.DeletionWait.Hours() / 24), HasIdentity: v.user.Proofing != nil,
-			DeletionAt: v.user.DeletionAt, Action: journey.DeletePath, CancelAction: journey.CancelDeletionPath, Typed: typed, Problems: problems,
+			DeletionAt: v.user.DeletionAt, Action: journey.DeletePath, CancelAction: keepPath, Typed: typed, Problems: problems,
 		}
 		if page.DeletionAt.IsZero() && len(page.Languages.Langs) > 0 {
 			page.Languages.Form = templates.FormDelete
@@ -76,7 +80,7 @@ func (h *Handler) mailDeletion(r *http.Request, u *idp.User, dueAt time.Time) er
 	return h.Mails.Queue(r.Context(), mails...)
 }
 
-// cancelDeletion answers POST /account/delete/cancel. It needs no recent factor, because it keeps
+// cancelDeletion answers POST /account/delete/keep. It needs no recent factor, because it keeps
 // the account as it is.
 func (h *Handler) cancelDeletion(w http.ResponseWriter, r *http.Request, v visitor) journey.Exit {
 	redirect := redirectDone(w, r, journey.AccountPath, doneDeletionCanceled)

@@ -32,9 +32,9 @@ func (h *Handler) writePassword(w http.ResponseWriter, r *http.Request, v visito
 // passwordProblems are the texts of what package account finds wrong with a new password. The map is
 // read-only.
 var passwordProblems = map[string]templates.Key{
-	"too_short": templates.ProblemNewPasswordShort, "too_long": templates.ProblemNewPasswordLong,
-	"contains_email": templates.ProblemNewPasswordEmail, "too_common": templates.ProblemNewPasswordCommon,
-	"common": templates.ProblemNewPasswordCommon,
+	"too_short": templates.ProblemOwnPasswordShort, "too_long": templates.ProblemOwnPasswordLong,
+	"contains_email": templates.ProblemOwnPasswordEmail, "too_common": templates.ProblemOwnPasswordCommon,
+	"common": templates.ProblemOwnPasswordCommon,
 }
 
 // findPasswordProblem returns the text of an error about a new password, "" if it is about something
@@ -47,7 +47,7 @@ func findPasswordProblem(err error) templates.Key {
 	if key := passwordProblems[input.Problem]; key != "" {
 		return key
 	}
-	return templates.ProblemNewPasswordInvalid
+	return templates.ProblemOwnPasswordInvalid
 }
 
 // changePassword answers POST /account/password. It shows all problems of the form at once, and
@@ -100,9 +100,9 @@ func (h *Handler) changePassword(w http.ResponseWriter, r *http.Request, v visit
 func checkNewPassword(u *idp.User, current, password string) templates.Key {
 	switch {
 	case password == "":
-		return templates.ProblemNewPasswordMissing
+		return templates.ProblemOwnPasswordMissing
 	case password == current:
-		return templates.ProblemNewPasswordSame
+		return templates.ProblemOwnPasswordSame
 	}
 	for _, e := range u.Emails {
 		if problem := findPasswordProblem(account.CheckNewPassword(password, e.Address)); problem != "" {

@@ -24,5 +24,5 @@ func (h *Handler) mountSecurity(router *web.Router) {
 	for _, l := range []emailLink{h.confirmLink(), h.undoLink()} {
 		router.Handle(l.path, web.Methods{http.MethodGet: h.RunStep(h.showLink(l)), http.MethodPost: h.RunStep(h.useLink(l))})
 	}
-	router.Handle(journey.CancelDeletionPath, web.Methods{http.MethodPost: h.wrapForm(h.cancelDeletion)})
+	router.Handle(keepPath, web.Methods{http.MethodPost: h.wrapForm(h.cancelDeletion)})
 }

@@ -683,9 +683,9 @@ func TestDeletionIsPlannedAndCanceled(t *testing.T) {
 	}
 	checkPage(t, d.here.Get("/account"), http.StatusOK, text("account.attention.deletion"))
 	d.wait(25 * time.Minute) // canceling needs no recent factor
-	page = d.leaves(func() *idptest.Page { return d.here.Post("/account/delete/cancel", nil) }, audit.DeletionCanceled)
+	page = d.leaves(func() *idptest.Page { return d.here.Post("/account/delete/keep", nil) }, audit.DeletionCanceled)
 	checkPage(t, page, http.StatusOK, text("delete.notice_kept"))
-	d.leaves(func() *idptest.Page { return d.here.Post("/account/delete/cancel", nil) })
+	d.leaves(func() *idptest.Page { return d.here.Post("/account/delete/keep", nil) })
 	if !d.user().DeletionAt.IsZero() {
 		t.Error("not canceled")
 	}

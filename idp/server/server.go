@@ -141,7 +141,7 @@ func (s *Server) Handler() (http.Handler, error) {
 		documents,
 		signOn,
 		&authn.Handler{Service: shared},
-		&accounthttp.Handler{Service: shared, Settings: s.Users, Links: s.MailLinks, Mails: s.UserMails, Trail: s.Store, Sealer: s.Sealer},
+		&accounthttp.Handler{Service: shared, Settings: s.Users, Links: s.MailLinks, Mails: s.UserMails, Trail: s.Store, Sealer: s.Sealer, ForgotURL: journey.ForgotPath, RecoveryCodesURL: journey.RecoveryCodesPath},
 		&signup.Handler{Service: shared, Links: s.MailLinks, Mails: s.UserMails, Clock: s.Clock, BaseURL: s.IdP.BaseURL},
 		&recovery.Handler{Service: shared, Mails: s.UserMails, Links: s.MailLinks},
 		&developers.Handler{IdP: s.IdP, Registry: s.Registry, Access: access, Pages: pages},
