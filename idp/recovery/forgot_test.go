@@ -42,7 +42,7 @@ func TestForgotDisclosesNothing(t *testing.T) {
 		ok(t, d.Store.UpdateUser(ctx, u.ID, func(u *idp.User) error { change(u); return nil }))
 	}
 	change("planned@example.gov", func(u *idp.User) { u.DeletionAt = d.Clock.Now().Add(day) })
-	change("bare@example.gov", func(u *idp.User) { u.PasswordHash, u.TOTPs = "", nil })
+	change("bare@example.gov", func(u *idp.User) { u.PasswordHash, u.TOTPs, u.Lang = "", nil, "fr" })
 	change("unproved@example.gov", func(u *idp.User) { u.Emails[0].ConfirmedAt = time.Time{} })
 	count := func(kind string) int {
 		docs, err := d.Store.Documents(ctx, kind, idp.DocumentQuery{All: true})
