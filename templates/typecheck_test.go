@@ -20,7 +20,7 @@ var pageTypes = map[string]any{
 	"stay.html": StayPage{}, "sessionended.html": SessionEndedPage{},
 	"guide.html": GuidePage{}, "guides.html": GuidesPage{},
 	"consent.html": ConsentPage{},
-	"board.html": BoardPage{}, "wall.html": WallPage{},
+	"board.html":   BoardPage{}, "wall.html": WallPage{},
 	"retired.html": RetiredPage{}, "retired.txt": RetiredPage{}, "notfound.html": NotFoundPage{}, "notfound.txt": NotFoundPage{},
 	"noyear.html": NoYearPage{}, "noyear.txt": NoYearPage{},
 }

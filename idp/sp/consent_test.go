@@ -53,7 +53,7 @@ func TestConsentIsSetByItsFieldOnly(t *testing.T) {
 	if got := edit(sp.Document{}, values{"consent": {idp.ConsentNone}}); got != idp.ConsentNone {
 		t.Errorf("set none, got %q", got)
 	}
-	if got := edit(spMetadata(string(entity), acsElement("https://sp.example.gov/new", "0")), nil); got != idp.ConsentNone {
+	if got := edit(spMetadata(string(entity), acsElement("https://sp.example.gov/new", "0")), values{"sign_requests": {"optional"}}); got != idp.ConsentNone {
 		t.Errorf("metadata made it %q", got)
 	}
 	p := newProvider(t, entity)
