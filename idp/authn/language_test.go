@@ -136,6 +136,14 @@ func TestLanguageSwitchKeepsPage(t *testing.T) {
 			b := signedIn()
 			return b, b.Post("/account/sessions/end-others", url.Values{})
 		}},
+		{"services", "services", func() (*idptest.Browser, *idptest.Page) {
+			b := signedIn()
+			return b, b.Get("/account/services?done=consent")
+		}},
+		{"data", "data", func() (*idptest.Browser, *idptest.Page) {
+			b := signedIn()
+			return b, b.Get("/account/data")
+		}},
 		{"stay", "stay", func() (*idptest.Browser, *idptest.Page) {
 			b := signedIn()
 			return b, b.Get("/account/stay")
