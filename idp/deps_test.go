@@ -43,7 +43,7 @@ var layers = []struct {
 	{"reports and signatures", []string{"idp/migration", "idp/rehearsal", "idp/inspect", "idp/signing"}},
 	{"notices", []string{"idp/notify"}},
 	{"mails to users", []string{"idp/usermail"}},
-	{"the end of a restore", []string{"idp/restore"}},
+	{"the end of a restore", []string{"idp/restore", "idp/accountjobs"}},
 	{"the services of an installation", []string{"idp/installation"}},
 	{"installations for tests", []string{"idp/idptest/fixture"}},
 	{"web", []string{"idp/web"}},

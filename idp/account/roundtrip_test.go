@@ -29,18 +29,22 @@ const (
 // fieldFates contains a decision for each stored field of a user. A field without one fails
 // TestEveryStoredFieldIsDecided.
 var fieldFates = map[string]string{
-	"User.ID":                notExported + "each installation has IDs of its own, and no file may choose one",
-	"User.Emails":            exported,
-	"User.PasswordHash":      exportedWithSecrets,
-	"User.PasswordChangedAt": exportedWithSecrets,
-	"User.TOTPs":             exportedWithSecrets,
-	"User.Devices":           notExported + "a device is known by a cookie of its installation; the user gives a code again",
-	"User.Proofed":           exported, // as part of the profile
-	"User.Role":              exported,
-	"User.LockedAt":          exported,
-	"User.LockReason":        exported,
-	"User.CreatedAt":         exported,
-	"User.UpdatedAt":         notExported + "it is when the record changed in this store",
+	"User.ID":                 notExported + "each installation has IDs of its own, and no file may choose one",
+	"User.Emails":             exported,
+	"User.PasswordHash":       exportedWithSecrets,
+	"User.PasswordChangedAt":  exportedWithSecrets,
+	"User.TOTPs":              exportedWithSecrets,
+	"User.Devices":            notExported + "a device is known by a cookie of its installation; the user gives a code again",
+	"User.Proofed":            exported, // as part of the profile
+	"User.Role":               exported,
+	"User.LockedAt":           exported,
+	"User.LockReason":         exported,
+	"User.UnlockedAt":         notExported + "the user is not inactive at another installation",
+	"User.Inactive":           notExported + "the other installation sends notices of its own",
+	"InactiveNotices.FirstAt": notExported + "the other installation sends notices of its own",
+	"InactiveNotices.LastAt":  notExported + "the other installation sends notices of its own",
+	"User.CreatedAt":          exported,
+	"User.UpdatedAt":          notExported + "it is when the record changed in this store",
 
 	"Email.Address":      exported,
 	"Email.ConfirmedAt":  exported,

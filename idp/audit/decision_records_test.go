@@ -189,6 +189,7 @@ func TestEveryDecisionIsRecorded(t *testing.T) {
 	}
 
 	made := decisionsNamedIn(t, "../authn")
+	maps.Copy(made, decisionsNamedIn(t, "../accounthttp"))
 	maps.Copy(made, decisionsNamedIn(t, "../recovery"))
 	for _, d := range audit.Decisions() {
 		// The walk of package authn covers the records of that package and those of error

@@ -1,6 +1,7 @@
 package authn_test
 
 import (
+	"context"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 
 	"vernal/idp"
 	"vernal/idp/idptest"
+	"vernal/idp/notify"
 	"vernal/idp/sharelink"
 )
 
@@ -86,6 +88,13 @@ func TestLanguageSwitchKeepsPage(t *testing.T) {
 		b.SignIn(b.Get("/sign-in"), ann)
 		return b
 	}
+	atAccount := func(path string) func() (*idptest.Browser, *idptest.Page) {
+		return func() (*idptest.Browser, *idptest.Page) {
+			b := signedIn()
+			return b, b.Get(path)
+		}
+	}
+	i.UserMails.Sender = noMails{}
 	tests := []struct {
 		name, template string
 		open           func() (*idptest.Browser, *idptest.Page)
@@ -136,13 +145,20 @@ func TestLanguageSwitchKeepsPage(t *testing.T) {
 			b := signedIn()
 			return b, b.Post("/account/sessions/end-others", url.Values{})
 		}},
-		{"services", "services", func() (*idptest.Browser, *idptest.Page) {
+		{"services", "services", atAccount("/account/services?done=consent")},
+		{"data", "data", atAccount("/account/data")},
+		{"emails", "emails", atAccount("/account/emails")},
+		{"password", "password", atAccount("/account/password")},
+		{"factors", "factors", atAccount("/account/factors")},
+		{"another factor", "addfactor", atAccount("/account/factors/add")},
+		{"delete", "delete", atAccount("/account/delete")},
+		{"confirm a factor", "confirmfactor", func() (*idptest.Browser, *idptest.Page) {
 			b := signedIn()
-			return b, b.Get("/account/services?done=consent")
-		}},
-		{"data", "data", func() (*idptest.Browser, *idptest.Page) {
-			b := signedIn()
-			return b, b.Get("/account/data")
+			for range 2 {
+				i.Clock.Advance(8 * time.Minute)
+				b.Get("/account")
+			}
+			return b, b.Get("/account/factors")
 		}},
 		{"stay", "stay", func() (*idptest.Browser, *idptest.Page) {
 			b := signedIn()
@@ -209,3 +225,8 @@ func TestLanguageSwitchKeepsPage(t *testing.T) {
 		}
 	}
 }
+
+// noMails is a mail server that accepts every mail.
+type noMails struct{}
+
+func (noMails) Send(_ context.Context, mails []notify.Mail) []error { return make([]error, len(mails)) }

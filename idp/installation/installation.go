@@ -16,6 +16,7 @@ import (
 	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/account"
+	"vernal/idp/accountjobs"
 	"vernal/idp/audit"
 	"vernal/idp/backup"
 	"vernal/idp/inspect"
@@ -111,11 +112,13 @@ type Installation struct {
 	MailLinks *maillink.Service
 	UserMails *usermail.Service
 	Trail     *audit.Service
-	Rekey     *rekey.Service
-	Backups   *backup.Service
-	Inspector *inspect.Service
-	Rehearsal *rehearsal.Service
-	Restore   *restore.Service
+	// AccountJobs deletes and locks accounts when a time has come.
+	AccountJobs *accountjobs.Service
+	Rekey       *rekey.Service
+	Backups     *backup.Service
+	Inspector   *inspect.Service
+	Rehearsal   *rehearsal.Service
+	Restore     *restore.Service
 }
 
 // Build returns the services of an installation, connected to its store.
@@ -147,6 +150,10 @@ func Build(c Config, store Store) *Installation {
 	}
 	if c.Mail != nil {
 		i.UserMails.Sender = c.Mail
+	}
+	i.AccountJobs = &accountjobs.Service{
+		Store: store, Accounts: i.Accounts, Mails: i.UserMails, InactiveAfter: c.Users.InactiveAfter, IsClockTrusted: i.Rotation.IsClockTrusted,
+		Clock: c.Clock, Log: c.Log,
 	}
 	i.Links = &sharelink.Service{Store: store, Sealer: i.Sealer, Clock: c.Clock}
 	i.Trail = &audit.Service{

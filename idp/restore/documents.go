@@ -31,6 +31,8 @@ var fates = map[string]fate{
 	// How far the audit trail was read for mails to users. Without it, a server would begin at the
 	// end of the trail, and the last changes before the backup would have no notice.
 	"user_mail_mark": fateKept,
+	// Which users had their turn in the jobs about accounts. All have another one soon.
+	"account_job_mark": fateKept,
 	// Counters of attempts only refuse, and expire soon.
 	"throttle": fateKept,
 	// The cost of password hashes, which are kept.

@@ -126,6 +126,13 @@ func (s *Service) Status(ctx context.Context, counts rotation.Counts) (rotation.
 	return status, nil
 }
 
+// IsClockTrusted reports whether the clock neither jumped nor drifted, also since the last Tick. Other
+// jobs must not take what they cannot undo while it did.
+func (s *Service) IsClockTrusted(ctx context.Context) (bool, error) {
+	h, _, err := s.readNow(ctx)
+	return h.Clock.IsTrusted(), err
+}
+
 // PauseSteps calls do while no step is under way, so that do sees the store and the folder both
 // before a step or both after it.
 func (s *Service) PauseSteps(do func() error) error {

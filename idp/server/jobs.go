@@ -31,6 +31,7 @@ func (s *Server) startJobs(ctx context.Context) (stop func()) {
 	jobs.Go(func() { s.Usage.Run(ctx) })
 	jobs.Go(func() { s.Notices.Run(ctx) })
 	jobs.Go(func() { s.UserMails.Run(ctx) })
+	jobs.Go(func() { s.AccountJobs.Run(ctx) })
 	if s.Backups != nil {
 		jobs.Go(func() { s.Backups.Run(ctx) })
 	}
