@@ -3,6 +3,7 @@ package account
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -14,14 +15,29 @@ import (
 // idp.ErrNotFound if the user agreed to nothing there, or withdrew it before.
 func (s *Service) WithdrawConsent(ctx context.Context, c OwnChange, sp idp.EntityID) error {
 	c.Event.SP = sp
-	return s.changeOwn(ctx, c, idp.AuditUserConsent, func(u *idp.User) error {
+	return s.changeOwn(ctx, c, idp.AuditUserConsent, s.withdrawConsent(sp))
+}
+
+// RepeatWithdrawal withdraws a consent for a user who did so before, also one who is locked. It returns
+// idp.ErrNotFound like WithdrawConsent.
+func (s *Service) RepeatWithdrawal(ctx context.Context, user idp.UserID, sp idp.EntityID, actor string) error {
+	event := newChangeEvent(idp.AuditUserConsent, user, actor)
+	event.SP = sp
+	if err := s.Store.UpdateUser(ctx, user, s.withdrawConsent(sp), event); err != nil {
+		return fmt.Errorf("%s: %w", idp.AuditUserConsent, err)
+	}
+	return nil
+}
+
+func (s *Service) withdrawConsent(sp idp.EntityID) func(*idp.User) error {
+	return func(u *idp.User) error {
 		service := u.Service(sp)
 		if service == nil || !service.HasConsent() {
 			return idp.ErrNotFound
 		}
 		service.WithdrawnAt, service.Attributes = s.Clock.Now(), nil
 		return nil
-	})
+	}
 }
 
 // ChooseServiceEmail chooses which of the user's confirmed email addresses a service provider gets;

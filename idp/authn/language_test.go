@@ -185,6 +185,8 @@ func TestLanguageSwitchKeepsPage(t *testing.T) {
 			b := signedIn()
 			return b, b.Post("/account/sessions/end-others", url.Values{})
 		}},
+		{"services", "services", atAccount("/account/services?done=consent")},
+		{"data", "data", atAccount("/account/data")},
 		{"emails", "emails", atAccount("/account/emails")},
 		{"password", "password", atAccount("/account/password")},
 		{"factors", "factors", atAccount("/account/factors")},

@@ -121,6 +121,20 @@ func (w *walker) lockQuietly(p *idptest.User) {
 	}
 }
 
+// connect gives a user a consent for a registered service provider.
+func (w *walker) connect(p *idptest.User) {
+	w.t.Helper()
+	w.provider(func(p *idp.ServiceProvider) { p.Attributes = []string{"email"} })
+	err := w.Store.UpdateUser(w.t.Context(), p.Record.ID, func(u *idp.User) error {
+		now := w.Clock.Now()
+		u.Services = append(u.Services, idp.ConnectedService{SP: "https://a.example", FirstAt: now, LastAt: now, ConsentAt: now})
+		return nil
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
 func (w *walker) resetFactors(p *idptest.User) {
 	w.t.Helper()
 	if _, err := w.Accounts.ResetMFA(w.t.Context(), p.Email, "test"); err != nil {
@@ -512,6 +526,59 @@ func exits() []exitCase {
 			b, _ := signIn(w.t, w.IdP, ann)
 			return func() *idptest.Page { return b.Get("/account/sessions") }
 		}, nothing, false, ""},
+		{"services page", func(w *walker, ann *idptest.User) page {
+			b, _ := signIn(w.t, w.IdP, ann)
+			return func() *idptest.Page { return b.Get("/account/services") }
+		}, nothing, false, ""},
+		{"consent withdrawn", func(w *walker, ann *idptest.User) page {
+			b, _ := signIn(w.t, w.IdP, ann)
+			w.connect(ann)
+			return w.post(b, "/account/services/withdraw", "service", "https://a.example")
+		}, one(audit.ConsentWithdrawn), false, ""},
+		{"no consent to withdraw", func(w *walker, ann *idptest.User) page {
+			b, _ := signIn(w.t, w.IdP, ann)
+			return w.post(b, "/account/services/withdraw", "service", "https://a.example")
+		}, nothing, false, ""},
+		{"consent that is not named", func(w *walker, ann *idptest.User) page {
+			b, _ := signIn(w.t, w.IdP, ann)
+			return w.post(b, "/account/services/withdraw")
+		}, one(audit.FormRefused), false, ""},
+		{"email address for a service", func(w *walker, ann *idptest.User) page {
+			b, _ := signIn(w.t, w.IdP, ann)
+			w.connect(ann)
+			return w.post(b, "/account/services/email", "service", "https://a.example", "email", ann.Email)
+		}, one(audit.ServiceEmailChosen), false, ""},
+		{"email address of another user for a service", func(w *walker, ann *idptest.User) page {
+			b, _ := signIn(w.t, w.IdP, ann)
+			w.connect(ann)
+			return w.post(b, "/account/services/email", "service", "https://a.example", "email", "bob@example.gov")
+		}, nothing, false, ""},
+		{"language of mails", func(w *walker, ann *idptest.User) page {
+			b, _ := signIn(w.t, w.IdP, ann)
+			return w.post(b, "/account/language", "mail_language", "es")
+		}, one(audit.LangChosen), false, ""},
+		{"no language of mails", func(w *walker, ann *idptest.User) page {
+			b, _ := signIn(w.t, w.IdP, ann)
+			return w.post(b, "/account/language")
+		}, one(audit.FormRefused), false, ""},
+		{"consent withdrawn from a locked account", func(w *walker, ann *idptest.User) page {
+			b, _ := signIn(w.t, w.IdP, ann)
+			w.connect(ann)
+			w.lockQuietly(ann)
+			return w.post(b, "/account/services/withdraw", "service", "https://a.example")
+		}, one(audit.AccountLocked), false, ""},
+		{"history", func(w *walker, ann *idptest.User) page {
+			b, _ := signIn(w.t, w.IdP, ann)
+			return func() *idptest.Page { return b.Get("/account/history") }
+		}, nothing, false, ""},
+		{"data page", func(w *walker, ann *idptest.User) page {
+			b, _ := signIn(w.t, w.IdP, ann)
+			return func() *idptest.Page { return b.Get("/account/data") }
+		}, nothing, false, ""},
+		{"own data", func(w *walker, ann *idptest.User) page {
+			b, _ := signIn(w.t, w.IdP, ann)
+			return w.post(b, "/account/data")
+		}, one(audit.OwnDataDownloaded), false, ""},
 		{"sessions page without a session", get("/account/sessions"), nothing, true, ""},
 		{"session that lapsed", func(w *walker, ann *idptest.User) page {
 			b, _ := signIn(w.t, w.IdP, ann)
@@ -608,7 +675,7 @@ func TestEveryExitIsRecorded(t *testing.T) {
 	for _, name := range source.selected("audit") {
 		d, ok := decisionNamed(name)
 		switch {
-		case name == "Decision" || name == "NothingDecided" || name == "ByError":
+		case name == "Decision" || name == "NothingDecided" || name == "ByError" || name == "UserRecords":
 		case !ok:
 			t.Errorf("audit.%s is no decision of the table", name)
 		case !walked[d] && !slices.Contains(elsewhere, name):

@@ -134,6 +134,11 @@ func (s *Service) applyUser(ctx context.Context, id idp.UserID, p *plan, report 
 		}
 		return s.Accounts.Delete(ctx, email, actor)
 	}
+	for _, sp := range changes.withdrawn {
+		if err := s.Accounts.RepeatWithdrawal(ctx, id, sp, actor); err != nil && !errors.Is(err, idp.ErrNotFound) {
+			return err
+		}
+	}
 	if changes.hasUsedCode && u.RecoveryCodes != nil {
 		if err := s.Accounts.RemoveRecoveryCodes(ctx, id, actor); err != nil {
 			return err

@@ -27,7 +27,7 @@ const (
 // effects has every kind of record. A kind that is missing here is lost.
 var effects = map[idp.AuditKind]effect{
 	idp.AuditUserDelete: effectRepeated, idp.AuditUserLock: effectRepeated, idp.AuditUserResetMFA: effectRepeated,
-	idp.AuditSPRemove: effectRepeated,
+	idp.AuditSPRemove: effectRepeated, idp.AuditUserConsent: effectRepeated,
 	// Of these records, only the changes that ended something are repeated, see plan.add.
 	idp.AuditUserResetPassword: effectRepeated, idp.AuditUserUseRecoveryCode: effectRepeated,
 	idp.AuditUserSetPassword: effectRepeated, idp.AuditUserUnlock: effectRepeated, idp.AuditUserVerify: effectRepeated, idp.AuditSPEdit: effectRepeated,
@@ -53,7 +53,7 @@ var effects = map[idp.AuditKind]effect{
 	idp.AuditUserAddEmail: effectLost, idp.AuditUserEditEmail: effectLost, idp.AuditUserRemoveEmail: effectLost,
 	idp.AuditUserRemoveTOTP: effectLost, idp.AuditUserRenameTOTP: effectLost,
 	idp.AuditUserPlanDeletion: effectLost, idp.AuditUserPlanReset: effectLost,
-	idp.AuditUserAdd: effectLost, idp.AuditUserInvite: effectLost, idp.AuditUserEdit: effectLost, idp.AuditUserAddTOTP: effectLost, idp.AuditUserImport: effectLost, idp.AuditUserRecoveryCodes: effectLost, idp.AuditSPAdd: effectLost,
+	idp.AuditUserAdd: effectLost, idp.AuditUserInvite: effectLost, idp.AuditUserEdit: effectLost, idp.AuditUserEditLang: effectLost, idp.AuditUserAddTOTP: effectLost, idp.AuditUserImport: effectLost, idp.AuditUserRecoveryCodes: effectLost, idp.AuditSPAdd: effectLost,
 	idp.AuditKeysRenew: effectLost, idp.AuditKeysRenewed: effectLost,
 	idp.AuditMasterKeyBegin: effectLost, idp.AuditMasterKeyBoth: effectLost, idp.AuditMasterKeyCancel: effectLost,
 	idp.AuditMasterKeyEnd: effectLost, idp.AuditMasterKeyFinish: effectLost,
@@ -74,6 +74,8 @@ type plan struct {
 // userChanges lists which changes of a user must be repeated, the most urgent first.
 type userChanges struct {
 	isDeleted, isLocked, hasNewPassword, hasUsedCode, hasLostFactors, hasLostProof, hasLostFacialMatch bool
+	// withdrawn are the service providers from which the user withdrew the consent.
+	withdrawn []idp.EntityID
 }
 
 // spChanges lists which changes of a service provider must be repeated.
@@ -151,6 +153,9 @@ func (p *plan) add(rec *idp.AuditRecord) {
 		default:
 			p.lostCounts[rec.Kind]++
 		}
+	case idp.AuditUserConsent:
+		changes := p.ensureUser(rec.User)
+		changes.withdrawn = append(changes.withdrawn, rec.SP)
 	case idp.AuditSPRemove:
 		p.sps[rec.SP] = &spChanges{isRemoved: true}
 	case idp.AuditSPEdit:
