@@ -413,6 +413,7 @@ func TestPasswordIsChanged(t *testing.T) {
 	before := d.user()
 	d.Clock.Advance(time.Second)
 	values := form("password", d.ann.Password, "new_password", password)
+	d.mails() // about the sign-ins
 	page = d.leaves(func() *idptest.Page { return d.here.Post("/account/password", values) }, audit.PasswordChanged)
 	checkPath(t, page, http.StatusOK, "/account/password")
 	if d.user().LinkStamp() == before.LinkStamp() {

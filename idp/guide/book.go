@@ -49,8 +49,8 @@ var order = []struct {
 	audience Audience
 	topics   []string
 }{
-	{Users, []string{"sign-in", "consent", "devices", "lost", "problems"}},
-	{Operators, []string{"first-year", "install", "proxy", "service-providers", "users", "registration", "recovery", "sessions", "years", "notices", "preview", "external-keys",
+	{Users, []string{"sign-in", "account", "consent", "services", "devices", "lost", "problems"}},
+	{Operators, []string{"first-year", "install", "proxy", "service-providers", "users", "registration", "recovery", "inactive", "sessions", "years", "notices", "preview", "external-keys",
 		"lost-keys", "backups", "master-key", "audit-trail", "watch", "checks", "languages", "branding", "upgrade", "troubleshooting"}},
 	{Integrators, []string{"start", "requests", "responses", "sign-out", "choose-language", "try-next-year", "libraries"}},
 }
