@@ -311,7 +311,7 @@ func openInBrowser(ts *testscript.TestScript, neg bool, args []string) {
 		return nil
 	}
 	page, err := b.do(http.MethodGet, args[0], nil)
-	for range 4 { // sign-in page, code page, the page that posts the Response
+	for range 5 { // sign-in page, code page, consent, the page that posts the Response
 		if err != nil || page.URL.String() == args[0] {
 			break
 		}

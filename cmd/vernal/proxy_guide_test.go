@@ -310,7 +310,7 @@ func (p *behindProxy) checkSignIn(t *testing.T) {
 	sent := &recorder{RoundTripper: b.client.Transport}
 	b.client.Jar, b.client.Transport = jar, sent
 	page, err := b.do(http.MethodGet, address, nil)
-	for range 2 {
+	for range 3 { // sign-in page, code page, consent
 		if err == nil {
 			page, err = b.fill(page, time.Now())
 		}

@@ -54,7 +54,7 @@ func signInAt(ts *testscript.TestScript, neg bool, args []string) {
 		}
 		return
 	}
-	for range 2 { // the sign-in page and the code page, where there is no session
+	for range 3 { // the sign-in page and the code page, where there is no session, and the consent
 		if page.Response() != nil {
 			break
 		}
@@ -154,7 +154,9 @@ func (b *visiting) fill(page *idptest.Page, now time.Time) (*idptest.Page, error
 	form := page.Form()
 	_, password := form.Fields["password"]
 	_, code := form.Fields["code"]
+	_, consent := form.Fields["shown"]
 	switch {
+	case consent:
 	case password:
 		form.Fields.Set("email", b.email)
 		form.Fields.Set("password", b.password)
@@ -165,7 +167,7 @@ func (b *visiting) fill(page *idptest.Page, now time.Time) (*idptest.Page, error
 		}
 		form.Fields.Set("code", text)
 	default:
-		return nil, fmt.Errorf("%s (%d) asks for neither password nor code:\n%s", page.URL, page.Status, page.Text())
+		return nil, fmt.Errorf("%s (%d) asks for no password, code or consent:\n%s", page.URL, page.Status, page.Text())
 	}
 	to, err := page.URL.Parse(form.Action)
 	if err != nil {
