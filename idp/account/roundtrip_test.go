@@ -36,6 +36,7 @@ var fieldFates = map[string]string{
 	"User.PasswordChangedAt": exportedWithSecrets,
 	"User.TOTPs":             exportedWithSecrets,
 	"User.Devices":           notExported + "a device is known by a cookie of its installation; the user gives a code again",
+	"User.Browsers":          notExported + "a browser is known by a cookie of its installation",
 	"User.Proofed":           exported, // as part of the profile
 	"User.Role":              exported,
 	"User.LockedAt":          exported,
