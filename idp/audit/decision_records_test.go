@@ -5,6 +5,7 @@ import (
 	"go/parser"
 	"go/token"
 	"io"
+	"maps"
 	"net/url"
 	"path/filepath"
 	"strings"
@@ -184,6 +185,7 @@ func TestEveryDecisionIsRecorded(t *testing.T) {
 	}
 
 	made := decisionsNamedIn(t, "../authn")
+	maps.Copy(made, decisionsNamedIn(t, "../signup"))
 	for _, d := range audit.Decisions() {
 		// The walk of package authn covers the records of that package and those of error
 		// pages.

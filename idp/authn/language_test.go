@@ -12,7 +12,9 @@ import (
 	"golang.org/x/net/html"
 
 	"vernal/idp"
+	"vernal/idp/account"
 	"vernal/idp/idptest"
+	"vernal/idp/maillink"
 	"vernal/idp/sharelink"
 )
 
@@ -33,6 +35,9 @@ func outline(page *idptest.Page) (all []string) {
 			one := n.Data
 			for _, a := range n.Attr {
 				input := a.Key == "value" || a.Key == "checked"
+				if a.Key == "aria-label" {
+					continue // a text
+				}
 				if input && slices.Contains(typedFields, attribute(n, "name")) {
 					continue // checked apart
 				}
@@ -75,7 +80,9 @@ func switchTo(t *testing.T, b *idptest.Browser, page *idptest.Page, lang string,
 // changes nothing but the language: notices, errors, the input and ticked boxes stay.
 func TestLanguageSwitchKeepsPage(t *testing.T) {
 	t.Parallel()
-	i := idptest.New(t, idptest.Options{Years: []idp.Year{"2090"}})
+	i := idptest.New(t, idptest.Options{Years: []idp.Year{"2090"}, HasMail: true, Users: account.Settings{
+		SignUp: account.SignUpOpen, Rules: map[string]string{"en": "Be kind."},
+	}})
 	ann, provider := i.AddUser("ann@example.gov"), i.AddProvider("https://sp.example.gov")
 	typed := url.Values{"email": {"half@typed"}, "remember": {"yes"}}
 	signedIn := func() *idptest.Browser {
@@ -123,6 +130,34 @@ func TestLanguageSwitchKeepsPage(t *testing.T) {
 			form := b.GivePassword(b.Get(provider.URL(&idptest.Request{})), ann).Form()
 			form.Fields.Set("code", "12")
 			return b, b.Post(form.Action, form.Fields)
+		}},
+		{"sign up", "signup", func() (*idptest.Browser, *idptest.Page) {
+			b := i.Browser()
+			return b, b.Post("/sign-up", url.Values{"email": {"half"}})
+		}},
+		{"sign up, mail sent", "signupsent", func() (*idptest.Browser, *idptest.Page) {
+			b := i.Browser()
+			return b, b.Post("/sign-up", url.Values{"email": {"eve@example.gov"}})
+		}},
+		{"sign up, password", "signupconfirm", func() (*idptest.Browser, *idptest.Page) {
+			token, err := i.MailLinks.Issue(t.Context(), maillink.Link{Purpose: maillink.SignUp, Email: "eve@example.gov"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			b := i.Browser()
+			return b, b.Post("/sign-up/confirm", url.Values{"token": {token}, "password": {"short"}})
+		}},
+		{"set-up", "setup", func() (*idptest.Browser, *idptest.Page) {
+			zoe, b := i.AddUser("zoe@example.gov"), i.Browser()
+			if _, err := i.Accounts.ResetMFA(t.Context(), zoe.Email, "test"); err != nil {
+				t.Fatal(err)
+			}
+			b.GivePassword(b.Get(provider.URL(&idptest.Request{})), zoe)
+			return b, b.Post("/sign-in/set-up", url.Values{"code": {"12"}})
+		}},
+		{"recovery codes", "recoverycodes", func() (*idptest.Browser, *idptest.Page) {
+			b := signedIn()
+			return b, b.Get("/sign-in/recovery-codes")
 		}},
 		{"account", "account", func() (*idptest.Browser, *idptest.Page) {
 			signedIn()

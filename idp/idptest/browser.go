@@ -249,7 +249,7 @@ func (p *Page) Form() Form {
 			f.Action, isInForm = getAttr(n, "action"), true
 		}
 		if isInForm && n.Type == html.ElementNode && n.Data == "input" && getAttr(n, "name") != "" && !isUnchecked(n) {
-			f.Fields.Set(getAttr(n, "name"), getAttr(n, "value"))
+			f.Fields.Add(getAttr(n, "name"), getAttr(n, "value"))
 		}
 		for c := n.FirstChild; c != nil; c = c.NextSibling {
 			if walk(c, isInForm) {

@@ -89,6 +89,9 @@ func TestVoidInvitations(t *testing.T) {
 			_, err := d.Accounts.SetPassword(d.t.Context(), email, "another otter mends nine", "test")
 			ok(d.t, err)
 		}, 410},
+		"password set and removed": {func(d *deployment, u *idp.User) {
+			ok(d.t, d.Bolt.UpdateUser(d.t.Context(), u.ID, func(u *idp.User) error { u.PasswordChangedAt = d.Clock.Now(); return nil }))
+		}, 410},
 		"email address removed": {func(d *deployment, u *idp.User) {
 			ok(d.t, d.Bolt.UpdateUser(d.t.Context(), u.ID, func(u *idp.User) error { u.Emails[0].Address = "new@example.gov"; return nil }))
 		}, 410},

@@ -92,7 +92,7 @@ func (h *Handler) mailLink(r *http.Request, f journey.Flow, email string) error 
 // findAddress returns the user's email address that a look-up of email finds.
 func findAddress(u *idp.User, email string) string {
 	for _, e := range u.Emails {
-		if strings.EqualFold(e.Address, email) || strings.ToLower(e.Address) == strings.ToLower(email) {
+		if strings.EqualFold(e.Address, email) {
 			return e.Address
 		}
 	}
