@@ -54,7 +54,6 @@ var (
 	AuditSPEdit               = declareKind("sp.edit", "a registration was changed")
 	AuditSPRemove             = declareKind("sp.remove", "a registration was removed")
 	AuditStepUp               = declareKind("step_up", "a user who was signed in proved another factor")
-	AuditUserAcceptTexts      = declareKind("user.accept_texts", "a user accepted the rules of use")
 	AuditUserAdd              = declareKind("user.add", "a user was added")
 	AuditUserAddEmail         = declareKind("user.add_email", "a user confirmed another email address")
 	AuditUserAddTOTP          = declareKind("user.add_totp", "an authenticator app was added for a user")

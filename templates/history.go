@@ -33,7 +33,7 @@ func (e HistoryEntry) ByKey() Key { return Key("history.by." + e.By) }
 var historyKinds = []idp.AuditKind{
 	idp.AuditAuthn, idp.AuditAuthnPassword, idp.AuditFailure, idp.AuditLogout, idp.AuditRefusal, idp.AuditRefusals, idp.AuditRemoteLogout,
 	idp.AuditSessionEnd, idp.AuditSignIn, idp.AuditSignOut, idp.AuditStepUp,
-	idp.AuditUserAcceptTexts, idp.AuditUserAdd, idp.AuditUserAddEmail, idp.AuditUserAddTOTP, idp.AuditUserCancelDeletion, idp.AuditUserCancelReset,
+	idp.AuditUserAdd, idp.AuditUserAddEmail, idp.AuditUserAddTOTP, idp.AuditUserCancelDeletion, idp.AuditUserCancelReset,
 	idp.AuditUserConsent, idp.AuditUserEditEmail, idp.AuditUserEditLang, idp.AuditUserExport, idp.AuditUserForgetDevice, idp.AuditUserImport,
 	idp.AuditUserInvite, idp.AuditUserLock, idp.AuditUserPlanDeletion, idp.AuditUserPlanReset, idp.AuditUserRecoveryCodes, idp.AuditUserRemoveEmail,
 	idp.AuditUserRemoveTOTP, idp.AuditUserRenameTOTP, idp.AuditUserResetMFA, idp.AuditUserResetPassword, idp.AuditUserSetPassword,

@@ -18,13 +18,18 @@ import (
 //	list     number as uvarint, elements
 //	struct   its fields
 //
-// If the fields of a record change, increase recordForm and put the new layout into
-// TestRecordFormChangesWithFields.
-const recordForm = 1
+// If the fields of a record change, increase recordForm, put the new layout into
+// TestRecordFormChangesWithFields, and the form of a new field into addedFields.
+const recordForm = 2
+
+// addedFields contains the form that was the first to have a field. Records of an earlier form have
+// it at its zero value.
+var addedFields = map[string]byte{"AsksForSignUp": 2}
 
 // fields visits the fields of a record, and either appends them to output or reads them from
 // input, so that one function defines both directions.
 type fields struct {
+	form      byte
 	output    []byte
 	input     string
 	isReading bool
@@ -33,7 +38,7 @@ type fields struct {
 
 // encodeRecord returns the bytes of the record that r points to.
 func encodeRecord(r any) []byte {
-	f := fields{output: append(make([]byte, 0, 512), recordForm)}
+	f := fields{form: recordForm, output: append(make([]byte, 0, 512), recordForm)}
 	f.walk(reflect.ValueOf(r).Elem())
 	return f.output
 }
@@ -52,9 +57,11 @@ func decodeRecord(value []byte, r any) error {
 // remaining bytes.
 func decodeFields(value []byte, r any) (rest string, err error) {
 	f := fields{input: string(value), isReading: true}
-	if form := f.take(1); form == "" || form[0] != recordForm {
+	form := f.take(1)
+	if form == "" || form[0] == 0 || form[0] > recordForm {
 		return "", errors.New("record has an unknown form")
 	}
+	f.form = form[0]
 	if f.walk(reflect.ValueOf(r).Elem()); f.isDamaged {
 		return "", errors.New("record is truncated")
 	}
@@ -97,6 +104,9 @@ func (f *fields) walk(v reflect.Value) {
 			return
 		}
 		for i := range v.NumField() {
+			if f.form < recordForm && addedFields[v.Type().Field(i).Name] > f.form {
+				continue
+			}
 			f.walk(v.Field(i))
 		}
 	case reflect.String:

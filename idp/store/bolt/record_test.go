@@ -101,12 +101,28 @@ func layoutOf(t reflect.Type, name string) string {
 func TestRecordFormChangesWithFields(t *testing.T) {
 	t.Parallel()
 	layout := layoutOf(reflect.TypeFor[idp.Session](), "Session") + layoutOf(reflect.TypeFor[idp.LoginRequest](), "LoginRequest")
-	const form, want = 1, "0030a3f1ed2e83eb"
+	const form, want = 2, "9f2df96bff3b79ec"
 	if got := fmt.Sprintf("%x", sha256.Sum256([]byte(layout)))[:16]; got != want || recordForm != form {
 		t.Errorf("form %d has the layout %s, want form %d and %s:\n%s", recordForm, got, form, want, layout)
 	}
 	if !strings.Contains(layout, "LoginRequest.SP string\nLoginRequest.MessageID string\n") || strings.Index(layout, "LoginRequest.") != strings.Index(layout, "LoginRequest.SP") {
 		t.Error("a request does not begin with its message, see decodeMessage")
+	}
+}
+
+// TestEarlierFormIsRead reads records that a server before the last change of their fields wrote.
+func TestEarlierFormIsRead(t *testing.T) {
+	t.Parallel()
+	want := idp.LoginRequest{SP: "a", MessageID: "m", Locale: "fr", CertSHA256: "x", AsksForSignUp: true, ClassRefs: []string{"c"}}
+	f := fields{form: 1, output: []byte{1}}
+	f.walk(reflect.ValueOf(&want).Elem())
+	var got idp.LoginRequest
+	if err := decodeRecord(f.output, &got); err != nil {
+		t.Fatal(err)
+	}
+	want.AsksForSignUp = false
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("record (-want +got):\n%s", diff)
 	}
 }
 
