@@ -114,6 +114,7 @@ func TestReadSPSamples(t *testing.T) {
 			c.want.SignRequests, c.want.Compat, c.want.State, c.want.Active = idp.SignRequestsRequired, idp.CompatNone, idp.StateApproved, true
 			c.want.IAL, c.want.AAL = idp.IALAuthOnly, idp.AALDefault
 			c.want.Attributes, c.want.EmailAttribute = []string{"email"}, idp.EmailAttributePlain
+			c.want.Consent = idp.ConsentAsk
 			c.want.NameIDFormats = []string{idp.NameIDFormatPersistent}
 			got.Certs, got.EncryptionCerts = namesOf(t, got.Certs), namesOf(t, got.EncryptionCerts)
 			if diff := cmp.Diff(c.want, *got); diff != "" {

@@ -1,7 +1,6 @@
 package authn_test
 
 import (
-	crand "crypto/rand"
 	"errors"
 	"net/http"
 	"net/url"
@@ -11,8 +10,6 @@ import (
 	"vernal/idp/account"
 	"vernal/idp/idptest"
 )
-
-func rand() string { return crand.Text() }
 
 // Each change to how a user signs in ends all their sessions and pending sign-ins, and those
 // of no other user.
