@@ -33,8 +33,8 @@ func (h *Handler) writePassword(w http.ResponseWriter, r *http.Request, v visito
 // read-only.
 var passwordProblems = map[string]templates.Key{
 	"too_short": templates.ProblemOwnPasswordShort, "too_long": templates.ProblemOwnPasswordLong,
-	"contains_email": templates.ProblemOwnPasswordEmail, "too_common": templates.ProblemOwnPasswordCommon,
-	"common": templates.ProblemOwnPasswordCommon,
+	"contains_email": templates.ProblemOwnPasswordEmail,
+	"common":         templates.ProblemOwnPasswordCommon,
 }
 
 // findPasswordProblem returns the text of an error about a new password, "" if it is about something

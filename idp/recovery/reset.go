@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
+	"strings"
 
 	"vernal/idp"
 	"vernal/idp/account"
@@ -80,7 +82,7 @@ func (h *Handler) findLink(ctx context.Context, purpose maillink.Purpose, token 
 	}
 	user, err := h.LoadUser(ctx, link.User)
 	switch {
-	case errors.Is(err, idp.ErrNotFound), err == nil && purpose == maillink.ResetPassword && user.LinkStamp() != link.Stamp:
+	case errors.Is(err, idp.ErrNotFound), err == nil && purpose == maillink.ResetPassword && !mayReset(user, link):
 		return nil, nil, account.ErrLinkVoid
 	case err != nil:
 		return nil, nil, err
@@ -88,10 +90,18 @@ func (h *Handler) findLink(ctx context.Context, purpose maillink.Purpose, token 
 	return link, user, nil
 }
 
+// mayReset reports whether nothing has changed since the link was mailed that makes it void: another
+// password, or the removal of the email address.
+func mayReset(u *idp.User, link *maillink.Link) bool {
+	return u.LinkStamp() == link.Stamp && slices.ContainsFunc(u.Emails, func(e idp.Email) bool {
+		return strings.EqualFold(e.Address, link.Email) && !e.ConfirmedAt.IsZero()
+	})
+}
+
 // passwordProblems are the problems of account.InputError.
 var passwordProblems = map[string]templates.Key{
 	"too_short": templates.ProblemResetPasswordShort, "too_long": templates.ProblemResetPasswordLong,
-	"too_common": templates.ProblemResetPasswordCommon, "contains_email": templates.ProblemResetPasswordEmail,
+	"common": templates.ProblemResetPasswordCommon, "contains_email": templates.ProblemResetPasswordEmail,
 }
 
 // findPasswordProblem returns the problem of a new password, "" for none.

@@ -162,10 +162,12 @@ func TestRefusedPasswordKeepsLink(t *testing.T) {
 	d := newDeployment(t)
 	b, link := d.Browser(), d.mailLink()
 	before := d.Changes()
-	for _, password := range []string{"", "short", strings.Repeat("long", 200), d.ann.Email + " and more", "twelve chars\x01"} {
+	problems := map[string]bool{}
+	for _, password := range []string{"", "short", "password-2026", strings.Repeat("long", 200), d.ann.Email + " and more", "twelve chars\x01"} {
 		page := d.choose(b, link, password)
 		d.checkStatus(page, http.StatusUnprocessableEntity)
 		fields := page.Form().Fields
+		problems[fields.Get("problem")] = true
 		if fields.Get("problem") == "" || fields.Get("token") == "" || !strings.Contains(string(page.Body), `href="#password"`) || password != "" && strings.Contains(string(page.Body), `"`+password) {
 			t.Errorf("%q: fields %v", password, fields)
 		}
@@ -174,6 +176,9 @@ func TestRefusedPasswordKeepsLink(t *testing.T) {
 		if page.Status != http.StatusOK || page.Form().Fields.Get("problem") != fields.Get("problem") || page.Form().Fields.Get("token") == "" {
 			t.Errorf("in French: %d, fields %v", page.Status, page.Form().Fields)
 		}
+	}
+	if len(problems) != 6 {
+		t.Errorf("the problems do not differ: %v", problems)
 	}
 	if d.Changes() != before {
 		t.Error("the store changed")
@@ -203,6 +208,13 @@ func TestUnusableLinks(t *testing.T) {
 		},
 		"deleted": func(d *deployment, link string) string {
 			ok(d.t, d.Accounts.Delete(d.t.Context(), d.ann.Email, "test"))
+			return link
+		},
+		"removed email address": func(d *deployment, link string) string {
+			ok(d.t, d.Store.UpdateUser(d.t.Context(), d.ann.Record.ID, func(u *idp.User) error {
+				u.Emails[0].Address = "ann.new@example.gov"
+				return nil
+			}))
 			return link
 		},
 		"another purpose": func(d *deployment, _ string) string {
