@@ -164,7 +164,7 @@ func testSingleSignOn(t *testing.T, w *deployment) {
 	b.passThrough(w.sps["ruby-post"], "second", person)
 
 	b.open(w.idp.BaseURL + "/account")
-	b.press("form button[type=submit]")
+	b.press(`form[action="/account/sign-out"] button`)
 	b.open(w.sps["ruby-post"].base + "/sign-out")
 	b.open(w.sps["ruby-post"].secret("third"))
 	b.expect(pageSignIn)
