@@ -22,7 +22,7 @@ func (s *Service) CheckPassword(ctx context.Context, email, password string, cli
 }
 
 // CheckBrowserPassword works like CheckPassword, for a browser whose cookie has the hashes. If the
-// browser is known to the user, guesses that others made elsewhere do not block it.
+// browser is known to the user, guesses from other browsers do not block it.
 func (s *Service) CheckBrowserPassword(ctx context.Context, email, password string, clientIP netip.Addr, browsers [][]byte) (*idp.User, error) {
 	countedEmail := normalizeCountedEmail(email)
 	from := origin{clientIP: clientIP, browsers: browsers}

@@ -29,7 +29,7 @@ func CheckUserPassword(u *idp.User, password string) error {
 
 // ResetPassword sets the new password of a user who opened a mailed link, which was issued with
 // stamp (idp.User.LinkStamp). It removes the remembered devices and ends all sessions. The second
-// factors stay, because whoever reads the mailbox must not get past them. A proofed identity is
+// factors stay, because access to the mailbox must not be enough to pass them. A proofed identity is
 // paused.
 //
 // The password of a locked account changes too: only a right password may disclose the lock.

@@ -304,7 +304,7 @@ func (h *Handler) checkStamp(ctx context.Context, link *maillink.Link) error {
 }
 
 // useLink returns the step that answers POST at a mailed link: it uses the link up and makes the
-// change for the link's user, whoever is signed in.
+// change for the link's user, even if another user is signed in.
 func (h *Handler) useLink(l emailLink) journey.Step {
 	return func(w http.ResponseWriter, r *http.Request) journey.Exit {
 		if err := r.ParseForm(); err != nil {

@@ -26,7 +26,7 @@ const (
 )
 
 // factorAge returns how long ago a second factor was proved in the session. A remembered device does
-// not count: whoever uses the browser of another user has it. ok is false without a proof.
+// not count, because anyone who uses that browser has it. ok is false without a proof.
 func factorAge(s *idp.Session, now time.Time) (age time.Duration, ok bool) {
 	var last time.Time
 	for _, f := range []idp.Factor{idp.FactorTOTP, idp.FactorPasskey, idp.FactorPIV, idp.FactorRecoveryCode} {

@@ -58,7 +58,7 @@ func (h *Webhook) Check(ctx context.Context) error {
 // It returns the error of each mail, and that of the webhook call.
 func (s *Service) SendTest(ctx context.Context) (mailErrs []error, webhookErr error) {
 	n := Notice{ID: "test/" + rand.Text(), At: s.Clock.Now().UTC(), Kind: Test}
-	data := operatorData{Notice: n, sender: s.newSender(s.defaultLang())}
+	data := operatorData{Notice: n, Sender: s.newSender(s.defaultLang())}
 	var err error
 	if n.Subject, n.Text, err = render(s.defaultLang(), "operator_test.txt", data); err != nil {
 		return []error{fmt.Errorf("write the test notice: %w", err)}, err

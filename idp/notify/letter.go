@@ -159,7 +159,7 @@ func (w *writer) findDueDate(l Letter) (dueAt time.Time) {
 // letterData is the data of the letter's template.
 type letterData struct {
 	Letter
-	sender
+	Sender
 	ID       string // of the service provider
 	EntityID string
 	// IsClosed and IsGrace report that the oldest of FromYears is closed, or its certificate ended.
@@ -181,7 +181,7 @@ type change struct {
 
 // writeTexts returns a letter's subject and text.
 func (w *writer) writeTexts(l Letter) (subject, text string, err error) {
-	data := letterData{Letter: l, sender: w.newSender(l.Lang), ID: cleanText(string(l.SP)), EntityID: string(w.IdP.EntityID())}
+	data := letterData{Letter: l, Sender: w.newSender(l.Lang), ID: cleanText(string(l.SP)), EntityID: string(w.IdP.EntityID())}
 	data.Name = cmp.Or(cleanText(l.Name), data.ID)
 	data.RequestCerts = slices.Clone(l.RequestCerts)
 	for i, c := range data.RequestCerts {

@@ -14,7 +14,7 @@ const maxListed = 20
 // operatorData fills in the texts of a notice to operators.
 type operatorData struct {
 	Notice
-	sender
+	Sender
 	Days int // until DueAt
 	// Code is the code of the attention, and Cause is its reason.
 	Code  rotation.AttentionCode
@@ -52,7 +52,7 @@ func (s *Service) notify(ctx context.Context, data operatorData, sps []idp.Entit
 	if isRecorded, err := s.isRecorded(ctx, data.ID); isRecorded || err != nil {
 		return err
 	}
-	data.sender, data.Commands, data.Days = s.newSender(s.defaultLang()), s.renderCommands(data.Notice), countDaysTo(data.DueAt, data.At)
+	data.Sender, data.Commands, data.Days = s.newSender(s.defaultLang()), s.renderCommands(data.Notice), countDaysTo(data.DueAt, data.At)
 	data.Count = len(sps)
 	for _, id := range sps[:min(len(sps), maxListed)] {
 		data.Names = append(data.Names, cleanText(string(id)))

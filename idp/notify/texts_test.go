@@ -21,7 +21,7 @@ func TestEveryTextIsTranslated(t *testing.T) {
 	ended, ends := migration.RequestCert{SHA256: "AA", EndAt: at, Ended: true}, migration.RequestCert{SHA256: "BB", EndAt: at}
 	letters := []letterData{
 		{Letter: Letter{Name: "Record", FromYears: []idp.Year{"2025", "2026"}, ToYear: "2027", LastAt: at, DueAt: at, RequestCerts: []migration.RequestCert{ended, ends}},
-			ID: "urn:a", CertEndAt: at, RetireAt: at.AddDate(0, 3, 0), sender: sender{Support: "help@example.gov", Organization: "Agency"}, LastCert: ends,
+			ID: "urn:a", CertEndAt: at, RetireAt: at.AddDate(0, 3, 0), Sender: Sender{Support: "help@example.gov", Organization: "Agency"}, LastCert: ends,
 			PEM: "-----BEGIN CERTIFICATE-----\nAA\n-----END CERTIFICATE-----", HintedURL: "https://x",
 			Changes: []change{{"auth", []string{"a"}, "b"}, {"logout", nil, "b"}, {"remotelogout", nil, "b"}, {"metadata", nil, "b"}, {"certificate", nil, "b"}}},
 		{Letter: Letter{FromYears: []idp.Year{"2026"}, DueAt: at, RequestCerts: []migration.RequestCert{ends}}, IsGrace: true, CertEndAt: at, RetireAt: at},

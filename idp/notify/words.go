@@ -24,16 +24,16 @@ func (s *Service) defaultLang() templates.Lang {
 // loadPhrases render the rotation's codes in the operators' language.
 func (s *Service) loadPhrases() *templates.Phrases { return templates.PhrasesIn(s.defaultLang()) }
 
-// sender is the part of every mail that names its sender.
-type sender struct {
+// Sender is the part of every mail that names its sender.
+type Sender struct {
 	Us, BaseURL  string
 	Organization string // "" if it is Us
 	Support      string // how to reach support, "" if no way is known
 }
 
-func (s *Service) newSender(lang templates.Lang) sender {
+func (s *Service) newSender(lang templates.Lang) Sender {
 	b := s.Branding.Branding(lang)
-	data := sender{Us: cleanText(cmp.Or(b.Name, s.Name)), BaseURL: s.IdP.BaseURL, Organization: cleanText(b.Organization)}
+	data := Sender{Us: cleanText(cmp.Or(b.Name, s.Name)), BaseURL: s.IdP.BaseURL, Organization: cleanText(b.Organization)}
 	if data.Organization == data.Us {
 		data.Organization = ""
 	}
@@ -50,6 +50,15 @@ func (s *Service) newSender(lang templates.Lang) sender {
 func render(lang templates.Lang, name string, data any) (subject, text string, err error) {
 	subject, text, err = templates.PhrasesIn(lang).Mail(name, data)
 	return cleanText(subject), layOut(text), err
+}
+
+// WriteMail fills in the text of a mail and lays it out. makeData returns its data, which must have
+// the fields of the Sender.
+func (s *Service) WriteMail(lang templates.Lang, name string, makeData func(Sender) any) (subject, text string, err error) {
+	if !lang.IsKnown() {
+		lang = s.defaultLang()
+	}
+	return render(lang, name, makeData(s.newSender(lang)))
 }
 
 // layOut breaks the lines of paragraphs, keeps indented lines and certificates as they are,
