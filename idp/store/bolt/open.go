@@ -1,7 +1,6 @@
 package bolt
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -263,10 +262,9 @@ func (s *Store) check(tx *bbolt.Tx) error {
 	return r.loadRestoredAt()
 }
 
-// checkSchema compares the number at the beginning of a stored schema.
+// checkSchema compares a stored schema that is not verified yet.
 func checkSchema(value []byte) error {
-	digits := value[:len(value)-len(bytes.TrimLeft(value, "0123456789"))]
-	number, err := strconv.Atoi(string(digits))
+	number, err := strconv.Atoi(string(seal.TrimMAC(value)))
 	switch {
 	case err != nil || number < 1:
 		return corruptError(inMeta, schemaKey, errors.New("not a schema"))

@@ -59,6 +59,7 @@ func TestOpenRefusesForeignOrDamagedStore(t *testing.T) {
 	set := func(key, value string) func(*bbolt.Tx) error {
 		return func(tx *bbolt.Tx) error { return tx.Bucket([]byte("meta")).Put([]byte(key), []byte(value)) }
 	}
+	trailer := strings.Repeat("1", 17) // a generation number and a MAC that look like digits
 	otherKey, err := seal.NewMaster(bytes.Repeat([]byte{8}, 32))
 	if err != nil {
 		t.Fatal(err)
@@ -70,8 +71,10 @@ func TestOpenRefusesForeignOrDamagedStore(t *testing.T) {
 		want   error
 		text   string
 	}{
-		{name: "newer schema", edit: set("schema", "5"), want: idp.ErrSchema},
-		{name: "older schema", edit: set("schema", "3"), want: idp.ErrSchema},
+		{name: "newer schema", edit: set("schema", "5"+trailer), want: idp.ErrSchema},
+		{name: "much newer schema", edit: set("schema", "42"+trailer), want: idp.ErrSchema},
+		{name: "older schema", edit: set("schema", "3"+trailer), want: idp.ErrSchema},
+		{name: "schema of a store without MACs", edit: set("schema", "2"), want: idp.ErrSchema},
 		{name: "schema without its MAC", edit: set("schema", "4"), want: idp.ErrTampered},
 		{name: "no such schema", edit: set("schema", "0"), text: `bucket meta, key "schema"`},
 		{name: "schema unreadable", edit: set("schema", "x"), text: `bucket meta, key "schema"`},

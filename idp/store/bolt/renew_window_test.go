@@ -268,3 +268,23 @@ func TestRenewalKeepsReservedEmails(t *testing.T) {
 		t.Errorf("deleted users: %+v, %v", deleted, err)
 	}
 }
+
+// TestStoreOpensAfterEveryRenewal checks that a store opens under each generation number, up to
+// the last: a number is a byte of every record, and 48 to 57 look like digits.
+func TestStoreOpensAfterEveryRenewal(t *testing.T) {
+	t.Parallel()
+	s := openInside(t)
+	must(t, AddUser(t.Context(), s, &idp.User{ID: "u1", Emails: []idp.Email{{Address: "u1@example.org"}}}))
+	for number := 2; number <= 255; number++ {
+		must(t, s.BeginRenewal(t.Context()))
+		renewAll(t, s)
+		must(t, s.EndRenewal(t.Context()))
+		must(t, s.db.View(s.check))
+		if u, err := s.UserByEmail(t.Context(), "u1@example.org"); err != nil || u.ID != "u1" {
+			t.Fatalf("generation %d: user %v, %v", number, u, err)
+		}
+	}
+	if err := s.BeginRenewal(t.Context()); err == nil {
+		t.Error("a renewal began with no generation number left")
+	}
+}
