@@ -1,6 +1,8 @@
 package templates
 
 import (
+	"bytes"
+	"encoding/json"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -371,6 +373,41 @@ func TestTextsHaveTypographyOfLanguage(t *testing.T) {
 		for opens, closes := range map[string]string{"¿": "?", "¡": "!"} {
 			if strings.Count(text, opens) != strings.Count(text, closes) {
 				t.Errorf("es: %s…%s in %s: %s", opens, closes, key, text)
+			}
+		}
+	}
+}
+
+// TestCataloguesNameEachTextOnce checks that no catalogue has a text twice: only the last one would be
+// shown, whatever is written in the other.
+func TestCataloguesNameEachTextOnce(t *testing.T) {
+	t.Parallel()
+	names, err := fs.Glob(embedded, "catalogue/*.json")
+	if err != nil || len(names) != 3 {
+		t.Fatalf("catalogues %v, %v", names, err)
+	}
+	for _, path := range names {
+		data, err := fs.ReadFile(embedded, path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		decoder, seen := json.NewDecoder(bytes.NewReader(data)), map[string]bool{}
+		if _, err := decoder.Token(); err != nil {
+			t.Fatal(err)
+		}
+		for decoder.More() {
+			key, err := decoder.Token()
+			if err != nil {
+				t.Fatal(err)
+			}
+			var text string
+			if err := decoder.Decode(&text); err != nil {
+				t.Fatal(err)
+			}
+			if name := key.(string); seen[name] {
+				t.Errorf("%s: %q is there twice", path, name)
+			} else {
+				seen[name] = true
 			}
 		}
 	}
