@@ -232,6 +232,9 @@ type SessionEnd struct {
 	// nothing changes and the error is ErrSessionEnded, because an ended session may not
 	// end others.
 	KeptID SessionID
+	// Change changes the record of User in the same step, as UpdateUser does, so that no session
+	// outlives a change of how the user signs in; nil for none. If it fails, no session ends.
+	Change func(*User) error
 	// Event returns the audit event of each session that ends; nil for none.
 	Event func(*Session) AuditEvent
 }

@@ -111,25 +111,20 @@ func (s *Service) Delete(ctx context.Context, email, actor string) error {
 	return s.forgetFailures(ctx, u)
 }
 
-// changeUser updates a user, removes their remembered devices and then ends their sessions.
-// The order matters: sessions that begin in between use the new state. A failure after the
-// update is reported, and repeating the call ends the sessions.
+// changeUser changes a user, removes their remembered devices and ends their sessions, all in one
+// step. It returns the number of sessions.
 func (s *Service) changeUser(ctx context.Context, email string, kind idp.AuditKind, actor string, change func(*idp.User) error) (int, error) {
 	u, err := s.Lookup(ctx, email)
 	if err != nil {
 		return 0, err
 	}
-	err = s.Store.UpdateUser(ctx, u.ID, func(u *idp.User) error {
+	count, err := s.Store.EndSessions(ctx, idp.SessionEnd{User: u.ID, Change: func(u *idp.User) error {
 		u.UpdatedAt = s.Clock.Now()
 		u.Devices = nil
 		return change(u)
-	}, newChangeEvent(kind, u.ID, actor))
+	}}, newChangeEvent(kind, u.ID, actor))
 	if err != nil {
 		return 0, fmt.Errorf("%s: %w", kind, err)
-	}
-	count, err := s.Store.EndSessions(ctx, idp.SessionEnd{User: u.ID})
-	if err != nil {
-		return 0, fmt.Errorf("%s succeeded, but ending the sessions failed, repeat the command: %w", kind, err)
 	}
 	return count, nil
 }

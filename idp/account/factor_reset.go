@@ -95,27 +95,19 @@ func (s *Service) applyDueReset(ctx context.Context, u *idp.User) (bool, error) 
 	if !isDue(u) {
 		return false, nil
 	}
-	// The sessions end first, because after the change no later round would know that they must
-	// end. Those that begin in between were made with a factor that was still valid.
-	if _, err := s.Store.EndSessions(ctx, idp.SessionEnd{User: u.ID}); err != nil {
-		return false, fmt.Errorf("end sessions before the reset of the second factors: %w", err)
-	}
-	err := s.Store.UpdateUser(ctx, u.ID, func(u *idp.User) error {
+	_, err := s.Store.EndSessions(ctx, idp.SessionEnd{User: u.ID, Change: func(u *idp.User) error {
 		if !isDue(u) {
 			return ErrNotPlanned // canceled since, or applied by another server
 		}
 		removeFactors(u)
 		u.UpdatedAt = now
 		return nil
-	}, newChangeEvent(idp.AuditUserResetMFA, u.ID, "server"))
+	}}, newChangeEvent(idp.AuditUserResetMFA, u.ID, "server"))
 	if errors.Is(err, ErrNotPlanned) || errors.Is(err, idp.ErrNotFound) {
 		return false, nil
 	}
 	if err != nil {
 		return false, fmt.Errorf("reset the second factors of user %s: %w", u.ID, err)
-	}
-	if _, err := s.Store.EndSessions(ctx, idp.SessionEnd{User: u.ID}); err != nil {
-		return true, fmt.Errorf("end sessions after the reset of the second factors: %w", err)
 	}
 	return true, nil
 }

@@ -72,18 +72,15 @@ var errNoStep = errors.New("step is not due")
 func (s *Service) TakeInactiveStep(ctx context.Context, u *idp.User, after time.Duration, notify func(u *idp.User, lockAt time.Time) error) (InactiveStep, error) {
 	now := s.Clock.Now()
 	step, lockAt := NextInactiveStep(u, after, now)
-	var events []idp.AuditEvent
 	switch step {
 	case InactiveNone:
 		return InactiveNone, nil
-	case InactiveLock:
-		events = append(events, newChangeEvent(idp.AuditUserLock, u.ID, "server"))
-	default:
+	case InactiveFirstNotice, InactiveLastNotice:
 		if err := notify(u, lockAt); err != nil {
 			return InactiveNone, fmt.Errorf("notify of an inactive account: %w", err)
 		}
 	}
-	err := s.Store.UpdateUser(ctx, u.ID, func(u *idp.User) error {
+	change := func(u *idp.User) error {
 		if again, _ := NextInactiveStep(u, after, now); again != step {
 			return errNoStep
 		}
@@ -96,17 +93,18 @@ func (s *Service) TakeInactiveStep(ctx context.Context, u *idp.User, after time.
 			u.LockedAt, u.LockReason, u.Devices, u.Inactive, u.UpdatedAt = now, LockedInactive, nil, nil, now
 		}
 		return nil
-	}, events...)
+	}
+	var err error
+	if step == InactiveLock {
+		_, err = s.Store.EndSessions(ctx, idp.SessionEnd{User: u.ID, Change: change}, newChangeEvent(idp.AuditUserLock, u.ID, "server"))
+	} else {
+		err = s.Store.UpdateUser(ctx, u.ID, change)
+	}
 	switch {
 	case errors.Is(err, errNoStep), errors.Is(err, idp.ErrNotFound):
 		return InactiveNone, nil
 	case err != nil:
 		return InactiveNone, fmt.Errorf("inactive account: %w", err)
-	case step != InactiveLock:
-		return step, nil
-	}
-	if _, err := s.Store.EndSessions(ctx, idp.SessionEnd{User: u.ID}); err != nil {
-		return step, fmt.Errorf("inactive account was locked, but ending its sessions failed: %w", err)
 	}
 	return step, nil
 }

@@ -2,7 +2,6 @@ package account
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"vernal/idp"
@@ -18,39 +17,36 @@ type OwnChange struct {
 	Event idp.AuditEvent
 }
 
-// changeSignIn changes how a user signs in, removes the remembered devices and then ends the other
-// sessions, for the reason that changeUser gives. If the session that makes the change has ended,
-// the error is idp.ErrSessionEnded: the change was made, and no session is left.
+// changeSignIn changes how a user signs in, removes the remembered devices and ends the other
+// sessions, all in one step. If the session that makes the change has ended, nothing changes and the
+// error is idp.ErrSessionEnded.
 func (s *Service) changeSignIn(ctx context.Context, c OwnChange, kind idp.AuditKind, change func(*idp.User) error) error {
-	err := s.changeOwn(ctx, c, kind, func(u *idp.User) error {
+	c.Event.Kind, c.Event.Outcome, c.Event.User = kind, "ok", c.User
+	_, err := s.Store.EndSessions(ctx, idp.SessionEnd{User: c.User, KeptID: c.Keep, Change: s.guardOwnChange(func(u *idp.User) error {
 		u.Devices = nil
 		return change(u)
-	})
+	})}, c.Event)
 	if err != nil {
-		return err
-	}
-	_, err = s.Store.EndSessions(ctx, idp.SessionEnd{User: c.User, KeptID: c.Keep})
-	if errors.Is(err, idp.ErrSessionEnded) {
-		_, end := s.Store.EndSessions(ctx, idp.SessionEnd{User: c.User})
-		err = errors.Join(err, end)
-	}
-	if err != nil {
-		return fmt.Errorf("%s was done, but ending the sessions failed: %w", kind, err)
+		return fmt.Errorf("%s: %w", kind, err)
 	}
 	return nil
 }
 
-// changeOwn changes a user and writes the audit record in the same step.
-func (s *Service) changeOwn(ctx context.Context, c OwnChange, kind idp.AuditKind, change func(*idp.User) error) error {
-	c.Event.Kind, c.Event.Outcome, c.Event.User = kind, "ok", c.User
-	err := s.Store.UpdateUser(ctx, c.User, func(u *idp.User) error {
+// guardOwnChange returns a change that a locked user cannot make, with its time.
+func (s *Service) guardOwnChange(change func(*idp.User) error) func(*idp.User) error {
+	return func(u *idp.User) error {
 		if u.IsLocked() {
 			return ErrLocked
 		}
 		u.UpdatedAt = s.Clock.Now()
 		return change(u)
-	}, c.Event)
-	if err != nil {
+	}
+}
+
+// changeOwn changes a user and writes the audit record in the same step.
+func (s *Service) changeOwn(ctx context.Context, c OwnChange, kind idp.AuditKind, change func(*idp.User) error) error {
+	c.Event.Kind, c.Event.Outcome, c.Event.User = kind, "ok", c.User
+	if err := s.Store.UpdateUser(ctx, c.User, s.guardOwnChange(change), c.Event); err != nil {
 		return fmt.Errorf("%s: %w", kind, err)
 	}
 	return nil

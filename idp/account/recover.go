@@ -52,15 +52,9 @@ func (s *Service) ResetPassword(ctx context.Context, user idp.UserID, stamp, pas
 	if u.LinkStamp() != stamp {
 		return ErrLinkVoid
 	}
-	// The sessions end before the change, because the link cannot repeat it after a crash, and again
-	// after it, for those that the old password began in between. A canceled request must not leave
-	// any.
-	ctx = context.WithoutCancel(ctx)
-	if _, err := s.Store.EndSessions(ctx, idp.SessionEnd{User: user}); err != nil {
-		return fmt.Errorf("end sessions before the password is reset: %w", err)
-	}
 	event.Kind, event.Outcome, event.User = idp.AuditUserResetPassword, "ok", user
-	err = s.Store.UpdateUser(ctx, user, func(u *idp.User) error {
+	// The link is used up, so a canceled request must not leave the change undone.
+	_, err = s.Store.EndSessions(context.WithoutCancel(ctx), idp.SessionEnd{User: user, Change: func(u *idp.User) error {
 		if u.LinkStamp() != stamp {
 			return ErrLinkVoid
 		}
@@ -71,15 +65,12 @@ func (s *Service) ResetPassword(ctx context.Context, user idp.UserID, stamp, pas
 			u.ProofingPausedAt = now
 		}
 		return nil
-	}, event)
+	}}, event)
 	switch {
 	case errors.Is(err, idp.ErrNotFound):
 		return ErrLinkVoid
 	case err != nil:
 		return fmt.Errorf("reset password: %w", err)
-	}
-	if _, err := s.Store.EndSessions(ctx, idp.SessionEnd{User: user}); err != nil {
-		return fmt.Errorf("the password was reset, but ending the sessions failed: %w", err)
 	}
 	return nil
 }

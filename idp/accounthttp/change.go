@@ -23,11 +23,9 @@ func (h *Handler) endChange(w http.ResponseWriter, r *http.Request, v visitor, d
 	switch {
 	case err == nil:
 		return journey.ExitWithDecision(d, v.user.ID, done)
-	case errors.Is(err, idp.ErrSessionEnded): // the change was made, and no session is left
-		return journey.ExitWithDecision(d, v.user.ID, journey.WriteRedirect(w, r, journey.AccountPath))
 	case errors.Is(err, account.ErrLocked):
 		return journey.ExitWithError(idp.Refuse(idp.RefusedAccountLocked, "account", "").WithCause(err))
-	case errors.Is(err, idp.ErrNotFound): // the user was deleted, which the overview shows
+	case errors.Is(err, idp.ErrSessionEnded), errors.Is(err, idp.ErrNotFound): // the session ended or the user was deleted meanwhile, which the overview shows
 		return journey.RedirectTo(w, r, journey.AccountPath)
 	}
 	return journey.ExitWithError(err)

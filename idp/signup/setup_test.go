@@ -168,7 +168,7 @@ func TestSetUpNeedsAccountAsItWas(t *testing.T) {
 			if isInBetween {
 				var once sync.Once
 				d.store.before = func(op string) {
-					if op == "UpdateUser" {
+					if op == "EndSessions" { // which adds the factor
 						once.Do(change)
 					}
 				}

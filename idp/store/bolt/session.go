@@ -167,6 +167,11 @@ func (s *Store) EndSessions(ctx context.Context, e idp.SessionEnd, events ...idp
 		if e.KeptID != "" && !w.has(inUserSessions, pairKey(string(e.User), string(e.KeptID))) {
 			return 0, idp.ErrSessionEnded
 		}
+		if e.Change != nil {
+			if err := w.changeUser(e.User, e.Change); err != nil {
+				return 0, err
+			}
+		}
 		var endedSessions []*idp.Session
 		if e.User != "" {
 			var err error

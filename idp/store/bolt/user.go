@@ -223,34 +223,37 @@ func (s *Store) Users(ctx context.Context, q idp.UserQuery) ([]*idp.User, error)
 
 // UpdateUser changes a user. ID, Proofing and ReservedEmails must not change.
 func (s *Store) UpdateUser(ctx context.Context, id idp.UserID, change func(*idp.User) error, events ...idp.AuditEvent) error {
-	return s.update(ctx, events, func(w *writer) error {
-		u, err := w.readUser(id)
-		if err != nil {
-			return err
-		}
-		before, disclosed, proofing, reserved := listEmails(u), listDisclosed(u), u.Proofing, slices.Clone(u.ReservedEmails)
-		if proofing != nil {
-			previous := *proofing
-			proofing = &previous
-		}
-		if err := change(u); err != nil {
-			return err
-		}
-		if u.ID != id {
-			return errors.New("a change of a user must not change its ID")
-		}
-		if !proofing.Equal(u.Proofing) {
-			return errProofingChange
-		}
-		if !slices.EqualFunc(reserved, u.ReservedEmails, bytes.Equal) {
-			return errors.New("a change of a user must not change its ReservedEmails")
-		}
-		if err := w.indexEmails(id, before, listEmails(u)); err != nil {
-			return err
-		}
-		w.reserveEmails(u, disclosed, listDisclosed(u))
-		return w.putUser(u)
-	})
+	return s.update(ctx, events, func(w *writer) error { return w.changeUser(id, change) })
+}
+
+// changeUser queues a change of a user.
+func (w *writer) changeUser(id idp.UserID, change func(*idp.User) error) error {
+	u, err := w.readUser(id)
+	if err != nil {
+		return err
+	}
+	before, disclosed, proofing, reserved := listEmails(u), listDisclosed(u), u.Proofing, slices.Clone(u.ReservedEmails)
+	if proofing != nil {
+		previous := *proofing
+		proofing = &previous
+	}
+	if err := change(u); err != nil {
+		return err
+	}
+	if u.ID != id {
+		return errors.New("a change of a user must not change its ID")
+	}
+	if !proofing.Equal(u.Proofing) {
+		return errProofingChange
+	}
+	if !slices.EqualFunc(reserved, u.ReservedEmails, bytes.Equal) {
+		return errors.New("a change of a user must not change its ReservedEmails")
+	}
+	if err := w.indexEmails(id, before, listEmails(u)); err != nil {
+		return err
+	}
+	w.reserveEmails(u, disclosed, listDisclosed(u))
+	return w.putUser(u)
 }
 
 // DeleteUser removes a user with the profile, sessions and email addresses. The ID and the

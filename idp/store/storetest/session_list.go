@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -108,4 +109,45 @@ func testSweepIdle(t *testing.T, s idp.OwnedStore) {
 		sweep(at, 0)
 	}
 	sweep(12*time.Hour, 2) // no-idle too
+}
+
+// testEndSessionsWithChange checks that the change of a user and the end of the sessions are one step:
+// either both happen, or neither does.
+func testEndSessionsWithChange(t *testing.T, s idp.OwnedStore) {
+	ctx := t.Context()
+	u := newUser("u1", "a@x.gov")
+	requireNoError(t, addUser(ctx, s, u))
+	for _, id := range []string{"a", "b"} {
+		requireNoError(t, s.StartSession(ctx, idp.SessionStart{Session: newSession(id, "u1")}))
+	}
+	check := func(hash string, sessions int) {
+		t.Helper()
+		stored, err := s.User(ctx, "u1")
+		requireNoError(t, err)
+		left, err := s.Sessions(ctx, idp.SessionQuery{User: "u1"})
+		requireNoError(t, err)
+		checkSame(t, hash, stored.PasswordHash, nil)
+		checkSame(t, sessions, len(left), nil)
+	}
+	setHash := func(u *idp.User) error { u.PasswordHash = "new"; return nil }
+	before := u.PasswordHash
+	errRefused := errors.New("refused")
+	_, err := s.EndSessions(ctx, idp.SessionEnd{User: "u1", Change: func(u *idp.User) error { return errors.Join(setHash(u), errRefused) }}, newEvent("no"))
+	checkError(t, err, errRefused)
+	_, err = s.EndSessions(ctx, idp.SessionEnd{User: "u1", KeptID: "gone", Change: setHash}, newEvent("no"))
+	checkError(t, err, idp.ErrSessionEnded)
+	_, err = s.EndSessions(ctx, idp.SessionEnd{User: "nobody", Change: setHash}, newEvent("no"))
+	checkError(t, err, idp.ErrNotFound)
+	_, err = s.EndSessions(ctx, idp.SessionEnd{User: "u1", Change: func(u *idp.User) error { u.ID = "u2"; return nil }}, newEvent("no"))
+	if err == nil {
+		t.Error("a change of the ID was accepted")
+	}
+	check(before, 2)
+	n, err := s.EndSessions(ctx, idp.SessionEnd{User: "u1", KeptID: "a", Change: setHash}, newEvent("change"))
+	checkSame(t, 1, n, err)
+	check("new", 1)
+	n, err = s.EndSessions(ctx, idp.SessionEnd{User: "u1", Change: setHash}, newEvent("again"))
+	checkSame(t, 1, n, err)
+	check("new", 0)
+	checkKinds(t, s, 0, "change", "again")
 }

@@ -53,6 +53,7 @@ func Run(t *testing.T, open Open) {
 		{"user sessions", testUserSessions},
 		{"session list", testSessionList},
 		{"sessions ended", testEndSessions},
+		{"sessions ended by a change of the user", testEndSessionsWithChange},
 		{"login requests", testLoginRequests},
 		{"login request answered", testLoginRequestAnswered},
 		{"issuance", testIssuance},
