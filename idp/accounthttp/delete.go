@@ -15,7 +15,7 @@ import (
 )
 
 // keepPath cancels the deletion for a signed-in user. The one of a mailed link is
-// journey.CancelDeletionPath.
+// journey.KeepPath.
 const keepPath = "/account/delete/keep"
 
 // showDelete answers GET /account/delete.

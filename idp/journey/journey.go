@@ -46,7 +46,6 @@ const (
 	HistoryPath        = "/account/history"
 	DataPath           = "/account/data"
 	DeletePath         = "/account/delete"
-	CancelDeletionPath = "/account/delete/cancel"
 )
 
 // Service finds the data that the pages need. All fields but Settings and CanMail are required.
