@@ -53,7 +53,7 @@ var layers = []struct {
 	{"handlers, which meet only through a stored request", []string{"idp/authn", "idp/accounthttp", "idp/signup", "idp/recovery", "idp/sso", "idp/logout", "idp/discovery", "idp/adminhttp", "idp/developers", "idp/guide"}},
 	{"wiring", []string{"idp/server", "idp/admin"}},
 	{"operations of the commands", []string{"idp/admin/ops"}},
-	{"test harness and demo", []string{"idp/idptest", "cmd/vernal/demo"}},
+	{"test harness and demo", []string{"idp/idptest", "idp/idptest/walk", "cmd/vernal/demo"}},
 	{"what commands share", []string{"cmd/vernal/cli"}},
 	{"commands by noun", []string{"cmd/vernal/audit", "cmd/vernal/backup", "cmd/vernal/deploy", "cmd/vernal/doctor", "cmd/vernal/inspect", "cmd/vernal/metadata", "cmd/vernal/rotation", "cmd/vernal/session", "cmd/vernal/sp", "cmd/vernal/user"}},
 	{"the configuration", []string{"cmd/vernal/config"}},

@@ -20,6 +20,9 @@ import (
 
 // showForgot answers GET /sign-in/forgot.
 func (h *Handler) showForgot(w http.ResponseWriter, r *http.Request, f journey.Flow) journey.Exit {
+	if email := h.FindSentEmail(r); email != "" {
+		return journey.ExitWithPage(h.writeForgotSent(w, r, f, http.StatusOK, email, nil))
+	}
 	return journey.ExitWithPage(h.writeForgot(w, r, f, http.StatusOK, "", nil))
 }
 
@@ -56,8 +59,7 @@ func (h *Handler) mailLink(w http.ResponseWriter, r *http.Request, f journey.Flo
 	if err := h.queueLink(r.Context(), f, email, h.Pages.Lang(r)); err != nil {
 		return journey.ExitWithError(err)
 	}
-	isSent = true
-	return journey.ExitWithPage(show(http.StatusOK, nil))
+	return journey.RedirectTo(w, r, h.MakeSentURL(f, journey.ForgotPath, email))
 }
 
 // queueLink queues the mail for an email address. An address without an account gets a link too, which

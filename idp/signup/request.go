@@ -20,6 +20,9 @@ import (
 
 // showSignUp answers GET /sign-up. It leaves any session as it is.
 func (h *Handler) showSignUp(w http.ResponseWriter, r *http.Request, f journey.Flow) journey.Exit {
+	if email := h.FindSentEmail(r); email != "" {
+		return journey.ExitWithPage(h.writeSentPage(w, r, f, http.StatusOK, templates.SignUpSentPage{Email: email}))
+	}
 	return journey.ExitWithPage(h.writeSignUpPage(w, r, f, http.StatusOK, templates.SignUpPage{}))
 }
 
@@ -60,7 +63,7 @@ func (h *Handler) requestLink(w http.ResponseWriter, r *http.Request, f journey.
 	if err != nil {
 		return journey.ExitWithError(err)
 	}
-	return journey.ExitWithPage(h.writeSentPage(w, r, f, http.StatusOK, templates.SignUpSentPage{Email: email}))
+	return journey.RedirectTo(w, r, h.MakeSentURL(f, journey.SignUpPath, email))
 }
 
 // mailLink queues a mail with a link to register. To an email address with an account it queues a
