@@ -18,11 +18,27 @@ type OwnChange struct {
 	Event idp.AuditEvent
 }
 
-// changeSignIn changes how a user signs in, removes the remembered devices and then ends the other
-// sessions, for the reason that changeUser gives. If the session that makes the change has ended,
-// the error is idp.ErrSessionEnded: the change was made, and no session is left.
+// changeSignIn changes how a user signs in, removes the remembered devices and ends the other
+// sessions. They end before the change, because the user cannot repeat it after a crash, and again
+// after it, for those that began in between. A change that is refused ends none, so it is tried on a
+// copy first. If the session that makes the change has ended, the error is idp.ErrSessionEnded: the
+// change was made, and no session is left.
 func (s *Service) changeSignIn(ctx context.Context, c OwnChange, kind idp.AuditKind, change func(*idp.User) error) error {
-	err := s.changeOwn(ctx, c, kind, func(u *idp.User) error {
+	draft, err := s.Store.User(ctx, c.User)
+	if err != nil {
+		return fmt.Errorf("%s: %w", kind, err)
+	}
+	if draft.IsLocked() {
+		return fmt.Errorf("%s: %w", kind, ErrLocked)
+	}
+	if err := change(draft); err != nil {
+		return fmt.Errorf("%s: %w", kind, err)
+	}
+	_, err = s.Store.EndSessions(ctx, idp.SessionEnd{User: c.User, KeptID: c.Keep})
+	if err != nil && !errors.Is(err, idp.ErrSessionEnded) {
+		return fmt.Errorf("end sessions before %s: %w", kind, err)
+	}
+	err = s.changeOwn(ctx, c, kind, func(u *idp.User) error {
 		u.Devices = nil
 		return change(u)
 	})

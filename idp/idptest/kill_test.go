@@ -3,12 +3,14 @@ package idptest_test
 import (
 	"cmp"
 	"context"
+	"encoding/base32"
 	"errors"
 	"log/slog"
 	"maps"
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -26,6 +28,8 @@ var errKilled = errors.New("the process was killed")
 // Nothing is written after that.
 type killStore struct {
 	idp.OwnedStore
+
+	mu       sync.Mutex // also keeps the writes in their order
 	isArmed  bool
 	left     int // writes before the kill
 	isAfter  bool
@@ -33,9 +37,39 @@ type killStore struct {
 	writes   int
 }
 
+// start makes s wrap the store of a new process.
+func (s *killStore) start(wrapped idp.OwnedStore) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.OwnedStore, s.isArmed, s.isKilled = wrapped, false, false
+}
+
+// arm makes the process end at a write.
+func (s *killStore) arm(left int, isAfter bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.isArmed, s.left, s.isAfter, s.writes = true, left, isAfter, 0
+}
+
+// hasEnded reports whether the process was killed.
+func (s *killStore) hasEnded() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.isKilled
+}
+
+// countWrites returns the number of writes since arm.
+func (s *killStore) countWrites() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.writes
+}
+
 // killWrite makes a write unless the process was killed.
 func killWrite[T any](s *killStore, write func() (T, error)) (T, error) {
 	var none T
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.isKilled {
 		return none, errKilled
 	}
@@ -243,7 +277,7 @@ func (k *killed) addOther() {
 func (k *killed) job() {
 	k.AccountJobs.Store = k.store
 	k.AccountJobs.IsClockTrusted = func(context.Context) (bool, error) { return true, nil }
-	if err := k.AccountJobs.Tick(k.t.Context()); err != nil && !k.store.isKilled {
+	if err := k.AccountJobs.Tick(k.t.Context()); err != nil && !k.store.hasEnded() {
 		k.t.Error(err)
 	}
 }
@@ -265,6 +299,11 @@ func (k *killed) openLost() {
 // planDeletion plans the deletion on the account page.
 func (k *killed) planDeletion() {
 	k.post(k.b.Get("/account/delete").Form(), "email", killedEmail)
+}
+
+// isSignedIn reports whether a browser has a session.
+func isSignedIn(b *idptest.Browser) bool {
+	return strings.Contains(string(b.Get("/account").Body), `action="/account/sign-out"`)
 }
 
 // agree asks for consent, until the service provider gets its answer.
@@ -291,6 +330,8 @@ type killedJourney struct {
 	goOn func(k *killed)
 	// costsCode is set if the user may need one more recovery code.
 	costsCode bool
+	// endsOthers is set if the change ends the sessions in other browsers.
+	endsOthers bool
 }
 
 var killedJourneys = []killedJourney{
@@ -336,7 +377,17 @@ var killedJourneys = []killedJourney{
 			k.t.Errorf("the user cannot go on: %d %s", page.Status, page.URL)
 		}
 	}},
-	{name: "reset the password", prepare: func(k *killed) {
+	{name: "change the password", endsOthers: true, prepare: (*killed).addAda, run: (*killed).changePassword, goOn: (*killed).changePassword},
+	{name: "add a factor", endsOthers: true, prepare: func(k *killed) {
+		k.addAda()
+		k.form = k.b.Get("/account/factors/add").Form()
+	}, run: (*killed).addFactor, goOn: (*killed).addFactor},
+	{name: "remove a factor", endsOthers: true, prepare: func(k *killed) {
+		k.addAda()
+		k.form = k.b.Get("/account/factors/add").Form()
+		k.addFactor()
+	}, run: (*killed).removeFactor, goOn: (*killed).removeFactor},
+	{name: "reset the password", endsOthers: true, prepare: func(k *killed) {
 		k.addAda()
 		k.request("/sign-in/forgot", "/sign-in/reset")
 		k.form = k.b.Get(k.link).Form()
@@ -353,8 +404,8 @@ var killedJourneys = []killedJourney{
 		}
 		k.ada.Password = newPassword
 		b := k.Browser()
-		if page := b.SignIn(b.Get("/sign-in"), k.ada); page.URL.Path != "/account" {
-			k.t.Errorf("the user cannot sign in: %d %s", page.Status, page.URL)
+		if b.SignIn(b.Get("/sign-in"), k.ada); !isSignedIn(b) {
+			k.t.Error("the user cannot sign in")
 		}
 	}},
 	{name: "sign in with a recovery code", costsCode: true, prepare: func(k *killed) {
@@ -370,14 +421,14 @@ var killedJourneys = []killedJourney{
 		k.post(k.form, "code", k.codes[0])
 	}, goOn: func(k *killed) {
 		for _, code := range k.codes[:2] {
-			if k.b.Get("/account").URL.Path == "/account" {
+			if isSignedIn(k.b) {
 				return
 			}
 			k.b.GivePassword(k.b.Get("/sign-in"), k.ada)
 			k.post(k.b.Get("/sign-in/recovery-code").Form(), "code", code)
 		}
-		if page := k.b.Get("/account"); page.URL.Path != "/account" {
-			k.t.Errorf("the user cannot sign in: %d %s", page.Status, page.URL)
+		if !isSignedIn(k.b) {
+			k.t.Error("the user cannot sign in")
 		}
 	}},
 	{name: "plan the deletion", prepare: func(k *killed) {
@@ -437,7 +488,7 @@ var killedJourneys = []killedJourney{
 		k.addAda()
 		k.planReset()
 	}, run: (*killed).cancelReset, goOn: (*killed).cancelReset},
-	{name: "reset the factors as planned", prepare: func(k *killed) {
+	{name: "reset the factors as planned", endsOthers: true, prepare: func(k *killed) {
 		k.addAda()
 		k.planReset()
 		k.Clock.Advance(account.FactorResetWait)
@@ -471,7 +522,7 @@ var killedJourneys = []killedJourney{
 			k.t.Error("no link undoes the change")
 		}
 	}},
-	{name: "undo the change of the primary email address", prepare: func(k *killed) {
+	{name: "undo the change of the primary email address", endsOthers: true, prepare: func(k *killed) {
 		k.addAda()
 		k.addOther()
 		k.choosePrimary()
@@ -498,14 +549,14 @@ var killedJourneys = []killedJourney{
 
 func (k *killed) planReset() {
 	_, err := k.Accounts.PlanFactorReset(k.t.Context(), killedEmail, k.Clock.Now().Add(account.FactorResetWait), "test")
-	if err != nil && !k.store.isKilled {
+	if err != nil && !k.store.hasEnded() {
 		k.t.Error(err)
 	}
 }
 
 func (k *killed) cancelReset() {
 	err := k.Accounts.CancelFactorReset(k.t.Context(), k.ada.Record.ID, idp.AuditEvent{Actor: "user"})
-	if err != nil && !errors.Is(err, account.ErrNotPlanned) && !k.store.isKilled {
+	if err != nil && !errors.Is(err, account.ErrNotPlanned) && !k.store.hasEnded() {
 		k.t.Error(err)
 	}
 }
@@ -518,6 +569,35 @@ func (k *killed) withdraw() {
 	k.b.Post("/account/services/withdraw", url.Values{"service": {killedSP}})
 }
 
+// changePassword repeats nothing: the user learns at the sign-in page which password is right.
+func (k *killed) changePassword() {
+	k.post(idptest.Form{Action: "/account/password", Fields: url.Values{}}, "password", killedPassword, "new_password", newPassword)
+}
+
+// addFactor adds the authenticator whose secret the page showed.
+func (k *killed) addFactor() {
+	k.t.Helper()
+	proposal, err := k.Accounts.OpenProposal(k.user(), k.form.Fields.Get("sealed"))
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	secret, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(proposal.Secret)
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	k.Clock.Advance(time.Minute)
+	code, err := account.ComputeCode(idp.TOTP{Secret: secret, Period: 30}, k.Clock.Now())
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	k.post(k.form, "code", code, "name", "phone")
+}
+
+func (k *killed) removeFactor() {
+	u := k.user()
+	k.b.Post("/account/factors/remove", url.Values{"factor": {u.TOTPs[len(u.TOTPs)-1].ID()}, "sure": {"yes"}})
+}
+
 // TestKilledJourneyCanGoOn kills the server at every write of a change of an account, before and after
 // the write is durable, and starts it again. The account is then as before or as after the change, the
 // user reaches the end without help, and no mail is lost.
@@ -528,9 +608,9 @@ func TestKilledJourneyCanGoOn(t *testing.T) {
 			t.Parallel()
 			whole := newKilled(t, j)
 			before := whole.readState()
-			whole.arm(1_000_000, false)
+			whole.store.arm(1_000_000, false)
 			j.run(whole)
-			writes := whole.store.writes
+			writes := whole.store.countWrites()
 			whole.restart()
 			after := whole.readState()
 			if gocmp.Equal(before, after) {
@@ -540,15 +620,25 @@ func TestKilledJourneyCanGoOn(t *testing.T) {
 			for write := range writes {
 				for _, isAfter := range []bool{false, true} {
 					k := newKilled(t, j)
-					k.arm(write, isAfter)
+					var other *idptest.Browser
+					if j.endsOthers {
+						other = k.Browser()
+						if other.SignIn(other.Get("/sign-in"), k.ada); !isSignedIn(other) {
+							t.Fatal("no session in another browser")
+						}
+					}
+					k.store.arm(write, isAfter)
 					j.run(k)
-					if !k.store.isKilled {
+					if !k.store.hasEnded() {
 						t.Fatalf("write %d of %d: not killed", write, writes)
 					}
 					k.restart()
 					state := k.readState()
 					if !gocmp.Equal(before, state) && !gocmp.Equal(after, state) {
 						t.Errorf("write %d, after it: %v: neither before nor after the change (-after +killed):\n%s", write, isAfter, gocmp.Diff(after, state))
+					}
+					if other != nil && !gocmp.Equal(before, state) && isSignedIn(other) {
+						t.Errorf("write %d, after it: %v: the change was made, but a session in another browser goes on", write, isAfter)
 					}
 					j.goOn(k)
 					state = k.readState()
@@ -577,7 +667,7 @@ func newKilled(t *testing.T, j killedJourney) *killed {
 	k.IdP = idptest.New(t, idptest.Options{
 		Log: slog.DiscardHandler, HasMail: true, WrapsServices: true, Users: account.Settings{SignUp: cmp.Or(j.signUp, account.SignUpOff)},
 		WrapStore: func(s idp.OwnedStore) idp.OwnedStore {
-			*k.store = killStore{OwnedStore: s}
+			k.store.start(s)
 			return k.store
 		},
 	})
@@ -587,11 +677,6 @@ func newKilled(t *testing.T, j killedJourney) *killed {
 	j.prepare(k)
 	k.Clock.Advance(time.Second)
 	return k
-}
-
-// arm makes the process end at a write.
-func (k *killed) arm(left int, isAfter bool) {
-	k.store.isArmed, k.store.left, k.store.isAfter = true, left, isAfter
 }
 
 // restart starts the server again.
