@@ -303,18 +303,26 @@ func (h *Handler) checkStamp(ctx context.Context, link *maillink.Link) error {
 	return nil
 }
 
-// useLink returns the step that answers POST at a mailed link: it uses the link up and makes the
-// change for the link's user, even if another user is signed in.
+// useLink returns the step that answers POST at a mailed link: it makes the change for the link's
+// user, even if another user is signed in, and uses the link up.
 func (h *Handler) useLink(l emailLink) journey.Step {
 	return func(w http.ResponseWriter, r *http.Request) journey.Exit {
 		if err := r.ParseForm(); err != nil {
 			return journey.ExitWithError(journey.NewFormError(err))
 		}
-		link, err := h.Links.Redeem(r.Context(), l.purpose, r.PostForm.Get(templates.FieldToken))
+		token := r.PostForm.Get(templates.FieldToken)
+		link, err := h.Links.Lookup(r.Context(), l.purpose, token)
 		if err == nil {
 			web.EventOf(r).User = link.User
 			c := account.OwnChange{User: link.User, Event: journey.NewOwnEvent(r, l.decision, link.User)}
 			err = l.change(r.Context(), c, link.Email, link.Stamp)
+		}
+		// The link is used up last, so that a crash does not leave the user without it: no page
+		// gives the user another link that undoes the change.
+		if err == nil {
+			if _, err = h.Links.Redeem(r.Context(), l.purpose, token); errors.Is(err, idp.ErrNotFound) {
+				err = nil // another tab was as fast
+			}
 		}
 		page := templates.OutcomePage{Base: h.newPageBase(r, journey.AccountPath), Title: l.doneTitle, Text: l.doneText, Link: l.doneLink, URL: l.doneURL}
 		_, isFull := errors.AsType[*account.InputError](err)

@@ -3,7 +3,11 @@
 //
 //	Issue    Link ─► token for the mail; the store keeps the token's hash and the sealed Link
 //	Lookup   token ─► Link; changes nothing, because mail scanners follow links
-//	Redeem   token ─► Link; uses the token up, before the caller makes the change
+//	Redeem   token ─► Link; uses the token up
+//
+// A caller whose user can ask for another link redeems it before the change. One whose user cannot
+// looks it up, makes the change, which must be safe to repeat, and redeems it last. A crash then
+// leaves the user with the link.
 //
 // A link works in any browser. It is bound to its purpose, its email address and, once there is
 // one, to its user and the state of the account (Stamp). A caller that finds another stamp refuses
@@ -143,8 +147,7 @@ func (s *Service) Lookup(ctx context.Context, purpose Purpose, token string) (*L
 const maxToken = 64
 
 // Redeem returns the link of a token and uses the token up: of two concurrent calls, one gets
-// idp.ErrNotFound. A caller that crashes before its change leaves the account as it was, and the
-// user asks for another link.
+// idp.ErrNotFound.
 func (s *Service) Redeem(ctx context.Context, purpose Purpose, token string) (*Link, error) {
 	if len(token) > maxToken {
 		return nil, idp.ErrNotFound

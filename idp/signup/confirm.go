@@ -44,8 +44,9 @@ func (h *Handler) showConfirm(w http.ResponseWriter, r *http.Request) journey.Ex
 	return journey.ExitWithPage(h.writeConfirmPage(w, r, f, link, token, http.StatusOK, templates.SignUpConfirmPage{}))
 }
 
-// confirm answers POST /sign-up/confirm: it uses the link up and creates the account, or completes
-// the one of an invitation.
+// confirm answers POST /sign-up/confirm: it uses the link up and creates the account. A user whose
+// account is not created because of a crash asks for another link. It also completes the account of
+// an invitation.
 func (h *Handler) confirm(w http.ResponseWriter, r *http.Request) journey.Exit {
 	if err := r.ParseForm(); err != nil {
 		return journey.ExitWithError(journey.NewFormError(err))
@@ -79,16 +80,16 @@ func (h *Handler) confirm(w http.ResponseWriter, r *http.Request) journey.Exit {
 	if err != nil {
 		return journey.ExitWithError(err)
 	}
-	if link, err = h.Links.Redeem(ctx, link.Purpose, token); errors.Is(err, idp.ErrNotFound) {
-		return h.answerUsedLink(w, r)
-	} else if err != nil {
-		return journey.ExitWithError(err)
-	}
 	registration := account.Registration{
 		Email: link.Email, PasswordHash: hash, Lang: string(h.Pages.Lang(r)), Accepted: h.Settings.AcceptTexts(h.Clock.Now()),
 	}
 	if link.Purpose == maillink.Invitation {
-		return h.completeInvitation(w, r, f, link, registration)
+		return h.completeInvitation(w, r, f, link, token, registration)
+	}
+	if link, err = h.Links.Redeem(ctx, link.Purpose, token); errors.Is(err, idp.ErrNotFound) {
+		return h.answerUsedLink(w, r)
+	} else if err != nil {
+		return journey.ExitWithError(err)
 	}
 	return h.register(w, r, f, link, registration)
 }
@@ -132,10 +133,17 @@ func (h *Handler) register(w http.ResponseWriter, r *http.Request, f journey.Flo
 	return h.beginSetUp(w, r, f, audit.Registered, user, link.Email)
 }
 
-// completeInvitation completes the account of an invited user whose link is used up.
-func (h *Handler) completeInvitation(w http.ResponseWriter, r *http.Request, f journey.Flow, link *maillink.Link, registration account.Registration) journey.Exit {
+// completeInvitation completes the account of an invited user, and uses the link up. It does so last,
+// because an invited user cannot ask for another link after a crash. The account accepts one
+// completion.
+func (h *Handler) completeInvitation(w http.ResponseWriter, r *http.Request, f journey.Flow, link *maillink.Link, token string, registration account.Registration) journey.Exit {
 	event := journey.NewOwnEvent(r, audit.InvitationCompleted, link.User)
 	user, err := h.Accounts.CompleteInvitation(r.Context(), link.User, link.Stamp, registration, event)
+	if err == nil {
+		if _, err = h.Links.Redeem(r.Context(), link.Purpose, token); errors.Is(err, idp.ErrNotFound) {
+			err = nil // it has expired at this moment
+		}
+	}
 	switch {
 	case errors.Is(err, account.ErrOutdated), errors.Is(err, idp.ErrNotFound):
 		return h.answerUsedLink(w, r)
