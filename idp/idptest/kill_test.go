@@ -1,3 +1,5 @@
+//go:build slow
+
 package idptest_test
 
 import (
