@@ -25,7 +25,8 @@ func Start(t *testing.T) context.Context {
 	options := append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]),
 		chromedp.ExecPath(path), chromedp.UserDataDir(t.TempDir()), chromedp.NoSandbox, chromedp.DisableGPU,
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true),
-		chromedp.Flag("lang", "en-US"), chromedp.Flag("hide-scrollbars", true))
+		chromedp.Flag("lang", "en-US"), chromedp.Flag("hide-scrollbars", true),
+		chromedp.Flag("disable-back-forward-cache", true)) // chromedp loses a page that returns from it
 	// The test's own context ends before its clean-up, which must close the browser in
 	// order before the folder of the profile is removed.
 	ctx, _ := chromedp.NewExecAllocator(context.WithoutCancel(t.Context()), options...)

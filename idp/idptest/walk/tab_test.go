@@ -162,7 +162,7 @@ func newTab(t *testing.T, ctx context.Context) *tab {
 	t.Helper()
 	b := &tab{t: t}
 	var cancel context.CancelFunc
-	b.ctx, cancel = context.WithTimeout(ctx, 2*time.Minute)
+	b.ctx, cancel = context.WithTimeout(ctx, 60*time.Second)
 	t.Cleanup(cancel)
 	if err := chromedp.Do(b.ctx); err != nil {
 		t.Fatal(err)
@@ -220,9 +220,13 @@ func (b *tab) eval(expression string) string {
 // waitFor waits until an expression has a value.
 func (b *tab) waitFor(expression, want string) {
 	b.t.Helper()
+	at := ""
 	for b.eval(expression) != want {
+		if now := b.eval("location.href + document.body.innerText"); !strings.HasPrefix(now, "error: ") {
+			at = now
+		}
 		if b.ctx.Err() != nil {
-			b.t.Fatalf("%s is not %q", expression, want)
+			b.t.Fatalf("%s: %s is not %q", at, expression, want)
 		}
 	}
 }
