@@ -212,6 +212,10 @@ const (
 	ProblemEmailUnconfirmed   Key = "emails.problem_unconfirmed"
 	ProblemDeleteEmail        Key = "delete.problem_email"
 
+	ToServiceTitle Key = "to_service.title"
+	ToServiceText  Key = "to_service.text" // {0} the service provider's name
+	ToServiceLink  Key = "to_service.link" // {0} the service provider's name
+
 	FactorAdd            Key = "factors.add"
 	FactorRemoveTitle    Key = "factors.remove_title"
 	FactorRemoveText     Key = "factors.remove_text" // {0} its name, "" for none

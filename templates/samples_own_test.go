@@ -60,6 +60,7 @@ func ownSamples(b Base) []sample {
 		page("confirm-email", false, ConfirmPage{Base: b, Title: EmailConfirmTitle, Text: EmailConfirmText, Button: EmailConfirmButton, Args: []string{emails[1].Address}, Action: "/confirm", Fields: []Field{{"token", "x"}}}),
 		page("remove-factor", false, ConfirmPage{Base: b, Title: FactorRemoveTitle, Text: FactorRemoveText, Button: FactorRemoveButton, Args: []string{""}, Action: "/remove", CancelURL: "/factors"}),
 		page("last-factor", false, OutcomePage{Base: b, Title: FactorLastTitle, Text: FactorLastText, Link: FactorAdd, URL: "/add", HasSupport: true}),
+		page("to-service", false, OutcomePage{Base: b, Title: ToServiceTitle, Text: ToServiceText, Link: ToServiceLink, Args: []string{"Benefits"}, URL: "https://benefits.example.gov/start"}),
 		page("email-undone", false, OutcomePage{Base: b, Title: EmailUndoneTitle, Text: EmailUndoneText, Args: []string{emails[1].Address}, Link: EmailUndoneReset, URL: "/forgot"}),
 	}
 }

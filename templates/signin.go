@@ -5,6 +5,7 @@ type SignInPage struct {
 	Base
 	Action     string // where the form is posted
 	Request    string // handle of the stored LoginRequest
+	Service    string // as FieldService
 	Email      string // the previous input, to correct
 	Problems   Problems
 	Notice     Key // why the user is asked, "" for nothing special
@@ -23,6 +24,7 @@ type CodePage struct {
 	Base
 	Action         string
 	Request        string
+	Service        string // as FieldService
 	Email          string // email address of the code's user
 	OffersRemember bool   // offer to remember this device
 	IsRemembered   bool   // it was selected in the previous attempt

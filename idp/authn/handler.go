@@ -28,6 +28,7 @@ func (h *Handler) Mount(router *web.Router) {
 	router.Handle(journey.CodePath, web.Methods{http.MethodGet: h.wrapSignInStep(h.showCode), http.MethodPost: h.wrapSignInStep(h.checkCode)})
 	router.Handle(journey.RecoveryCodePath, web.Methods{http.MethodGet: h.wrapSignInStep(h.showRecoveryCode), http.MethodPost: h.wrapSignInStep(h.checkRecoveryCode)})
 	router.Handle(codeUsedPath, web.Methods{http.MethodGet: h.WrapFlowStep(h.showCodeUsed)})
+	router.Handle(journey.ToServicePath, web.Methods{http.MethodGet: h.WrapFlowStep(h.showToService)})
 	router.Handle(journey.StepUpPath, web.Methods{http.MethodGet: h.wrapStepUp(h.showStepUp), http.MethodPost: h.wrapStepUp(h.checkStepUp)})
 	router.Handle(journey.SetUpPath, web.Methods{http.MethodGet: h.wrapSetUp(h.showSetUp), http.MethodPost: h.wrapSetUp(h.addFirstFactor)})
 	router.Handle(journey.RecoveryCodesPath, web.Methods{http.MethodGet: h.wrapRecoveryCodes(h.showRecoveryOffer), http.MethodPost: h.wrapRecoveryCodes(h.makeRecoveryCodes)})

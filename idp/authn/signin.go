@@ -170,7 +170,7 @@ func (h *Handler) writeSignInPage(w http.ResponseWriter, r *http.Request, f jour
 		page.Action = journey.SignInPath
 		page.ForgotURL = f.AddRequest(journey.ForgotPath)
 		page.HelpText = f.Provider.HelpText
-		page.Request = string(f.Request.Handle)
+		page.Request, page.Service = string(f.Request.Handle), string(f.Service())
 		if h.OffersSignUp() {
 			page.SignUpURL = f.AddRequest(journey.SignUpPath)
 		}

@@ -64,7 +64,7 @@ func (h *Handler) writeCodePage(w http.ResponseWriter, r *http.Request, f journe
 	return func() error {
 		page.Base = f.NewPageBase(h.Pages, r)
 		page.Nonce, page.Languages.Form = web.AllowScript(w), chooseLanguageForm(page.Languages, templates.FormCode)
-		page.Request = string(f.Request.Handle)
+		page.Request, page.Service = string(f.Request.Handle), string(f.Service())
 		page.Email = user.PrimaryEmail()
 		page.Time = h.newCodeTime(f, codeLimit)
 		return h.Pages.Render(w, status, page)

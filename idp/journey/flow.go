@@ -189,7 +189,7 @@ func (f Flow) AddRequest(path string) string {
 func (s *Service) NextURL(f Flow) string {
 	switch {
 	case f.Service() != "":
-		return f.Provider.StartURL()
+		return f.AddRequest(ToServicePath)
 	case f.IsForAccount():
 		return AccountPath
 	}

@@ -26,6 +26,7 @@ const (
 	SetUpPath         = "/sign-in/set-up"         // the first second factor
 	RecoveryCodesPath = "/sign-in/recovery-codes" // a new set of recovery codes
 	RecoveryCodePath  = "/sign-in/recovery-code"
+	ToServicePath     = "/sign-in/to-service"
 	ForgotPath        = "/sign-in/forgot"
 	ResetPath         = "/sign-in/reset"
 	LostPath          = "/sign-in/lost"

@@ -124,8 +124,16 @@ func TestRegistrationForService(t *testing.T) {
 				t.Fatalf("no codes: %s", shown.Text())
 			}
 			if tt.want != "" {
-				if !slices.Contains(links(shown), tt.want) || !slices.Contains(links(page), tt.want) {
-					t.Errorf("the pages do not lead to %s: %v", tt.want, links(shown))
+				for _, p := range []*idptest.Page{shown, page} {
+					i := slices.IndexFunc(links(p), func(l string) bool { return strings.HasPrefix(l, "/sign-in/to-service?") })
+					if i < 0 {
+						t.Fatalf("the page does not lead to the service: %v", links(p))
+					}
+					// Not a redirect, which a browser blocks after a form.
+					next := b.Get(links(p)[i])
+					if !slices.Contains(links(next), tt.want) || !strings.HasSuffix(next.Header.Get("Refresh"), "url="+tt.want) {
+						t.Errorf("the page does not lead to %s: %v", tt.want, links(next))
+					}
 				}
 				return
 			}
