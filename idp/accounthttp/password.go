@@ -70,7 +70,7 @@ func (h *Handler) changePassword(w http.ResponseWriter, r *http.Request, v visit
 	if problem := checkNewPassword(v.user, current, password); currentProblem != "" || problem != "" {
 		return journey.ExitWithPage(showAgain(http.StatusUnprocessableEntity, currentProblem, problem))
 	}
-	checked, err := h.Accounts.CheckPassword(r.Context(), v.user.PrimaryEmail(), current, web.EventOf(r).Client)
+	checked, err := h.Accounts.CheckBrowserPassword(r.Context(), v.user.PrimaryEmail(), current, web.EventOf(r).Client, h.Sessions.BrowserHashes(r))
 	if throttled, ok := errors.AsType[*account.ThrottledError](err); ok {
 		return h.RetryLater(w, r, audit.PasswordThrottled, "", throttled.RetryAfter, throttled.Limit,
 			h.writePassword(w, r, v, http.StatusTooManyRequests, templates.Throttled(throttled.RetryAfter)))

@@ -19,8 +19,8 @@ import (
 const secretGroup = 4
 
 // wrapSetUp returns a handler for the set-up of the first second factor. A user who has one is
-// redirected to the code page, and one who has only recovery codes gets the refusal that a sign-in
-// gets.
+// redirected to the code page, and one who has only recovery codes to the page that asks for one:
+// the password alone must not replace a factor.
 func (h *Handler) wrapSetUp(do func(w http.ResponseWriter, r *http.Request, f journey.Flow, pending *idp.Session, user *idp.User) journey.Exit) web.Handler {
 	return h.wrapSignInStep(func(w http.ResponseWriter, r *http.Request, f journey.Flow, pending *idp.Session, user *idp.User) journey.Exit {
 		if user.IsLocked() {
@@ -32,17 +32,18 @@ func (h *Handler) wrapSetUp(do func(w http.ResponseWriter, r *http.Request, f jo
 		if err := h.checkSetUp(f, pending, user); err != nil {
 			return journey.ExitWithError(err)
 		}
+		if !account.MayAddFirstFactor(user) {
+			return journey.RedirectTo(w, r, f.AddRequest(journey.RecoveryCodePath))
+		}
 		return do(w, r, f, pending, user)
 	})
 }
 
-// checkSetUp returns the refusal of a user without a second factor who cannot add one that satisfies
-// the flow, or nil.
+// checkSetUp returns the refusal of a user without a second factor who cannot satisfy the flow by
+// adding one, or with a recovery code, or nil.
 func (h *Handler) checkSetUp(f journey.Flow, s *idp.Session, user *idp.User) error {
 	candidate := *user
-	if account.MayAddFirstFactor(user) {
-		candidate.TOTPs = make([]idp.TOTP, 1)
-	}
+	candidate.TOTPs = make([]idp.TOTP, 1)
 	return f.CheckObstacles(s, &candidate, h.Accounts.Clock.Now())
 }
 

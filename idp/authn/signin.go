@@ -115,7 +115,7 @@ func (h *Handler) beginSignIn(w http.ResponseWriter, r *http.Request, f journey.
 	case latestUser.IsLocked():
 		return journey.ExitWithError(idp.Refuse(idp.RefusedAccountLocked, "account", ""))
 	}
-	if !latestUser.HasSecondFactor() {
+	if account.MayAddFirstFactor(latestUser) {
 		return journey.ExitWithDecision(audit.PasswordRight, user.ID, journey.WriteRedirect(w, r, f.AddRequest(journey.SetUpPath)))
 	}
 	if device, ok := h.Sessions.LookupRemembered(r, latestUser); ok && f.MayRemember() {
@@ -137,8 +137,10 @@ func (h *Handler) beginSignIn(w http.ResponseWriter, r *http.Request, f journey.
 // cannot satisfy the flow with any.
 func (h *Handler) chooseSecondStep(f journey.Flow, candidate *idp.Session, user *idp.User, now time.Time) (path string, err error) {
 	switch {
-	case !user.HasSecondFactor():
+	case account.MayAddFirstFactor(user):
 		return journey.SetUpPath, h.checkSetUp(f, candidate, user)
+	case !user.HasSecondFactor(): // the user has recovery codes
+		return journey.RecoveryCodePath, h.checkSetUp(f, candidate, user)
 	case f.NeedsRecoveryCode(candidate, user, now):
 		return journey.RecoveryCodePath, nil
 	}

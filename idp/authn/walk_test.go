@@ -339,7 +339,7 @@ func exits() []exitCase {
 				w.t.Fatal(err)
 			}
 			return w.post(w.Browser(), "/sign-in", "email", ann.Email, "password", ann.Password)
-		}, one(audit.FactorMissing), false, ""},
+		}, one(audit.PasswordRight), false, ""},
 		{"set-up page", func(w *walker, ann *idptest.User) page {
 			b := w.leaveAtSetUp(ann)
 			return func() *idptest.Page { return b.Get("/sign-in/set-up") }
