@@ -67,6 +67,22 @@ func (s *Service) EditUser(ctx context.Context, email string, edit Edit, actor s
 	return edited, nil
 }
 
+// FindRemovedEmails returns the confirmed email addresses that the edit would remove from a user, as they
+// are stored. Errors: *InputError and InputErrors, as EditUser.
+func (e Edit) FindRemovedEmails(u *idp.User) ([]string, error) {
+	edited := *u
+	if _, err := e.apply(&edited, time.Time{}); err != nil {
+		return nil, err
+	}
+	var removed []string
+	for _, email := range u.Emails {
+		if !email.ConfirmedAt.IsZero() && findEmail(&edited, email.Address) < 0 {
+			removed = append(removed, email.Address)
+		}
+	}
+	return removed, nil
+}
+
 // apply makes the change to a user and returns the kinds of its audit records.
 func (e Edit) apply(u *idp.User, now time.Time) ([]idp.AuditKind, error) {
 	var kinds []idp.AuditKind

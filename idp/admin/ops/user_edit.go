@@ -7,6 +7,8 @@ import (
 	"vernal/idp"
 	"vernal/idp/account"
 	"vernal/idp/admin"
+	"vernal/idp/usermail"
+	"vernal/templates"
 )
 
 // EditUserRequest changes the record of a user, named by email address or ID.
@@ -26,6 +28,9 @@ var EditUser = declare("user/edit", func(s *Service, ctx context.Context, caller
 			return User{}, err
 		}
 	}
+	if err := s.mailRemovedEmails(ctx, name, req.Edit); err != nil {
+		return User{}, err
+	}
 	u, err := s.Accounts.EditUser(ctx, name, req.Edit, caller.Actor())
 	switch {
 	case errors.Is(err, idp.ErrExists):
@@ -37,3 +42,28 @@ var EditUser = declare("user/edit", func(s *Service, ctx context.Context, caller
 	}
 	return s.describeUser(u), nil
 })
+
+// mailRemovedEmails notifies the email addresses that an edit removes, before it does, so that none is
+// removed without a mail to it. The addresses that stay are notified because of the audit record.
+func (s *Service) mailRemovedEmails(ctx context.Context, name string, edit account.Edit) error {
+	if len(edit.RemoveEmails) == 0 || !s.UserMails.CanSend() {
+		return nil
+	}
+	u, err := s.Accounts.Lookup(ctx, name)
+	if err != nil {
+		return userError(name, err)
+	}
+	removed, err := edit.FindRemovedEmails(u)
+	if err != nil {
+		return userError(name, err)
+	}
+	var mails []usermail.Mail
+	for _, address := range removed {
+		mails = append(mails, usermail.Mail{Kind: usermail.Changed, To: address, Lang: templates.Lang(u.Lang),
+			Args: usermail.Args{Change: idp.AuditUserRemoveEmail, By: "staff", At: s.Clock.Now()}})
+	}
+	if len(mails) == 0 {
+		return nil
+	}
+	return s.UserMails.Queue(ctx, mails...)
+}
