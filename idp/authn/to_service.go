@@ -1,8 +1,10 @@
 package authn
 
 import (
+	"errors"
 	"net/http"
 
+	"vernal/idp"
 	"vernal/idp/journey"
 	"vernal/templates"
 )
@@ -13,6 +15,13 @@ import (
 func (h *Handler) showToService(w http.ResponseWriter, r *http.Request, f journey.Flow) journey.Exit {
 	if f.Service() == "" {
 		return journey.RedirectTo(w, r, h.NextURL(f))
+	}
+	_, err := h.Sessions.LookupCurrent(r)
+	switch {
+	case errors.Is(err, idp.ErrNotFound):
+		return journey.RedirectTo(w, r, f.AddRequest(journey.SignInPath))
+	case err != nil:
+		return journey.ExitWithError(err)
 	}
 	w.Header().Set("Refresh", "0; url="+f.Provider.StartURL())
 	return journey.ExitWithPage(h.WritePage(w, templates.OutcomePage{

@@ -134,6 +134,9 @@ func TestRegistrationForService(t *testing.T) {
 					if !slices.Contains(links(next), tt.want) || !strings.HasSuffix(next.Header.Get("Refresh"), "url="+tt.want) {
 						t.Errorf("the page does not lead to %s: %v", tt.want, links(next))
 					}
+					if other := d.Browser().Get(links(p)[i]); other.URL.Path != "/sign-in" {
+						t.Errorf("a browser without a session is at %s", other.URL)
+					}
 				}
 				return
 			}
