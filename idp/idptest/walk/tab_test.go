@@ -162,7 +162,7 @@ func newTab(t *testing.T, ctx context.Context) *tab {
 	t.Helper()
 	b := &tab{t: t}
 	var cancel context.CancelFunc
-	b.ctx, cancel = context.WithTimeout(ctx, 60*time.Second)
+	b.ctx, cancel = context.WithTimeout(ctx, 4*time.Minute)
 	t.Cleanup(cancel)
 	if err := chromedp.Do(b.ctx); err != nil {
 		t.Fatal(err)
@@ -267,7 +267,10 @@ func (b *tab) leave(step chromedp.Action[chromedp.Void]) {
 	b.t.Helper()
 	const loaded = `String(performance.timeOrigin)`
 	before := b.eval(loaded)
-	b.do(step)
+	// The page may be gone before the browser has answered.
+	if err := chromedp.Do(b.ctx, step); err != nil && !strings.Contains(err.Error(), "target navigated or closed") {
+		b.t.Fatalf("at %s: %v\n%s", b.eval("location.href"), err, b.eval("document.body.innerText"))
+	}
 	for now := before; now == before || strings.HasPrefix(now, "error") || b.eval("document.readyState") != "complete"; now = b.eval(loaded) {
 		if b.ctx.Err() != nil {
 			b.t.Fatalf("no other page after %s:\n%s", b.path(), b.eval("document.body.innerText"))
